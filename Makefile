@@ -1,0 +1,68 @@
+# Hallmark: `make` lists the targets. A fresh machine needs git, make and Python 3.11 to 3.13.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+UV_VERSION := 0.13.9
+
+# Where pip is told to look for packages, uv looks as well: it does not read pip's settings.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# Nobody is told what is done here.
+export DO_NOT_TRACK := true
+export DVC_NO_ANALYTICS := 1
+export GX_ANALYTICS_ENABLED := false
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test slow lint format deps store lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+install: $(VENV)/.run ## install what a run needs into .venv
+run: install ## build the Adult project end to end: data, model, verdict, report
+	@dvc pull --quiet data/adult/raw.dvc
+	@hallmark build adult
+test: $(VENV)/.dev ## run the tests
+	@dvc pull --quiet data/adult/raw.dvc
+	@pytest -m "not slow"
+slow: $(VENV)/.dev ## run the tests that take long
+	@dvc pull --quiet data/adult/raw.dvc
+	@pytest -m slow
+lint: $(VENV)/.dev ## check style, types and who may import whom
+	@ruff format --check .
+	@ruff check .
+	@mypy pipeline flows
+	@lint-imports
+format: $(VENV)/.dev ## put the code into its form
+	@ruff format .
+	@ruff check --fix .
+deps: $(VENV)/.dev ## write the stages' code dependencies into dvc.yaml
+	@python -m tests.contract.code_dependencies
+store: $(VENV)/.dev ## put what dvc.lock names into data/store, so that `dvc pull` finds it
+	@python -m tests.contract.embedded_store
+lock: $(VENV)/.uv ## resolve the requirements anew
+	@echo "resolving pyproject.toml into requirements.lock and requirements-dev.lock"
+	@uv pip compile -q --no-header --no-annotate --python-version 3.11 pyproject.toml \
+	  | sed 's/+cpu$$//' > requirements.lock.new && mv requirements.lock.new requirements.lock
+	@uv pip compile -q --no-header --no-annotate --python-version 3.11 --group dev \
+	  -c requirements.lock pyproject.toml \
+	  | sed 's/+cpu$$//' > requirements-dev.lock.new && mv requirements-dev.lock.new requirements-dev.lock
+clean: ## remove .venv (results and .local stay)
+	rm -rf $(VENV)
+
+$(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit((3, 11) > v or v > (3, 13))' \
+	  || { echo "expected Python 3.11 to 3.13, got $$($(PYTHON) --version); name one: make PYTHON=python3.11"; exit 2; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+$(VENV)/.run: $(VENV)/.uv requirements.lock pyproject.toml
+	@echo "installing $$(wc -l < requirements.lock) packages"
+	@uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
+	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	@echo "installing the tools for tests and checks"
+	@uv pip install --quiet --python $(BIN)/python --requirement requirements-dev.lock
+	@touch $@

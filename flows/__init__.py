@@ -1,0 +1,1 @@
+"""What drives the graph: order, processes, cost, the command line. No data code."""

@@ -1,0 +1,8 @@
+"""`python -m pipeline STAGE PROJECT`: what dvc.yaml calls. `hallmark STAGE PROJECT` is the same for people."""
+
+import sys
+
+from pipeline.core.runner import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

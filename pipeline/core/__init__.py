@@ -1,0 +1,1 @@
+"""What the stages share, whatever kind of data they work on."""

@@ -1,0 +1,82 @@
+"""Reading and writing files: whole or not at all.
+
+Everything is written to a temporary file beside its target, then renamed, so that a reader
+never meets half a file and a failure leaves what was there before.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.core.errors import ArtifactMissing
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a temporary path in `target`'s folder; rename it to `target` when the block ends well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o644)  # mkstemp makes it private
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    with replacing(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(target: Path, content: Any) -> None:
+    """Write JSON with a stable layout: the same content gives the same bytes. NaN is an error."""
+    write_text(target, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(source: Path) -> Any:
+    """Read JSON; raise ArtifactMissing when the file is absent or damaged."""
+    try:
+        return json.loads(source.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise missing(source) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise damaged(source, "JSON", error) from None
+
+
+def write_parquet(target: Path, table: pl.DataFrame) -> None:
+    with replacing(target) as temporary:
+        table.write_parquet(temporary, compression="zstd", statistics=True)
+
+
+def read_parquet(source: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """Read a table; raise ArtifactMissing when the file is absent, damaged or lacks a column."""
+    if not source.is_file():
+        raise missing(source)
+    try:
+        return pl.read_parquet(source, columns=columns)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise damaged(source, "parquet", error) from None
+
+
+def missing(source: Path) -> ArtifactMissing:
+    return ArtifactMissing(
+        f"expected the file {source}, found none",
+        hint="`dvc pull` fetches raw data, `hallmark build` makes what is derived from them",
+    )
+
+
+def damaged(source: Path, kind: str, error: Exception) -> ArtifactMissing:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return ArtifactMissing(
+        f"expected {source} to be a whole {kind} file, reading it failed: {reason}",
+        hint="delete the file and run `dvc checkout`, or build again: `hallmark build`",
+    )

@@ -1,0 +1,27 @@
+"""The parts of a modality: the same module names in every folder `pipeline/<modality>/`.
+
+Stages ask for a part by name, `part(project.modality, "encoding")`, so that adding a modality
+touches no stage. A contract test reads these calls to know what a stage depends on.
+"""
+
+import importlib
+from typing import Any
+
+from pipeline.core.errors import ProjectError
+
+
+def part(modality: str, name: str) -> Any:
+    """The module `pipeline.<modality>.<name>`.
+
+    Raises:
+        ProjectError: there is no such modality.
+    """
+    try:
+        return importlib.import_module(f"pipeline.{modality}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name not in (f"pipeline.{modality}", f"pipeline.{modality}.{name}"):
+            raise
+        raise ProjectError(
+            f"params.yaml: expected a modality with a folder pipeline/<modality>/ that has "
+            f"{name}.py, got {modality!r}"
+        ) from None

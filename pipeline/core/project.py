@@ -1,0 +1,236 @@
+"""A project's configuration, `data/<project>/project.yaml`, as frozen typed settings.
+
+The file has one section per stage, named as the stage, and two that stages share: `about`
+(for people) and `columns` (what each column is for). A stage is handed its own section and
+the shared ones that it names in SECTIONS, nothing else: DVC watches just these.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.core.errors import ProjectError
+from pipeline.core.paths import READING_ORDER
+
+
+class Frozen(BaseModel):
+    """The base of all settings: read once, never changed, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class About(Frozen):
+    """What the model and data card say of the project, for people."""
+
+    question: str
+    """The question that the model answers, in one sentence."""
+    use: str
+    """What the answer may be used for, and what not."""
+    source: str
+    """Where the data come from."""
+    licence: str
+    """The data's licence."""
+    population: str
+    """Whom the rows stand for, and when they were collected."""
+
+
+class Columns(Frozen):
+    """What each delivered column is for. Every column has exactly one role, except sensitive ones,
+    which may be features as well."""
+
+    target: str
+    """The column to predict."""
+    positive: str
+    """The target's value that counts as a positive decision."""
+    numeric: tuple[str, ...] = ()
+    """Features that are numbers."""
+    categorical: tuple[str, ...] = ()
+    """Features with levels."""
+    sensitive: tuple[str, ...] = ()
+    """Columns whose groups are audited; never features unless named there as well."""
+    drop: Mapping[str, str] = Field(default_factory=dict)
+    """Columns that are not used, each with the reason."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.numeric + self.categorical
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every column that must be delivered, once."""
+        return tuple(dict.fromkeys((*self.features, *self.sensitive, *self.drop, self.target)))
+
+    @model_validator(mode="after")
+    def _one_role_each(self) -> "Columns":
+        roles: dict[str, list[str]] = {}
+        for role in ("numeric", "categorical", "drop"):
+            for column in getattr(self, role):
+                roles.setdefault(column, []).append(role)
+        roles.setdefault(self.target, []).append("target")
+        for column in self.sensitive:
+            if set(roles.get(column, ())) & {"drop", "target"}:
+                roles[column].append("sensitive")
+        clashes = {column: names for column, names in roles.items() if len(names) > 1}
+        if clashes:
+            column, names = next(iter(clashes.items()))
+            raise ValueError(f"expected one role for column {column!r}, got {' and '.join(names)}")
+        return self
+
+
+SHARED: dict[str, type[Frozen]] = {"about": About, "columns": Columns}
+
+S = TypeVar("S", bound=Frozen)
+
+
+@dataclass(frozen=True)
+class Project(Generic[S]):
+    """One project as one stage sees it.
+
+    Attributes:
+        name: The project's name.
+        modality: The kind of its data; names a folder below `pipeline/`.
+        settings: The stage's own section.
+        shared: The shared sections that the stage asked for.
+    """
+
+    name: str
+    modality: str
+    settings: S
+    shared: Mapping[str, Frozen]
+
+    @property
+    def columns(self) -> Columns:
+        section = self.shared["columns"]
+        assert isinstance(section, Columns)  # noqa: S101 -- narrows the type, checks no input
+        return section
+
+    @property
+    def about(self) -> About:
+        section = self.shared["about"]
+        assert isinstance(section, About)  # noqa: S101 -- narrows the type, checks no input
+        return section
+
+
+def load_project(
+    root: Path, name: str, stage: str, settings: type[S], sections: tuple[str, ...]
+) -> Project[S]:
+    """Read what `stage` may see of the project `name`.
+
+    Raises:
+        ProjectError: the project is unknown, its file is not YAML, a section is missing, a key is
+            unknown or a value is of the wrong type; the message names file and key.
+    """
+    modality = projects(root)[known_project(root, name)]
+    source = Path("data") / name / "project.yaml"
+    content = read_yaml(root, source)
+    check_section_names(source, content)
+    return Project(
+        name=name,
+        modality=modality,
+        settings=section(source, content, stage, settings),
+        shared={key: section(source, content, key, SHARED[key]) for key in sections},
+    )
+
+
+def projects(root: Path) -> dict[str, str]:
+    """The repository's projects and their modalities, from `params.yaml`."""
+    source = Path("params.yaml")
+    entries = read_yaml(root, source).get("projects")
+    if not isinstance(entries, dict) or not entries:
+        raise ProjectError(f"{source}: expected the key `projects` to map names to modalities")
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("modality"), str):
+            raise ProjectError(
+                f"{source}: projects.{name}: expected `modality: NAME`, got {entry!r}",
+                hint="write it as `modality: tabular`",
+            )
+    return {str(name): entry["modality"] for name, entry in entries.items()}
+
+
+def known_project(root: Path, name: str) -> str:
+    """Return `name` if `params.yaml` has it; raise ProjectError with the nearest one if not."""
+    known = projects(root)
+    if name not in known:
+        raise ProjectError(
+            f"expected a project that params.yaml names ({', '.join(known)}), got {name!r}",
+            hint=nearest(name, known),
+        )
+    return name
+
+
+def read_yaml(root: Path, source: Path) -> dict[str, Any]:
+    """Read a YAML mapping; `source` is relative to `root` and named so in messages."""
+    try:
+        content = YAML(typ="safe").load((root / source).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProjectError(f"expected the file {source}, found none") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{source}: expected YAML, got: {error}") from None
+    if not isinstance(content, dict):
+        raise ProjectError(f"{source}: expected `key: value` lines, got {type(content).__name__}")
+    return content
+
+
+def check_section_names(source: Path, content: Mapping[str, Any]) -> None:
+    """Refuse a section that belongs to nobody: DVC would watch it and nothing would read it."""
+    known = (*SHARED, *READING_ORDER)
+    for key in content:
+        if key not in known:
+            raise ProjectError(
+                f"{source}: unknown section `{key}`; known are {', '.join(known)}",
+                hint=nearest(str(key), known),
+            )
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def section(source: Path, content: Mapping[str, Any], key: str, model: type[M]) -> M:
+    """One section of a project file as its typed settings."""
+    if key not in content:
+        raise ProjectError(
+            f"{source}: expected the section `{key}`, found none",
+            hint=f"add `{key}: {{}}` to keep its defaults",
+        )
+    value = content[key]
+    if not isinstance(value, dict):
+        raise ProjectError(
+            f"{source}: {key}: expected `key: value` lines, got {value!r}",
+            hint=f"write `{key}: {{}}` to keep its defaults",
+        )
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        findings, hint = _explained(error, key, model)
+        raise ProjectError(f"{source}: {findings[0]}", hint=hint, findings=findings[1:]) from None
+
+
+def _explained(error: ValidationError, key: str, model: type[BaseModel]) -> tuple[list[str], str]:
+    findings, hint = [], ""
+    for problem in error.errors(include_url=False):
+        where = ".".join((key, *map(str, problem["loc"])))
+        if problem["type"] == "extra_forbidden":
+            findings.append(f"unknown key `{where}`")
+            known = tuple(model.model_fields) if len(problem["loc"]) == 1 else ()
+            hint = hint or nearest(str(problem["loc"][-1]), known)
+        elif problem["type"] == "missing":
+            findings.append(f"expected the key `{where}`, found none")
+        elif problem["type"] == "value_error":
+            findings.append(f"{where}: {problem['ctx']['error']}")
+        else:
+            findings.append(f"{where}: {problem['msg']}, got {problem['input']!r}")
+    return findings, hint
+
+
+def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    """A hint that names the known word nearest to `name`, or lists what is known."""
+    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    if match:
+        return f"did you mean `{match[0]}`?"
+    return f"known are: {', '.join(known)}" if known else ""

@@ -1,0 +1,117 @@
+"""Run one stage: load its settings, call its `run`, and leave a record of how it went.
+
+The record (outcome, error, cost) goes to the folder that HALLMARK_RUN_DIR names, or to a new
+one under `.local/runs/`: DVC turns every failure into one exit code, and a stage's output may
+hold no clock, so this is where both are found.
+"""
+
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import PipelineError, ProjectError
+from pipeline.core.files import write_json
+from pipeline.core.paths import READING_ORDER, Paths, local_state
+from pipeline.core.project import load_project, nearest
+
+USAGE = "usage: python -m pipeline STAGE PROJECT"
+EXIT_BUG = 1
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the stage that the command line names in the current folder; return its exit code."""
+    if len(arguments) != 2:
+        print(USAGE, file=sys.stderr)
+        return ProjectError.exit_code
+    stage, project = arguments
+    root = Path.cwd()
+    started, clock = datetime.now(UTC), time.perf_counter()
+    failure: dict[str, Any] | None = None
+    code = 0
+    try:
+        run_stage(root, stage, project)
+    except PipelineError as error:
+        code = error.exit_code
+        failure = {"class": type(error).__name__, "message": str(error)}
+        print(f"{stage}@{project}: {type(error).__name__}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+        failure = {"class": "Interrupted", "message": f"{stage}@{project} was interrupted"}
+        print(failure["message"], file=sys.stderr)
+    except Exception as error:
+        code = EXIT_BUG
+        failure = {
+            "class": type(error).__name__,
+            "message": str(error),
+            "traceback": traceback.format_exc(),
+        }
+        traceback.print_exc()
+    if stage in READING_ORDER:
+        record = {
+            "stage": stage,
+            "project": project,
+            "exit_code": code,
+            "error": failure,
+            "started": started.isoformat(timespec="seconds"),
+            "cost": cost(time.perf_counter() - clock),
+        }
+        write_json(record_folder(root, started) / f"{stage}@{project}.json", record)
+    return code
+
+
+def run_stage(root: Path, stage: str, project: str) -> None:
+    """Run one stage in this process, in the repository at `root`.
+
+    Raises:
+        PipelineError: what the stage refuses, or a bad configuration.
+    """
+    if stage not in READING_ORDER:
+        raise ProjectError(
+            f"expected a stage, got {stage!r}", hint=nearest(stage, READING_ORDER)
+        )
+    module = importlib.import_module(f"pipeline.{stage}")
+    loaded = load_project(root, project, stage, module.Settings, module.SECTIONS)
+    module.run(loaded, Paths(root=root, project=project, stage=stage))
+
+
+def record_folder(root: Path, started: datetime) -> Path:
+    """Where this run's records go: the build's folder, or one of its own under plain DVC."""
+    if folder := os.environ.get("HALLMARK_RUN_DIR"):
+        return Path(folder)
+    return local_state(root) / "runs" / f"{started:%Y%m%dT%H%M%S}-{os.getpid()}"
+
+
+def cost(wall_s: float) -> dict[str, Any]:
+    """What this process has used: seconds, bytes, and the GPU's peak memory where torch used one."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, kilobytes elsewhere
+    used: dict[str, Any] = {
+        "wall_s": round(wall_s, 3),
+        "cpu_s": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 3),
+        "peak_memory_bytes": max(own.ru_maxrss, children.ru_maxrss) * unit,
+        "device": "cpu",
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        used["device"] = torch.cuda.get_device_name()
+        used["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated()
+    return used
+
+
+def read_record(source: Path) -> dict[str, Any]:
+    """A stage's record; empty when the stage was killed before it could leave one."""
+    try:
+        record: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return record

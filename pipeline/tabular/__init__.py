@@ -1,0 +1,1 @@
+"""The tabular modality: rows of named columns."""
