@@ -1,1 +1,1 @@
-"""Hallmark's stages: one module each, in this folder; what they share stands in the folders below."""
+"""The stages: one module each in this folder; what they share stands in the folders below."""

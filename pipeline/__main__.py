@@ -1,4 +1,4 @@
-"""`python -m pipeline STAGE PROJECT`: what dvc.yaml calls. `hallmark STAGE PROJECT` is the same for people."""
+"""`python -m pipeline STAGE PROJECT`: what dvc.yaml calls; people type `hallmark STAGE PROJECT`."""
 
 import sys
 

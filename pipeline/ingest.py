@@ -72,7 +72,7 @@ def fetch(source: str, home: Path) -> bytes:
 
 
 def parse(content: bytes, settings: Settings) -> pl.DataFrame:
-    """The source's table. Columns of a csv stay text, so that the snapshot is what was delivered."""
+    """The source's table. A csv's columns stay text, so that the snapshot is what was delivered."""
     kind = settings.format
     if kind == "auto":
         kind = "parquet" if settings.source.endswith((".parquet", ".pq")) else "csv"
@@ -117,8 +117,7 @@ def _csv(content: bytes, settings: Settings) -> pl.DataFrame:
         )
     except pl.exceptions.PolarsError as error:
         raise ProjectError(
-            f"ingest.source: {settings.source} cannot be read as csv: "
-            f"{str(error).splitlines()[0]}",
+            f"ingest.source: {settings.source} cannot be read as csv: {str(error).splitlines()[0]}",
             hint="does every line have as many fields as the header? is `ingest.separator` right?",
         ) from None
 

@@ -19,15 +19,15 @@ from pipeline.core.errors import ArtifactMissing
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield a temporary path in `target`'s folder; rename it to `target` when the block ends well."""
+    """Yield a temporary path beside `target`; rename it to `target` when the block ends well."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, target)
+        temporary.chmod(0o644)  # mkstemp makes it private
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 

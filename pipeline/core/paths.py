@@ -1,4 +1,4 @@
-"""Where everything lies: one folder per stage under data/<project>/, mutable state under .local/."""
+"""Where everything lies: a folder per stage under data/<project>/, mutable state in .local/."""
 
 import subprocess
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ READING_ORDER = (
 
 
 def folder_name(stage: str) -> str:
-    """`ingest` → `10_ingest`, `validate` → `15_validate`, …: steps of five, so that there is room."""
+    """`ingest` → `10_ingest`, `validate` → `15_validate`, …: steps of five leave room."""
     return f"{10 + 5 * READING_ORDER.index(stage)}_{stage}"
 
 
@@ -58,7 +58,7 @@ class Paths:
 
 
 def local_state(root: Path) -> Path:
-    """The folder of all mutable state, `.local/`, shared by every git worktree of the repository."""
+    """The folder of all mutable state, `.local/`, shared by all git worktrees of a repository."""
     answer = subprocess.run(
         ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"],
         cwd=root,

@@ -11,18 +11,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.core.errors import ProjectError
+from pipeline.core.modality import part
 from pipeline.core.paths import READING_ORDER
 
 
 class Frozen(BaseModel):
     """The base of all settings: read once, never changed, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+    )
+
+
+def of_modality(name: str) -> AfterValidator:
+    """Marks a field whose type the modality decides: the class `name` in its module `settings`."""
+
+    def validate(value: dict[str, Any], info: ValidationInfo) -> Any:
+        modality = (info.context or {})["modality"]
+        model: type[BaseModel] = getattr(part(modality, "settings"), name)
+        return model.model_validate(value, context=info.context)
+
+    return AfterValidator(validate)
 
 
 class About(Frozen):
@@ -133,8 +155,8 @@ def load_project(
     return Project(
         name=name,
         modality=modality,
-        settings=section(source, content, stage, settings),
-        shared={key: section(source, content, key, SHARED[key]) for key in sections},
+        settings=section(source, content, stage, settings, modality),
+        shared={key: section(source, content, key, SHARED[key], modality) for key in sections},
     )
 
 
@@ -191,8 +213,12 @@ def check_section_names(source: Path, content: Mapping[str, Any]) -> None:
 M = TypeVar("M", bound=BaseModel)
 
 
-def section(source: Path, content: Mapping[str, Any], key: str, model: type[M]) -> M:
-    """One section of a project file as its typed settings."""
+def section(source: Path, content: Mapping[str, Any], key: str, model: type[M], modality: str) -> M:
+    """One section of a project file as its typed settings.
+
+    Raises:
+        ProjectError: the section is missing or one of its keys is wrong; the message names it.
+    """
     if key not in content:
         raise ProjectError(
             f"{source}: expected the section `{key}`, found none",
@@ -205,7 +231,7 @@ def section(source: Path, content: Mapping[str, Any], key: str, model: type[M]) 
             hint=f"write `{key}: {{}}` to keep its defaults",
         )
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context={"modality": modality})
     except ValidationError as error:
         findings, hint = _explained(error, key, model)
         raise ProjectError(f"{source}: {findings[0]}", hint=hint, findings=findings[1:]) from None

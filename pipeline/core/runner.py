@@ -75,9 +75,7 @@ def run_stage(root: Path, stage: str, project: str) -> None:
         PipelineError: what the stage refuses, or a bad configuration.
     """
     if stage not in READING_ORDER:
-        raise ProjectError(
-            f"expected a stage, got {stage!r}", hint=nearest(stage, READING_ORDER)
-        )
+        raise ProjectError(f"expected a stage, got {stage!r}", hint=nearest(stage, READING_ORDER))
     module = importlib.import_module(f"pipeline.{stage}")
     loaded = load_project(root, project, stage, module.Settings, module.SECTIONS)
     module.run(loaded, Paths(root=root, project=project, stage=stage))
@@ -91,7 +89,7 @@ def record_folder(root: Path, started: datetime) -> Path:
 
 
 def cost(wall_s: float) -> dict[str, Any]:
-    """What this process has used: seconds, bytes, and the GPU's peak memory where torch used one."""
+    """What this process has used: seconds, bytes, and a GPU's peak memory where torch used one."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, kilobytes elsewhere

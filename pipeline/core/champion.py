@@ -1,0 +1,41 @@
+"""The live champion as files, `data/<project>/champion/`, written before a build plans.
+
+champion.json says which version is live, or that none is. A live one lies beside it: the model's
+three files, policy.json, and seen.parquet with the `_key` of every row that it was fitted on.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.core import prediction
+from pipeline.core.files import read_json, read_parquet
+from pipeline.core.policy import Policy
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A live model: what it predicts with, and the keys of the rows that it has seen."""
+
+    version: str
+    model: prediction.Predictor
+    policy: Policy
+    seen: pl.Series
+
+
+def load(folder: Path, modality: str) -> Champion | None:
+    """The live champion, or None when the note says that there is none.
+
+    Raises:
+        ArtifactMissing: the note is absent, or the model that it names cannot be read.
+    """
+    version = read_json(folder / "champion.json")["version"]
+    if version is None:
+        return None
+    return Champion(
+        version=str(version),
+        model=prediction.load(folder, modality),
+        policy=Policy.from_dict(read_json(folder / "policy.json")),
+        seen=read_parquet(folder / "seen.parquet")["_key"],
+    )

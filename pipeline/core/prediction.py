@@ -1,0 +1,68 @@
+"""A trained model as its three files: encoder.json, model.json, weights.safetensors.
+
+The stages and, later, the service predict with this code, so that they cannot drift apart.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.core.files import damaged, missing, read_json, replacing, write_json
+from pipeline.core.modality import part
+
+ROWS_AT_ONCE = 65_536
+ENCODER, ARCHITECTURE, WEIGHTS = "encoder.json", "model.json", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """An encoder and its network, on the CPU, ready to predict."""
+
+    encoder: Any
+    network: Any
+
+    def logits(self, table: pl.DataFrame) -> NDArray[np.float64]:
+        """One logit per row, shape (rows,)."""
+        import torch
+
+        found = [np.zeros(0)]
+        with torch.inference_mode():
+            for rows in table.iter_slices(ROWS_AT_ONCE):
+                inputs = [torch.from_numpy(values) for values in self.encoder.encode(rows)]
+                found.append(self.network(*inputs).double().numpy())
+        return np.concatenate(found)
+
+
+def save(folder: Path, encoder: Any, architecture: dict[str, Any], weights: dict[str, Any]) -> None:
+    """Write a model's three files."""
+    from safetensors.torch import save_file
+
+    write_json(folder / ENCODER, encoder.as_dict())
+    write_json(folder / ARCHITECTURE, architecture)
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
+
+
+def load(folder: Path, modality: str) -> Predictor:
+    """Read a model back.
+
+    Raises:
+        ArtifactMissing: a file is absent or damaged, or they do not belong together.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    encoder = part(modality, "encoding").Encoder.from_dict(read_json(folder / ENCODER))
+    network = part(modality, "model").build(read_json(folder / ARCHITECTURE))
+    source = folder / WEIGHTS
+    if not source.is_file():
+        raise missing(source)
+    try:
+        network.load_state_dict(load_file(source))
+    except (SafetensorError, RuntimeError) as error:
+        raise damaged(source, "safetensors", error) from None
+    return Predictor(encoder, network.eval())

@@ -1,0 +1,42 @@
+"""A progress bar for people at a terminal, plain lines for logs."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+LINES_EVERY = 5
+
+
+@contextmanager
+def epochs(total: int, done: int) -> Iterator[Callable[[dict[str, float]], None]]:
+    """Yield a function to call after each epoch with its point of the curve."""
+    if not sys.stderr.isatty():
+        yield _line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("epoch"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("validation loss {task.fields[loss]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total, completed=done, loss="…")
+
+        def advance(point: dict[str, float]) -> None:
+            bar.update(task, advance=1, loss=f"{point['validation_loss']:.4f}")
+
+        yield advance
+
+
+def _line(point: dict[str, float]) -> None:
+    if point["epoch"] % LINES_EVERY == 1:
+        print(
+            f"epoch {point['epoch']:.0f}: train loss {point['train_loss']:.4f}, "
+            f"validation loss {point['validation_loss']:.4f}",
+            file=sys.stderr,
+            flush=True,
+        )

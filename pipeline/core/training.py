@@ -1,0 +1,225 @@
+"""The training loop: batches are slices of tensors, early stopping keeps the best weights.
+
+Each epoch is a function of the state before it, the seed and its number, so a training that was
+killed and resumed at an epoch's start ends with the same bytes as one that was not disturbed.
+"""
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from pipeline.core.checkpoint import Checkpoint
+from pipeline.core.mitigation import Mitigation, selection_rate_spread
+from pipeline.core.project import Frozen
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class LoopSettings(Frozen):
+    seed: int = 0
+    """Of initial weights, order of rows and dropout."""
+    max_epochs: int = Field(80, ge=1)
+    """Passes over the training rows at the most."""
+    patience: int = Field(8, ge=1)
+    """Epochs without a better validation loss until training stops."""
+    batch_size: int = Field(1024, ge=2)
+    """Rows per step."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Of AdamW."""
+    weight_decay: float = Field(1e-2, ge=0)
+    """Of AdamW."""
+    num_threads: int = Field(2, ge=1)
+    """CPU threads; part of the settings, as sums in another order give other last digits."""
+    mitigation: Mitigation = Mitigation()
+    """The penalty on gaps between groups."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows as tensors: what the network takes, labels, weights, and who belongs to which group."""
+
+    inputs: "tuple[Tensor, ...]"
+    labels: "Tensor"
+    weights: "Tensor"
+    members: "Tensor"
+
+    def take(self, rows: Any) -> "Part":
+        return Part(
+            tuple(values[rows] for values in self.inputs),
+            self.labels[rows],
+            self.weights[rows],
+            self.members[rows],
+        )
+
+    def to(self, device: Any) -> "Part":
+        return Part(
+            tuple(values.to(device) for values in self.inputs),
+            self.labels.to(device),
+            self.weights.to(device),
+            self.members.to(device),
+        )
+
+
+@dataclass
+class Progress:
+    """Where a training stands; plain data beside the tensors of a checkpoint."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+    def finished(self, settings: LoopSettings) -> bool:
+        waited = self.epoch - self.best_epoch
+        return self.epoch >= settings.max_epochs or waited >= settings.patience
+
+
+def fit(
+    network: "nn.Module",
+    train: Part,
+    validation: Part,
+    settings: LoopSettings,
+    checkpoint: Checkpoint,
+    curve_file: Path,
+) -> "tuple[dict[str, Tensor], Progress]":
+    """Train until validation no longer improves; return the best weights, on the CPU.
+
+    Appends one JSON line per epoch to `curve_file`, and resumes from `checkpoint` if it holds a
+    state. CPU or GPU, as Lightning Fabric finds it.
+    """
+    import torch
+    from lightning_fabric import Fabric
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(settings.num_threads)
+    fabric = Fabric(accelerator="auto", devices=1)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    network, optimizer = fabric.setup(network, optimizer)
+    train, validation = train.to(fabric.device), validation.to(fabric.device)
+    best = _copy(network)
+    progress = Progress()
+    if state := checkpoint.load():
+        best, progress = _restore(state, network, optimizer)
+        print(f"resuming after epoch {progress.epoch}", file=sys.stderr)
+
+    _rewrite(curve_file, progress.curve)
+    with curve_file.open("a", encoding="utf-8") as curve, _bar(settings, progress) as advance:
+        while not progress.finished(settings):
+            progress.epoch += 1
+            train_loss = _epoch(fabric, network, optimizer, train, settings, progress.epoch)
+            point = _evaluate(network, validation, settings.mitigation)
+            point = {"epoch": progress.epoch, "train_loss": round(train_loss, 6), **point}
+            progress.curve.append(point)
+            if point["validation_loss"] < progress.best_loss:
+                best, progress.best_epoch = _copy(network), progress.epoch
+                progress.best_loss = point["validation_loss"]
+            _save(checkpoint, network, optimizer, best, progress)
+            curve.write(json.dumps(point) + "\n")
+            curve.flush()
+            advance(point)
+    return {name: value.cpu() for name, value in best.items()}, progress
+
+
+def _epoch(
+    fabric: Any, network: Any, optimizer: Any, train: Part, settings: LoopSettings, epoch: int
+) -> float:
+    """One pass over the rows in a new order; returns the mean objective per row."""
+    import torch
+
+    torch.manual_seed(settings.seed * 1_000_003 + epoch)
+    num_rows = len(train.labels)
+    shuffled = train.take(torch.randperm(num_rows).to(train.labels.device))
+    total = torch.zeros((), device=train.labels.device)
+    network.train()
+    for start in range(0, num_rows, settings.batch_size):
+        batch = shuffled.take(slice(start, start + settings.batch_size))
+        objective = _objective(network(*batch.inputs), batch, settings.mitigation)
+        optimizer.zero_grad(set_to_none=True)
+        fabric.backward(objective)
+        optimizer.step()
+        total += objective.detach() * len(batch.labels)
+    return float(total) / num_rows
+
+
+def _objective(logits: "Tensor", part: Part, mitigation: Mitigation) -> "Tensor":
+    """Weighted log loss plus the penalty, a scalar."""
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    loss = binary_cross_entropy_with_logits(logits, part.labels, part.weights)
+    if mitigation.strength == 0:
+        return loss
+    spread = selection_rate_spread(logits, part.members, mitigation.sharpness)
+    return loss + mitigation.strength * spread
+
+
+def _evaluate(network: Any, part: Part, mitigation: Mitigation) -> dict[str, float]:
+    """The objective on validation rows, and its two parts."""
+    import torch
+
+    network.eval()
+    with torch.inference_mode():
+        logits = network(*part.inputs)
+        objective = _objective(logits, part, mitigation)
+        log_loss = _objective(logits, part, Mitigation())
+        spread = selection_rate_spread(logits, part.members, mitigation.sharpness)
+    return {
+        "validation_loss": round(float(objective), 6),
+        "validation_log_loss": round(float(log_loss), 6),
+        "validation_spread": round(float(spread), 6),
+    }
+
+
+def _copy(network: Any) -> "dict[str, Tensor]":
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def _save(
+    checkpoint: Checkpoint, network: Any, optimizer: Any, best: "dict[str, Tensor]", at: Progress
+) -> None:
+    tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
+    tensors |= {f"best/{name}": value for name, value in best.items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
+    checkpoint.save(tensors, vars(at))
+
+
+def _restore(
+    state: "tuple[dict[str, Tensor], dict[str, Any]]", network: Any, optimizer: Any
+) -> "tuple[dict[str, Tensor], Progress]":
+    """Put a checkpoint's state into network and optimizer; return best weights and progress."""
+    tensors, progress = state
+    network.load_state_dict(_under("network/", tensors))
+    moments: dict[int, dict[str, Any]] = {}
+    for key, value in _under("optimizer/", tensors).items():
+        index, name = key.split("/", 1)
+        moments.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    return _under("best/", tensors), Progress(**progress)
+
+
+def _under(prefix: str, tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _rewrite(curve_file: Path, curve: list[dict[str, float]]) -> None:
+    curve_file.parent.mkdir(parents=True, exist_ok=True)
+    curve_file.write_text("".join(json.dumps(point) + "\n" for point in curve), encoding="utf-8")
+
+
+def _bar(settings: LoopSettings, progress: Progress) -> Any:
+    from pipeline.core.progress import epochs
+
+    return epochs(settings.max_epochs, progress.epoch)

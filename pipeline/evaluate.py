@@ -1,0 +1,189 @@
+"""Measure the model on the test part, beside a cheap baseline and the live champion.
+
+Reads: split/test.parquet, the model's files, calibrate/policy.json, champion/; for the baseline
+balance/train.parquet and split/calibration.parquet.
+Writes: metrics.json, report.json, predictions.parquet, roc.csv, reliability.csv.
+Refuses when: the model's files do not belong together.
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pipeline.core import champion, prediction
+from pipeline.core.calibration import choose_threshold, fit_temperature
+from pipeline.core.errors import ArtifactMissing
+from pipeline.core.files import read_json, read_parquet, replacing, write_json, write_parquet
+from pipeline.core.intervals import Interval, bootstrap
+from pipeline.core.metrics import LARGER_IS_BETTER, BinaryMetrics, reliability, roc_curve
+from pipeline.core.modality import part
+from pipeline.core.paths import Paths
+from pipeline.core.policy import Policy
+from pipeline.core.project import Columns, Frozen, Project
+
+SECTIONS = ("columns",)
+NUM_CURVE_POINTS = 200
+
+Floats = NDArray[np.float64]
+
+
+class Settings(Frozen):
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Of each one-sided bound."""
+    num_replicates: int = Field(1000, ge=100)
+    """Bootstrap resamples."""
+    seed: int = 0
+    """Of the resampling and of the baseline."""
+    min_slice_rows: int = Field(200, ge=1)
+    """A slice with fewer test rows is not reported."""
+
+
+def run(project: Project[Settings], paths: Paths) -> None:
+    columns, settings = project.columns, project.settings
+    test = read_parquet(paths.input("split", "test.parquet"))
+    model = prediction.load(paths.input("train", ""), project.modality)
+    policy_file = read_json(paths.input("calibrate", "policy.json"))
+    policy = Policy.from_dict(policy_file)
+    labels = positives(test, columns)
+    probability = policy.probability(model.logits(test))
+    baseline, baseline_probability = fit_baseline(
+        project,
+        model.encoder,
+        read_parquet(paths.input("balance", "train.parquet")),
+        read_parquet(paths.input("split", "calibration.parquet")),
+        test,
+        policy_file["maximise"],
+    )
+    predictions = pl.DataFrame(
+        {
+            "_row": test["_row"],
+            "label": labels.astype(np.int8),
+            "probability": probability,
+            "decision": policy.decide(probability).astype(np.int8),
+            "baseline_probability": baseline_probability,
+            "baseline_decision": baseline.decide(baseline_probability).astype(np.int8),
+        }
+    )
+    found = measured(labels, probability, policy, settings)
+    report = {
+        "num_rows": test.height,
+        "confidence": settings.confidence,
+        "num_replicates": settings.num_replicates,
+        "policy": policy.as_dict(),
+        "model": as_dicts(found),
+        "baseline": {
+            "name": part(project.modality, "baseline").NAME,
+            "policy": baseline.as_dict(),
+            **as_dicts(measured(labels, baseline_probability, baseline, settings)),
+        },
+        "champion": against_champion(project, paths, test, labels, probability, policy),
+        "slices": part(project.modality, "slices").accuracy(
+            test, predictions["decision"] == predictions["label"], columns, settings.min_slice_rows
+        ),
+    }
+    write_parquet(paths.output("predictions.parquet"), predictions)
+    write_csv(paths, "roc.csv", roc_curve(labels, probability, NUM_CURVE_POINTS))
+    write_csv(paths, "reliability.csv", reliability(labels, probability))
+    write_json(paths.output("report.json"), report)
+    metrics = {name: round(interval.value, 6) for name, interval in found.items()}
+    write_json(paths.output("metrics.json"), metrics)
+
+
+def positives(table: pl.DataFrame, columns: Columns) -> Floats:
+    """1 where the target has its positive value, else 0; shape (rows,)."""
+    return (table[columns.target] == columns.positive).to_numpy().astype(float)
+
+
+def fit_baseline(
+    project: Project[Settings],
+    encoder: Any,
+    train: pl.DataFrame,
+    calibration: pl.DataFrame,
+    test: pl.DataFrame,
+    maximise: Any,
+) -> tuple[Policy, Floats]:
+    """The baseline's policy and its test probabilities: the same rows, the same rules."""
+    fitting, testing = part(project.modality, "baseline").logits(
+        train, [calibration, test], project.columns, encoder, project.settings.seed
+    )
+    labels = positives(calibration, project.columns)
+    temperature = fit_temperature(fitting, labels)
+    probability = Policy(temperature, 0.5).probability(fitting)
+    policy = Policy(temperature, choose_threshold(probability, labels, maximise))
+    return policy, policy.probability(testing)
+
+
+def measured(
+    labels: Floats, probability: Floats, policy: Policy, settings: Settings
+) -> dict[str, Interval]:
+    """All measures with one-sided bounds."""
+    metrics = BinaryMetrics.of(labels, probability, policy.decide(probability).astype(float))
+    return bootstrap(
+        metrics,
+        len(labels),
+        confidence=settings.confidence,
+        num_replicates=settings.num_replicates,
+        seed=settings.seed,
+    )
+
+
+def as_dicts(intervals: dict[str, Interval]) -> dict[str, Any]:
+    return {"metrics": {name: interval.as_dict() for name, interval in intervals.items()}}
+
+
+def against_champion(
+    project: Project[Settings],
+    paths: Paths,
+    test: pl.DataFrame,
+    labels: Floats,
+    probability: Floats,
+    policy: Policy,
+) -> dict[str, Any]:
+    """The new model minus the live champion, paired, on test rows that the champion has not seen.
+
+    A difference is positive where the new model is better, whatever the measure.
+    """
+    try:
+        live = champion.load(paths.home / "champion", project.modality)
+    except ArtifactMissing as error:
+        return {"outcome": "unreadable", "note": str(error)}
+    if live is None:
+        return {"outcome": "none", "note": "no model of this project is live"}
+    fresh = ~test["_key"].is_in(live.seen.implode()).to_numpy()
+    if not fresh.any():
+        return {"outcome": "no_rows", "version": live.version, "num_rows": 0}
+    theirs = live.policy.probability(live.model.logits(test.filter(pl.Series(fresh))))
+    ours, known = probability[fresh], labels[fresh]
+    new = BinaryMetrics.of(known, ours, policy.decide(ours).astype(float))
+    old = BinaryMetrics.of(known, theirs, live.policy.decide(theirs).astype(float))
+
+    def gains(weights: Floats) -> dict[str, float]:
+        after, before = new(weights), old(weights)
+        return {
+            name: (after[name] - before[name]) * (1 if larger else -1)
+            for name, larger in LARGER_IS_BETTER.items()
+        }
+
+    settings = project.settings
+    found = bootstrap(
+        gains,
+        len(known),
+        confidence=settings.confidence,
+        num_replicates=settings.num_replicates,
+        seed=settings.seed,
+    )
+    return {
+        "outcome": "compared",
+        "version": live.version,
+        "num_rows": int(fresh.sum()),
+        "num_rows_seen": int((~fresh).sum()),
+        "gains": {name: interval.as_dict() for name, interval in found.items()},
+    }
+
+
+def write_csv(paths: Paths, name: str, rows: list[dict[str, float]]) -> None:
+    with replacing(paths.output(name)) as temporary:
+        pl.DataFrame(rows).write_csv(temporary)

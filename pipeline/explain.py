@@ -1,0 +1,113 @@
+"""What the model used: attributions by integrated gradients, overall and for single rows.
+
+Reads: split/test.parquet, the model's files, calibrate/policy.json.
+Writes: report.json.
+Refuses when: attributions do not add up to what they explain (completeness).
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pipeline.core import prediction
+from pipeline.core.errors import PipelineError
+from pipeline.core.files import read_json, read_parquet, write_json
+from pipeline.core.modality import part
+from pipeline.core.paths import Paths
+from pipeline.core.policy import Policy
+from pipeline.core.project import Frozen, Project
+
+SECTIONS = ("columns",)
+
+Floats = NDArray[np.float64]
+
+
+class Settings(Frozen):
+    num_rows: int = Field(1000, ge=10)
+    """Test rows that are explained: the first ones, in the order of the split's hash."""
+    num_cases: int = Field(10, ge=1)
+    """Single predictions that the report shows, spread over the range of probabilities."""
+    num_steps: int = Field(128, ge=8)
+    """Steps of the integral from the reference to the row."""
+    max_completeness_error: float = Field(0.05, gt=0)
+    """The largest mean error, in logits, between the sum of a row's attributions and the change
+    of its logit."""
+
+
+def run(project: Project[Settings], paths: Paths) -> None:
+    settings = project.settings
+    test = read_parquet(paths.input("split", "test.parquet"))
+    rows = test.sort("_key", "_row").head(settings.num_rows)
+    model = prediction.load(paths.input("train", ""), project.modality)
+    policy = Policy.from_dict(read_json(paths.input("calibrate", "policy.json")))
+    explained = part(project.modality, "explanation").attributions(model, rows, settings.num_steps)
+    check_completeness(explained.errors, settings.max_completeness_error)
+    probability = policy.probability(explained.logits)
+    report = {
+        "method": "integrated gradients",
+        "unit": "logits",
+        "reference": explained.reference,
+        "num_rows": rows.height,
+        "completeness_error": {
+            "mean": round(float(np.abs(explained.errors).mean()), 6),
+            "max": round(float(np.abs(explained.errors).max()), 6),
+            "limit_of_mean": settings.max_completeness_error,
+        },
+        "ranking": ranking(explained.columns, explained.values),
+        "cases": cases(rows, explained, probability, policy, settings.num_cases),
+    }
+    write_json(paths.output("report.json"), report)
+
+
+def check_completeness(errors: Floats, limit: float) -> None:
+    """Refuse attributions that do not sum to the difference that they explain.
+
+    Source: M. Sundararajan, A. Taly, Q. Yan, Axiomatic attribution for deep networks, ICML 2017.
+    """
+    mean = float(np.abs(errors).mean())
+    if not mean <= limit:
+        raise PipelineError(
+            f"explain: expected attributions to add up within {limit:g} logits on average, "
+            f"got {mean:.4f}",
+            hint="raise `explain.num_steps`",
+        )
+
+
+def ranking(columns: list[str], values: Floats) -> list[dict[str, Any]]:
+    """Columns by their mean absolute attribution, the largest first."""
+    strength, direction = np.abs(values).mean(axis=0), values.mean(axis=0)
+    return [
+        {
+            "column": columns[i],
+            "mean_absolute": round(float(strength[i]), 6),
+            "mean": round(float(direction[i]), 6),
+        }
+        for i in np.argsort(-strength, kind="stable")
+    ]
+
+
+def cases(
+    rows: pl.DataFrame, explained: Any, probability: Floats, policy: Policy, num_cases: int
+) -> list[dict[str, Any]]:
+    """Single rows, evenly spread over the order of their probabilities, with their attributions."""
+    order = np.argsort(probability, kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, min(num_cases, len(order))).astype(int)]
+    found = []
+    for i in chosen:
+        row = rows.row(int(i), named=True)
+        attributions = [
+            {"column": name, "value": row[name], "attribution": round(float(value), 6)}
+            for name, value in zip(explained.columns, explained.values[i], strict=True)
+        ]
+        found.append(
+            {
+                "row": row["_row"],
+                "probability": round(float(probability[i]), 6),
+                "decision": int(policy.decide(probability[i : i + 1])[0]),
+                "attributions": sorted(attributions, key=lambda one: -abs(one["attribution"])),
+            }
+        )
+    return found

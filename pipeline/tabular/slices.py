@@ -1,0 +1,48 @@
+"""How well the model decides on parts of the test rows that people would ask for."""
+
+from typing import Any
+
+import polars as pl
+
+from pipeline.core.intervals import wilson
+from pipeline.core.project import Columns
+
+NUM_RANGES = 4
+
+
+def accuracy(
+    table: pl.DataFrame, hits: pl.Series, columns: Columns, min_rows: int
+) -> list[dict[str, Any]]:
+    """Accuracy for each level of each category and each quartile of each number, worst first.
+
+    Args:
+        table: Test rows.
+        hits: Whether each row was decided right, shape (rows,).
+        columns: The features' roles.
+        min_rows: Smaller slices are left out.
+    """
+    found = pl.concat(
+        [_by(table[name].cast(pl.String), name, hits) for name in columns.categorical]
+        + [_by(_ranges(table[name]), name, hits) for name in columns.numeric]
+    ).filter(pl.col("num_rows") >= min_rows)
+    low, high = wilson(found["num_hits"].to_numpy(), found["num_rows"].to_numpy())
+    found = found.with_columns(
+        accuracy=(pl.col("num_hits") / pl.col("num_rows")).round(6),
+        low=pl.Series(low).round(6),
+        high=pl.Series(high).round(6),
+    )
+    return found.sort("accuracy", "column", "slice").drop("num_hits").to_dicts()
+
+
+def _by(values: pl.Series, name: str, hits: pl.Series) -> pl.DataFrame:
+    rows = pl.DataFrame({"slice": values.fill_null("(missing)"), "hit": hits.cast(pl.Int64)})
+    counts = rows.group_by("slice").agg(num_rows=pl.len().cast(pl.Int64), num_hits=pl.sum("hit"))
+    return counts.select(pl.lit(name).alias("column"), "slice", "num_rows", "num_hits")
+
+
+def _ranges(values: pl.Series) -> pl.Series:
+    """Each number as the name of its quartile range; equal quartiles are one."""
+    number = values.cast(pl.Float64)
+    quantiles = [number.quantile(i / NUM_RANGES) for i in range(1, NUM_RANGES)]
+    breaks = sorted({float(value) for value in quantiles if value is not None})
+    return number.cut(breaks).cast(pl.String)
