@@ -59,7 +59,7 @@ $(VENV)/.uv:
 	@touch $@
 $(VENV)/.run: $(VENV)/.uv requirements.lock pyproject.toml
 	@echo "installing $$(wc -l < requirements.lock) packages"
-	@uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
+	@uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement requirements.lock
 	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock

@@ -66,24 +66,21 @@ def assessed(
     decisions = predictions[decision].to_numpy().astype(np.int64)
     found = {}
     for columns in [(name,) for name in sensitive] + list(combinations(sensitive, 2)):
-        groups = fairness.group_names(test, columns)
+        counted = fairness.cells(labels, decisions, fairness.group_names(test, columns))
         two_sided = 2 * settings.confidence - 1
-        entries = fairness.by_group(labels, decisions, groups, settings.min_group_size, two_sided)
+        entries = fairness.by_group(counted, settings.min_group_size, two_sided)
         small = [entry["group"] for entry in entries if entry["too_small"]]
-        kept = (~groups.isin(small)).to_numpy()
-        enough = len(entries) - len(small) >= 2
+        measured = len(entries) - len(small) >= 2
         found[fairness.CROSS.join(columns)] = {
             "groups": entries,
             "too_small": small,
             "gaps": fairness.gaps(
-                labels[kept],
-                decisions[kept],
-                groups[kept].reset_index(drop=True),
+                counted[~counted["group"].isin(small)],
                 confidence=settings.confidence,
                 num_replicates=settings.num_replicates,
                 seed=settings.seed,
             )
-            if enough
+            if measured
             else {},
         }
     return found

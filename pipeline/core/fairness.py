@@ -4,6 +4,7 @@ Fairlearn gives the values; the bounds are ours (`pipeline.core.intervals`), sin
 is biased for a largest gap.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,38 +38,46 @@ def group_names(table: pl.DataFrame, columns: tuple[str, ...]) -> "pd.Series[str
     return pd.Series(joined.to_list(), name=CROSS.join(columns), dtype="str")
 
 
-def by_group(
-    labels: Bits, decisions: Bits, groups: "pd.Series[str]", min_rows: int, two_sided: float
-) -> list[dict[str, Any]]:
-    """One entry per group: size, and each measure with its Wilson interval.
+def cells(labels: Bits, decisions: Bits, groups: "pd.Series[str]") -> pd.DataFrame:
+    """How many rows have each combination: columns `group`, `label`, `decision`, `num_rows`.
+
+    All measures here are functions of these counts; Fairlearn takes them as sample weights, which
+    spares it loops over rows.
 
     Args:
         labels: 0 or 1, shape (rows,).
         decisions: 0 or 1, shape (rows,).
         groups: From `group_names`, shape (rows,).
+    """
+    table = pd.DataFrame({"group": groups.to_numpy(), "label": labels, "decision": decisions})
+    counted = table.groupby(["group", "label", "decision"], as_index=False).size()
+    return counted.rename(columns={"size": "num_rows"})
+
+
+def by_group(counted: pd.DataFrame, min_rows: int, two_sided: float) -> list[dict[str, Any]]:
+    """One entry per group: its size, and each measure with its Wilson interval.
+
+    Args:
+        counted: From `cells`.
         min_rows: A group with fewer rows is marked too small.
         two_sided: Confidence of the intervals.
     """
+    weights = {"sample_weight": counted["num_rows"]}
     frame = MetricFrame(
-        metrics={
-            "selection_rate": selection_rate,
-            "true_positive_rate": true_positive_rate,
-            "false_positive_rate": false_positive_rate,
-            "precision": lambda y_true, y_pred: precision_score(y_true, y_pred, zero_division=0.0),
-            "accuracy": accuracy_score,
-        },
-        y_true=labels,
-        y_pred=decisions,
-        sensitive_features=groups,
+        metrics=MEASURES,
+        y_true=counted["label"],
+        y_pred=counted["decision"],
+        sensitive_features=counted["group"],
+        sample_params=dict.fromkeys(MEASURES, weights),
     ).by_group
     entries = []
     for name, values in frame.iterrows():
-        inside = (groups == name).to_numpy()
-        counts = _counts(labels[inside], decisions[inside])
+        counts = _counts(counted[counted["group"] == name])
+        num_rows = counts["selection_rate"][1]
         entry: dict[str, Any] = {
             "group": str(name),
-            "num_rows": int(inside.sum()),
-            "too_small": bool(inside.sum() < min_rows),
+            "num_rows": num_rows,
+            "too_small": num_rows < min_rows,
         }
         for measure, (hits, total) in counts.items():
             low, high = wilson(np.array([hits]), np.array([total]), two_sided)
@@ -81,18 +90,29 @@ def by_group(
     return entries
 
 
-def _counts(labels: Bits, decisions: Bits) -> dict[str, tuple[int, int]]:
+def _counts(group: pd.DataFrame) -> dict[str, tuple[int, int]]:
     """Numerator and denominator of each measure in one group."""
-    true_positives = int((labels & decisions).sum())
-    false_positives = int((decisions & ~labels & 1).sum())
+    size, label, decision = group["num_rows"], group["label"] == 1, group["decision"] == 1
+
+    def rows(which: Any) -> int:
+        return int(size[which].sum())
+
     return {
-        "selection_rate": (int(decisions.sum()), len(labels)),
-        "true_positive_rate": (true_positives, int(labels.sum())),
-        "false_positive_rate": (false_positives, int((1 - labels).sum())),
-        "precision": (true_positives, int(decisions.sum())),
-        "accuracy": (int((labels == decisions).sum()), len(labels)),
+        "selection_rate": (rows(decision), int(size.sum())),
+        "true_positive_rate": (rows(decision & label), rows(label)),
+        "false_positive_rate": (rows(decision & ~label), rows(~label)),
+        "precision": (rows(decision & label), rows(decision)),
+        "accuracy": (rows(decision == label), int(size.sum())),
     }
 
+
+MEASURES = {
+    "selection_rate": selection_rate,
+    "true_positive_rate": true_positive_rate,
+    "false_positive_rate": false_positive_rate,
+    "precision": partial(precision_score, zero_division=0.0),
+    "accuracy": accuracy_score,
+}
 
 GAPS = {
     "demographic_parity_difference": (demographic_parity_difference, ("selection_rate",), False),
@@ -111,24 +131,14 @@ GAPS = {
 
 
 def gaps(
-    labels: Bits,
-    decisions: Bits,
-    groups: "pd.Series[str]",
-    *,
-    confidence: float,
-    num_replicates: int,
-    seed: int,
+    counted: pd.DataFrame, *, confidence: float, num_replicates: int, seed: int
 ) -> dict[str, dict[str, float]]:
-    """The largest gaps between the groups, with one-sided bounds and the noise floor.
+    """The largest gaps between the groups of `cells`, with one-sided bounds and the noise floor.
 
     The noise floor is the bound that these rows would give if every group had the same rate:
     no limit below it can be passed, however alike the groups are.
     """
-    counts = [
-        _counts(labels[inside], decisions[inside])
-        for name in sorted(groups.unique())
-        for inside in [(groups == name).to_numpy()]
-    ]
+    counts = [_counts(group) for _, group in counted.groupby("group")]
     found = {}
     for measure, (function, names, ratio) in GAPS.items():
         rates = Rates(
@@ -144,9 +154,14 @@ def gaps(
             "ratio": ratio,
         }
         bounds, floor = max_gap(rates, **how), max_gap(level, **how)
-        value = float(function(labels, decisions, sensitive_features=groups))
+        value = function(
+            counted["label"],
+            counted["decision"],
+            sensitive_features=counted["group"],
+            sample_weight=counted["num_rows"],
+        )
         found[measure] = {
-            "value": round(value, 6),
+            "value": round(float(value), 6),
             "low": round(bounds.low, 6),
             "high": round(bounds.high, 6),
             "noise_floor": round(floor.low if ratio else floor.high, 6),
