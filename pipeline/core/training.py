@@ -34,7 +34,7 @@ class LoopSettings(Frozen):
     """Of AdamW."""
     weight_decay: float = Field(1e-2, ge=0)
     """Of AdamW."""
-    num_threads: int = Field(2, ge=1)
+    num_threads: int = Field(1, ge=1)
     """CPU threads; part of the settings, as sums in another order give other last digits."""
     mitigation: Mitigation = Mitigation()
     """The penalty on gaps between groups."""
