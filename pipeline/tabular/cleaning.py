@@ -114,7 +114,7 @@ def _missing_codes(rule: MissingCodes, table: pl.DataFrame) -> Change:
     cells = {}
     for name in rule.columns or _text_columns(table):
         before = table[name]
-        after = before.set(before.is_in(_values(rule, before, rule.codes)), None)
+        after = before.set(before.is_in(_values(rule, before, rule.codes).implode()), None)
         cells[name] = after.null_count() - before.null_count()
         table = table.with_columns(after)
     return Change(table, cells)
