@@ -58,7 +58,7 @@ def audited(train: pl.DataFrame, columns: Columns, settings: Settings) -> dict[s
 
 def crossings(sensitive: Sequence[str]) -> list[tuple[str, ...]]:
     """Each sensitive column alone, and all of them together when there are several."""
-    alone = [(name,) for name in sensitive]
+    alone: list[tuple[str, ...]] = [(name,) for name in sensitive]
     return [*alone, tuple(sensitive)] if len(alone) > 1 else alone
 
 

@@ -49,11 +49,15 @@ def balanced(
     counts = reweighed(train, names, columns)
     check_cells(counts, names)
     positive = _positive(columns)
-    order = pl.int_range(pl.len()).alias("_order")
     table = (
-        train.with_columns(positive, order)
-        .join(counts, on=[*names, "_positive"], how="left", nulls_equal=True)
-        .sort("_order")
+        train.with_columns(positive)
+        .join(
+            counts,
+            on=[*names, "_positive"],
+            how="left",
+            nulls_equal=True,
+            maintain_order="left",
+        )
         .with_columns(pl.col(WEIGHT).cast(pl.Float32))
         .select(*train.columns, WEIGHT)
     )
@@ -104,13 +108,14 @@ def reweighed(train: pl.DataFrame, names: Sequence[str], columns: Columns) -> pl
         .agg(_num=pl.len())
         .sort(*names, "_positive", nulls_last=True)
     )
-    group = pl.col("_num").sum().over(*names)
-    label = pl.col("_num").sum().over("_positive")
-    return cells.with_columns((group * label / (pl.col("_num") * train.height)).alias(WEIGHT))
+    num = pl.col("_num").cast(pl.Float64)  # products of counts overflow integers
+    group = num.sum().over(*names)
+    label = num.sum().over("_positive")
+    return cells.with_columns((group * label / (num * train.height)).alias(WEIGHT))
 
 
 def check_cells(cells: pl.DataFrame, names: Sequence[str]) -> None:
-    """Refuse groups that lack one of the classes: no weight makes up for rows that are not there."""
+    """Refuse groups that lack one of the classes: no weight makes up for absent rows."""
     lacking = cells.group_by(*names).agg(pl.len(), pl.col("_num").sum())
     lacking = lacking.filter(pl.col("len") < 2)
     if lacking.height:
