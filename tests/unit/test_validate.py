@@ -242,3 +242,65 @@ def test_what_great_expectations_does_not_know_is_refused_not_skipped(
         check(TABLE, contract(entry), "delivered")
     for word in words:
         assert word in str(caught.value)
+
+
+ADULT = Path(__file__).parents[2] / "data" / "adult" / "contract.json"
+PUBLISHED = (
+    "39| State-gov| 77516| Bachelors| 13| Never-married| Adm-clerical| Not-in-family| White"
+    "| Male| 2174| 0| 40| United-States| <=50K"
+).split("|")
+
+
+def delivered(**changes: str) -> pl.DataFrame:
+    """20,000 rows as published, one cell of one row in a hundred changed."""
+    names = load_contract(ADULT, "contract.json")["delivered"]["expectations"][0]["kwargs"]
+    row = dict(zip(names["column_set"], PUBLISHED, strict=True))
+    fault = row | {name.replace("_", "-"): value for name, value in changes.items()}
+    return pl.DataFrame([row] * 19_800 + [fault] * 200)
+
+
+def failed(table: pl.DataFrame) -> list[tuple[str | None, int | None]]:
+    report = check(table, load_contract(ADULT, "contract.json"), "delivered")
+    return [
+        (line.get("column"), line["num_unexpected"])
+        for line in report["expectations"]
+        if line["severity"] == "critical" and not line["success"]
+    ]
+
+
+def test_adult_as_published_passes() -> None:
+    assert failed(delivered()) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("age", " 39.5"),
+        ("education_num", " 17"),
+        ("capital_gain", " $2174"),
+        ("hours_per_week", "-40"),
+        ("workclass", " Stategov"),
+        ("education", "Bachelors"),
+        ("race", " ?"),
+        ("sex", " male"),
+        ("income", " <50K"),
+    ],
+)
+def test_adult_with_a_fault_in_one_column_is_refused(column: str, value: str) -> None:
+    assert failed(delivered(**{column: value})) == [(column.replace("_", "-"), 200)]
+
+
+def test_adult_cut_short_is_refused() -> None:
+    assert failed(delivered().head(19_999)) == [(None, None)]
+
+
+def test_adults_prepared_part_refuses_a_degree_with_another_number() -> None:
+    table = pl.DataFrame({"education": ["Masters", "Masters", "9th"], "education-num": [14, 13, 5]})
+    report = check(table, load_contract(ADULT, "contract.json"), "prepared")
+    [pairs] = [
+        one
+        for one in report["expectations"]
+        if "education" in one.get("columns", ()) and len(one["columns"]) == 2
+    ]
+    assert (pairs["success"], pairs["num_unexpected"]) == (False, 1)
+    assert report["num_expectations"] >= 25
