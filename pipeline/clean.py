@@ -1,0 +1,108 @@
+"""Clean the snapshot by named rules that fit nothing, and keep a ledger of every change.
+
+Reads: the snapshot, validate's report, contract.json (its part `prepared`).
+Writes: table.parquet (all columns, and `_row`, the row's position in the snapshot), ledger.json.
+Refuses when: a rule does not suit the table, the target or a sensitive column has one value alone,
+or the clean table breaks a critical expectation.
+"""
+
+from collections import Counter
+from typing import Any
+
+import polars as pl
+from pydantic import field_validator
+
+from pipeline.core.contract import load_contract
+from pipeline.core.errors import ProjectError
+from pipeline.core.expectations import check, refuse_breaches
+from pipeline.core.files import read_json, read_parquet, write_json, write_parquet
+from pipeline.core.modality import part
+from pipeline.core.paths import Paths
+from pipeline.core.project import Columns, Frozen, Project
+from pipeline.core.rules import Rule
+
+SECTIONS = ("columns",)
+
+
+class Settings(Frozen):
+    rules: tuple[Rule, ...] = ()
+    """What to do, in this order. Each rule has a name, under which the ledger counts."""
+
+    @field_validator("rules")
+    @classmethod
+    def _names_differ(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        twice = [name for name, count in Counter(rule.name for rule in rules).items() if count > 1]
+        if twice:
+            raise ValueError(f"expected a name of its own for each rule, got {twice[0]!r} twice")
+        return rules
+
+
+def run(project: Project[Settings], paths: Paths) -> None:
+    name = f"data/{project.name}/contract.json"
+    contract = load_contract(paths.home / "contract.json", name)
+    delivered = read_json(paths.input("validate", "report.json"))
+    snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"))
+    cleaning = part(project.modality, "cleaning")
+    table, entries = cleaning.apply(cleaning.with_positions(snapshot), project.settings.rules)
+    rows_in = snapshot.height
+    del snapshot  # at millions of rows it is a gigabyte
+    check_classes(table, project.columns)
+    prepared = check(table, contract, "prepared", name)
+    refuse_breaches(
+        prepared,
+        "the clean table",
+        hint=f"add or change a rule under `clean.rules` in data/{project.name}/project.yaml, or "
+        f"change {name} and say why in its meta.notes",
+    )
+    ledger = {
+        "rows_in": rows_in,
+        "rows_out": table.height,
+        "rules": entries,
+        "delivered": summary(delivered),
+        "prepared": prepared,
+    }
+    write_parquet(paths.output("table.parquet"), table)
+    write_json(paths.output("ledger.json"), ledger)
+
+
+def summary(report: dict[str, Any]) -> dict[str, Any]:
+    """The head of a report of expectations, without the single ones."""
+    return {key: value for key, value in report.items() if key != "expectations"}
+
+
+def check_classes(table: pl.DataFrame, columns: Columns) -> None:
+    """Refuse a table on which nothing can be learnt or compared.
+
+    Raises:
+        ProjectError: no rows are left, the target has one class or lacks `columns.positive`, or
+            a sensitive column has one group.
+    """
+    if table.height == 0:
+        raise ProjectError(
+            "expected rows after cleaning, found none",
+            hint="a rule under `clean.rules` dropped them all; the rules that drop rows are "
+            "drop_missing, drop_duplicates and outside_range with `action: drop_row`",
+        )
+    classes = table[columns.target].drop_nulls().cast(pl.String).unique().sort()
+    if classes.len() < 2:
+        raise ProjectError(
+            f"columns.target: expected at least two classes in {columns.target!r}, "
+            f"found {classes.len()}",
+            hint="is it the right column? was the delivery filtered by it? do `clean.rules` "
+            "replace all its values by one?",
+        )
+    if columns.positive not in classes:
+        raise ProjectError(
+            f"columns.positive: expected a value of {columns.target!r}, "
+            f"got {columns.positive!r}; its values after cleaning are "
+            f"{', '.join(map(repr, classes.head(5)))}",
+            hint="set `columns.positive` to one of them, or repair the values under `clean.rules`",
+        )
+    for name in columns.sensitive:
+        num_groups = table[name].drop_nulls().n_unique()
+        if num_groups < 2:
+            raise ProjectError(
+                f"columns.sensitive: expected at least two groups in {name!r}, found {num_groups}",
+                hint=f"there is nothing to compare: move {name!r} to `columns.drop` with the "
+                "reason, or ask for a delivery with all groups",
+            )

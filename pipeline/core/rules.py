@@ -1,0 +1,135 @@
+"""Cleaning rules as typed settings: row-wise, and fitting nothing.
+
+Each works on the rows as they are, so that the same rules serve a training table and a single
+request. How they are applied is a modality's business, `pipeline/<modality>/cleaning.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.core.project import Frozen
+
+Value = str | int | float | bool
+Columns = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Named(Frozen):
+    name: str = Field(min_length=1)
+    """What the rule is for, in words; the ledger counts under this name."""
+
+
+class StripWhitespace(Named):
+    """Take blanks from both ends of text; text that was blank alone becomes missing."""
+
+    rule: Literal["strip_whitespace"]
+    columns: tuple[str, ...] = ()
+    """Which columns of text; none named means all of them."""
+
+
+class MissingCodes(Named):
+    """Turn codes for "unknown" into missing values."""
+
+    rule: Literal["missing_codes"]
+    columns: tuple[str, ...] = ()
+    """Which columns; none named means all columns of text."""
+    codes: Annotated[tuple[Value, ...], Field(min_length=1)]
+    """The codes, as they stand in the column."""
+
+
+class Replace(Named):
+    """Replace whole values by others."""
+
+    rule: Literal["replace"]
+    column: str
+    """Which column."""
+    mapping: Annotated[Mapping[Value, Value], Field(min_length=1)]
+    """From the value as it stands to the value that it becomes."""
+
+
+class Cast(Named):
+    """Read columns as another type."""
+
+    rule: Literal["cast"]
+    columns: Annotated[
+        Mapping[str, Literal["integer", "float", "boolean", "text"]], Field(min_length=1)
+    ]
+    """From column to type. A float that is not whole is no integer; nan and inf are no numbers;
+    true, yes and 1, false, no and 0, in any case, are booleans."""
+    on_failure: Literal["refuse", "missing"] = "refuse"
+    """What to do with a value that cannot be read so: refuse the table, or make it missing."""
+
+
+class OutsideRange(Named):
+    """Deal with numbers that cannot be."""
+
+    rule: Literal["outside_range"]
+    column: str
+    """Which column, of numbers."""
+    min: float | None = None
+    """The least possible value."""
+    max: float | None = None
+    """The greatest possible value."""
+    action: Literal["missing", "drop_row"] = "missing"
+    """Make the value missing, or drop its row."""
+
+    @model_validator(mode="after")
+    def _a_range(self) -> "OutsideRange":
+        if self.min is None and self.max is None:
+            raise ValueError("expected `min`, `max` or both, got neither")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"expected min to be at most max, got {self.min} and {self.max}")
+        return self
+
+
+class DropDuplicates(Named):
+    """Keep the first of the rows that are the same in `columns`."""
+
+    rule: Literal["drop_duplicates"]
+    columns: tuple[str, ...] = ()
+    """Which columns make two rows the same; none named means all of them."""
+
+
+class DropMissing(Named):
+    """Drop rows that lack a value in any of `columns`, for instance the target."""
+
+    rule: Literal["drop_missing"]
+    columns: Columns
+    """Which columns."""
+
+
+Rule = Annotated[
+    StripWhitespace | MissingCodes | Replace | Cast | OutsideRange | DropDuplicates | DropMissing,
+    Field(discriminator="rule"),
+]
+
+
+def named_columns(rule: Rule) -> tuple[str, ...]:
+    """The columns that a rule names; none when it is about all of them."""
+    if isinstance(rule, Replace | OutsideRange):
+        return (rule.column,)
+    return tuple(rule.columns)
+
+
+def for_requests(rules: tuple[Rule, ...], columns: tuple[str, ...]) -> tuple[Rule, ...]:
+    """The rules for rows that carry `columns` alone and come one by one, such as requests.
+
+    Rules are narrowed to these columns (a request has no target) and left out when nothing
+    remains; `drop_duplicates` and `drop_missing` say nothing about a single row's values.
+    """
+    kept: list[Rule] = []
+    for rule in rules:
+        if isinstance(rule, DropDuplicates | DropMissing):
+            continue
+        named = named_columns(rule)
+        present = [name for name in named if name in columns]
+        if named and not present:
+            continue
+        if isinstance(rule, Cast):
+            kept.append(rule.model_copy(update={"columns": {c: rule.columns[c] for c in present}}))
+        elif isinstance(rule, StripWhitespace | MissingCodes):
+            kept.append(rule.model_copy(update={"columns": tuple(present)}))
+        else:
+            kept.append(rule)
+    return tuple(kept)

@@ -1,0 +1,257 @@
+"""Divide the clean table into parts, so that a row keeps its part when data are delivered anew.
+
+Reads: the clean table.
+Writes: train, validation, calibration and test .parquet (with `_key`, the hash that decided),
+report.json.
+Refuses when: a key or group is found in two parts, a part has no rows or lacks a class, or the
+parts' label rates differ by more than chance explains.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from pipeline.core.errors import ProjectError
+from pipeline.core.files import read_parquet, write_json, write_parquet
+from pipeline.core.hashing import keyed_hash
+from pipeline.core.intervals import wilson
+from pipeline.core.paths import Paths
+from pipeline.core.project import Columns, Frozen, Project, nearest
+
+SECTIONS = ("columns",)
+PARTS = ("train", "validation", "calibration", "test")
+KEY = "_key"
+POSITION = "_row"
+ALPHA = 1e-4
+"""The level of the test on label rates: one sound split in ten thousand is refused."""
+
+
+class Shares(Frozen):
+    train: float = Field(default=0.5, gt=0, lt=1)
+    """What the model is fitted on."""
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    """What training is stopped by."""
+    calibration: float = Field(default=0.1, gt=0, lt=1)
+    """What probabilities and the threshold are fitted on."""
+    test: float = Field(default=0.3, gt=0, lt=1)
+    """What the evidence is made of. With less than 0.3 small groups are seldom decided on."""
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> "Shares":
+        total = math.fsum(getattr(self, part) for part in PARTS)
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"expected the four shares to sum to 1, got {total:g}")
+        return self
+
+
+class Settings(Frozen):
+    shares: Shares = Shares()
+    """Which share of the rows goes to which part."""
+    by: Literal["content", "identifier", "group", "time"] = "content"
+    """What decides on a row's part: all it says but its label (`content`), who it is about
+    (`identifier`, `group`: all rows of one value stay together), or when it was (`time`:
+    the earliest to train, the latest to test)."""
+    column: str | None = None
+    """The column of the identifier, group or time."""
+    key: str = Field(default="hallmark", min_length=1)
+    """The key of the hash. Another key is another split."""
+
+    @model_validator(mode="after")
+    def _column_goes_with_by(self) -> "Settings":
+        if (self.by == "content") != (self.column is None):
+            found = "none" if self.column is None else repr(self.column)
+            wanted = "no `column`" if self.by == "content" else "`column`"
+            raise ValueError(f"expected {wanted} with `by: {self.by}`, got {found}")
+        return self
+
+
+def run(project: Project[Settings], paths: Paths) -> None:
+    settings, columns = project.settings, project.columns
+    table = read_parquet(paths.input("clean", "table.parquet"))
+    parts = divide(table, settings, columns.target)
+    check_leakage(parts, settings.column if settings.by in ("identifier", "group") else None)
+    check_classes(parts, columns)
+    tests = stratification(parts, columns, settings.by)
+    check_stratification(tests)
+    report = {
+        "by": settings.by,
+        "column": settings.column,
+        "rows": table.height,
+        "parts": {name: describe(rows, columns, table.height) for name, rows in parts.items()},
+        "stratification": tests,
+        "leakage": {"num_keys_in_two_parts": 0},
+    }
+    for name, rows in parts.items():
+        write_parquet(paths.output(f"{name}.parquet"), rows)
+    write_json(paths.output("report.json"), report)
+
+
+def divide(table: pl.DataFrame, settings: Settings, target: str) -> dict[str, pl.DataFrame]:
+    """The parts by name, in the order of PARTS, each with the column `_key` (UInt64)."""
+    _check_columns(table, settings)
+    content = [name for name in table.columns if name not in (target, POSITION)]
+    named = settings.column if settings.by in ("identifier", "group") else None
+    keys = keyed_hash(table.select(named or content), settings.key)
+    table = table.with_columns(pl.Series(KEY, keys, dtype=pl.UInt64))
+    if settings.by == "time":
+        number = _by_time(table[str(settings.column)], settings.shares)
+    else:
+        number = _by_key(keys, settings.shares)
+    return {name: table.filter(pl.Series(number == i)) for i, name in enumerate(PARTS)}
+
+
+def _check_columns(table: pl.DataFrame, settings: Settings) -> None:
+    if KEY in table.columns:
+        raise ProjectError(
+            f"expected no delivered column {KEY!r}: split adds it",
+            hint=f"rename the delivered column {KEY!r} at its source",
+        )
+    name = settings.column
+    if name is None:
+        return
+    if name not in table.columns:
+        raise ProjectError(
+            f"split.column: expected a column of the table, got {name!r}",
+            hint=nearest(name, tuple(table.columns)),
+        )
+    if num_missing := table[name].null_count():
+        raise ProjectError(
+            f"split.column: expected a value of {name!r} in every row, "
+            f"{num_missing} of {table.height} have none",
+            hint="drop these rows under `clean.rules` (drop_missing), or split `by: content`",
+        )
+    dtype = table.schema[name]
+    if settings.by == "time" and not (dtype.is_temporal() or dtype.is_numeric()):
+        raise ProjectError(
+            f"split.column: expected a date, a time or a number in {name!r}, found {dtype}",
+            hint="text does not sort by time: cast it under `clean.rules`",
+        )
+
+
+def _by_key(keys: NDArray[np.uint64], shares: Shares) -> NDArray[np.int64]:
+    """The part's number by where the key falls between 0 and 2⁶⁴."""
+    limits = np.array([int(edge * 2**64) for edge in _edges(shares)], dtype=np.uint64)
+    return np.searchsorted(limits, keys, side="right")
+
+
+def _by_time(times: pl.Series, shares: Shares) -> NDArray[np.int64]:
+    """The part's number by how many rows are earlier; rows of one time stay together."""
+    earlier = (times.rank("min").to_numpy() - 1) / max(times.len(), 1)
+    return np.searchsorted(np.array(_edges(shares)), earlier, side="right")
+
+
+def _edges(shares: Shares) -> list[float]:
+    """Where a part ends and the next begins, as shares of the whole; the last end is left out."""
+    sizes = [getattr(shares, part) for part in PARTS]
+    return [math.fsum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+
+
+def check_leakage(parts: Mapping[str, pl.DataFrame], column: str | None = None) -> None:
+    """Refuse parts that share a key, or a value of `column`.
+
+    Raises:
+        ProjectError: with the number of shared keys by pair of parts; never a value.
+    """
+    for name in (KEY, column) if column else (KEY,):
+        seen = pl.concat(
+            [
+                rows.select(name).unique().with_columns(part=pl.lit(i))
+                for i, rows in enumerate(parts.values())
+            ]
+        )
+        shared = seen.group_by(name).agg(pl.len()).filter(pl.col("len") > 1).height
+        if shared:
+            raise ProjectError(
+                f"split: expected every value of {name!r} in one part alone, "
+                f"found {shared} in two or more",
+                hint="split `by: group` with a column that keeps together what belongs together, "
+                "or drop duplicates under `clean.rules`",
+            )
+
+
+def check_classes(parts: Mapping[str, pl.DataFrame], columns: Columns) -> None:
+    """Refuse a part that lacks rows of the positive class, or of the others."""
+    findings = []
+    for name, rows in parts.items():
+        num_positive = int(_positive(rows, columns).sum())
+        if num_positive in (0, rows.height):
+            findings.append(f"{name}: {rows.height} rows, {num_positive} of them positive")
+    if findings:
+        raise ProjectError(
+            "split: expected rows of both classes in every part",
+            findings=findings,
+            hint="give these parts a larger share under `split.shares`, or deliver more rows",
+        )
+
+
+def _positive(rows: pl.DataFrame, columns: Columns) -> pl.Series:
+    return (rows[columns.target].cast(pl.String) == columns.positive).fill_null(False)
+
+
+def describe(rows: pl.DataFrame, columns: Columns, num_all: int) -> dict[str, Any]:
+    """A part's size, label rate and, by sensitive column, the share of each group."""
+    num_positive = int(_positive(rows, columns).sum())
+    low, high = wilson(np.array([float(num_positive)]), np.array([float(rows.height)]))
+    return {
+        "rows": rows.height,
+        "share": round(rows.height / num_all, 6),
+        "num_positive": num_positive,
+        "positive_rate": round(num_positive / rows.height, 6),
+        "positive_rate_low": round(float(low[0]), 6),
+        "positive_rate_high": round(float(high[0]), 6),
+        "groups": {name: _group_shares(rows, name) for name in columns.sensitive},
+    }
+
+
+def _group_shares(rows: pl.DataFrame, name: str) -> list[dict[str, Any]]:
+    counts = rows.group_by(pl.col(name).alias("group")).agg(num_rows=pl.len())
+    return [
+        {"group": group, "num_rows": num, "share": round(num / rows.height, 6)}
+        for group, num in counts.sort("group", nulls_last=True).iter_rows()
+    ]
+
+
+def stratification(parts: Mapping[str, pl.DataFrame], columns: Columns, by: str) -> dict[str, Any]:
+    """A chi-square test of each part's label rate against that of all other rows.
+
+    One degree of freedom, no correction (Pearson 1900). It decides only where rows fall
+    independently: rows of one group fall together, and a rate may well change over time.
+    """
+    rows = {name: part.height for name, part in parts.items()}
+    positive = {name: int(_positive(part, columns).sum()) for name, part in parts.items()}
+    num_all, rate = sum(rows.values()), sum(positive.values()) / sum(rows.values())
+    tests = {}
+    for name, num in rows.items():
+        expected, variance = num * rate, num * (num_all - num) / num_all * rate * (1 - rate)
+        statistic = (positive[name] - expected) ** 2 / variance
+        tests[name] = {
+            "chi_square": round(statistic, 6),
+            "p_value": round(math.erfc(math.sqrt(statistic / 2)), 9),
+        }
+    return {
+        "alpha": ALPHA,
+        "decides": by in ("content", "identifier"),
+        "success": all(test["p_value"] >= ALPHA for test in tests.values()),
+        "parts": tests,
+    }
+
+
+def check_stratification(report: Mapping[str, Any]) -> None:
+    """Refuse parts whose label rates differ by more than chance explains."""
+    if report["decides"] and not report["success"]:
+        raise ProjectError(
+            f"split: expected each part's label rate to be that of all rows up to chance "
+            f"(chi-square test, p at least {report['alpha']:g})",
+            findings=[
+                f"{name}: p = {test['p_value']:.2g}"
+                for name, test in report["parts"].items()
+                if test["p_value"] < report["alpha"]
+            ],
+            hint="are there many copies of few rows? drop duplicates under `clean.rules`, or set "
+            "another `split.key`",
+        )

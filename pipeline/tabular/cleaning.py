@@ -1,0 +1,223 @@
+"""Apply cleaning rules to a table. Shared by `clean` and the service, so that they cannot drift.
+
+Every function takes a table and gives a table with the count of what it changed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from pipeline.core.errors import ProjectError
+from pipeline.core.project import nearest
+from pipeline.core.rules import (
+    Cast,
+    DropDuplicates,
+    DropMissing,
+    MissingCodes,
+    OutsideRange,
+    Replace,
+    Rule,
+    StripWhitespace,
+    named_columns,
+)
+
+POSITION = "_row"
+"""The column that `with_positions` adds: the row's place in the snapshot, from 0."""
+DTYPES: dict[str, type[pl.DataType]] = {
+    "integer": pl.Int64,
+    "float": pl.Float64,
+    "boolean": pl.Boolean,
+    "text": pl.String,
+}
+TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A table after one rule: how many cells changed by column, and how many rows went."""
+
+    table: pl.DataFrame
+    cells: dict[str, int] = field(default_factory=dict)
+    rows_dropped: int = 0
+
+
+def with_positions(table: pl.DataFrame) -> pl.DataFrame:
+    """Add the column `_row` (UInt32) as the last one."""
+    if POSITION in table.columns:
+        raise ProjectError(
+            f"expected no delivered column {POSITION!r}: cleaning adds it",
+            hint=f"rename the delivered column {POSITION!r} at its source",
+        )
+    return table.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias(POSITION))
+
+
+def apply(table: pl.DataFrame, rules: Iterable[Rule]) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """Apply the rules in their order.
+
+    Returns:
+        The clean table and the ledger: for each rule its name, its kind (`rule`), `cells` (from
+        column to how many of its cells changed, zeros left out) and `rows_dropped`.
+
+    Raises:
+        ProjectError: a rule names a column that is absent or of the wrong type, or `cast` met
+            values that it cannot read and may not drop.
+    """
+    ledger = []
+    for rule in rules:
+        _check_present(rule, table)
+        change = _applied(rule, table)
+        table = change.table
+        ledger.append(
+            {
+                "name": rule.name,
+                "rule": rule.rule,
+                "cells": {column: count for column, count in change.cells.items() if count},
+                "rows_dropped": change.rows_dropped,
+            }
+        )
+    return table, ledger
+
+
+def _applied(rule: Rule, table: pl.DataFrame) -> Change:
+    match rule:
+        case StripWhitespace():
+            return _strip(rule, table)
+        case MissingCodes():
+            return _missing_codes(rule, table)
+        case Replace():
+            return _replace(rule, table)
+        case Cast():
+            return _cast(rule, table)
+        case OutsideRange():
+            return _outside_range(rule, table)
+        case DropDuplicates():
+            subset = list(rule.columns) or [name for name in table.columns if name != POSITION]
+            return _kept(table, table.unique(subset, keep="first", maintain_order=True))
+        case DropMissing():
+            return _kept(table, table.drop_nulls(list(rule.columns)))
+
+
+def _strip(rule: StripWhitespace, table: pl.DataFrame) -> Change:
+    cells = {}
+    for name in rule.columns or _text_columns(table):
+        before = _text(rule, table[name])
+        after = before.str.strip_chars()
+        after = after.set(after == "", None)
+        cells[name] = _num_changed(before, after)
+        table = table.with_columns(after)
+    return Change(table, cells)
+
+
+def _missing_codes(rule: MissingCodes, table: pl.DataFrame) -> Change:
+    cells = {}
+    for name in rule.columns or _text_columns(table):
+        before = table[name]
+        after = before.set(before.is_in(_values(rule, before, rule.codes).implode()), None)
+        cells[name] = after.null_count() - before.null_count()
+        table = table.with_columns(after)
+    return Change(table, cells)
+
+
+def _replace(rule: Replace, table: pl.DataFrame) -> Change:
+    before = table[rule.column]
+    after = before.replace(
+        _values(rule, before, rule.mapping.keys()), _values(rule, before, rule.mapping.values())
+    )
+    return Change(table.with_columns(after), {rule.column: _num_changed(before, after)})
+
+
+def _cast(rule: Cast, table: pl.DataFrame) -> Change:
+    cells, refused = {}, []
+    for name, kind in rule.columns.items():
+        before = table[name]
+        after = _read_as(kind, before)
+        cells[name] = after.null_count() - before.null_count()
+        if cells[name] and rule.on_failure == "refuse":
+            refused.append(f"{name}: {cells[name]} of {before.len()} values are no {kind}")
+        table = table.with_columns(after)
+    if refused:
+        raise ProjectError(
+            f"clean rule {rule.name!r} (cast): expected values that can be read",
+            findings=refused,
+            hint="put a rule before it that repairs them (strip_whitespace, missing_codes, "
+            "replace), or set `on_failure: missing`",
+        )
+    return Change(table, cells)
+
+
+def _read_as(kind: str, values: pl.Series) -> pl.Series:
+    """`values` as another type; what cannot be read so is null."""
+    if kind == "boolean" and values.dtype == pl.String:
+        text = values.str.to_lowercase()
+        known = pl.when(text.is_in(TRUE)).then(True).when(text.is_in(FALSE)).then(False)
+        return pl.select(known.alias(values.name)).to_series()
+    if kind == "boolean" and values.dtype.is_numeric():
+        values = values.set(~values.is_in([0, 1]), None)
+    if kind == "integer" and values.dtype.is_float():
+        values = values.set(values.floor() != values, None)
+    read = values.cast(DTYPES[kind], strict=False)
+    return read.set(~read.is_finite(), None) if read.dtype.is_float() else read
+
+
+def _outside_range(rule: OutsideRange, table: pl.DataFrame) -> Change:
+    before = table[rule.column]
+    if not before.dtype.is_numeric():
+        raise ProjectError(
+            f"clean rule {rule.name!r} (outside_range): expected numbers in {rule.column!r}, "
+            f"found {before.dtype}",
+            hint="put a `cast` rule before it",
+        )
+    outside = pl.Series([False]).new_from_index(0, before.len())
+    if rule.min is not None:
+        outside = outside | (before < rule.min)
+    if rule.max is not None:
+        outside = outside | (before > rule.max)
+    outside = outside.fill_null(False)
+    if rule.action == "drop_row":
+        return _kept(table, table.filter(~outside))
+    return Change(table.with_columns(before.set(outside, None)), {rule.column: int(outside.sum())})
+
+
+def _kept(table: pl.DataFrame, kept: pl.DataFrame) -> Change:
+    return Change(kept, rows_dropped=table.height - kept.height)
+
+
+def _num_changed(before: pl.Series, after: pl.Series) -> int:
+    return int(before.ne_missing(after).sum())
+
+
+def _text_columns(table: pl.DataFrame) -> list[str]:
+    return [name for name, dtype in table.schema.items() if dtype == pl.String]
+
+
+def _text(rule: Rule, values: pl.Series) -> pl.Series:
+    if values.dtype != pl.String:
+        raise ProjectError(
+            f"clean rule {rule.name!r} ({rule.rule}): expected text in {values.name!r}, "
+            f"found {values.dtype}",
+            hint="put it before the `cast` rule, or leave the column out",
+        )
+    return values
+
+
+def _values(rule: Rule, column: pl.Series, values: Iterable[Any]) -> pl.Series:
+    """What a rule compares `column` with, in the column's own type."""
+    try:
+        return pl.Series(values=list(values), dtype=column.dtype, strict=True)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        raise ProjectError(
+            f"clean rule {rule.name!r} ({rule.rule}): expected values of the type of "
+            f"{column.name!r}, which is {column.dtype} at this point",
+            hint="quote text in YAML, and mind whether a `cast` comes before or after",
+        ) from None
+
+
+def _check_present(rule: Rule, table: pl.DataFrame) -> None:
+    for name in named_columns(rule):
+        if name not in table.columns:
+            raise ProjectError(
+                f"clean rule {rule.name!r} ({rule.rule}): expected a column {name!r}, found none",
+                hint=nearest(name, tuple(table.columns)),
+            )
