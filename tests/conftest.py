@@ -1,0 +1,64 @@
+"""What all tests share: the repository's root, and copies of it to break."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository that is tested. Tests read it and never write to it."""
+    return ROOT
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the repository's own files, without data and history, to plant faults in."""
+    for name in own_files():
+        if not name.startswith("data/store/"):
+            target = tmp_path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target)
+    return tmp_path
+
+
+def own_files() -> list[str]:
+    """The files that git tracks, or would track, in the tested repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def fresh_clone(folder: Path) -> Path:
+    """A git repository in `folder` with the tested files as its only commit."""
+    for name in own_files():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, target)
+    git = ["git", "-c", "user.name=tests", "-c", "user.email=tests@localhost"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "as tested"]):
+        subprocess.run([*git, *command], cwd=folder, check=True)
+    return folder
+
+
+def quiet_environment(home: Path) -> dict[str, str]:
+    """The environment of a user with an empty home and the tested installation."""
+    bin_folder = Path(sys.executable).parent
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HALLMARK")}
+    return {
+        **kept,
+        "HOME": str(home),
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+    }

@@ -1,0 +1,19 @@
+"""A bare `dvc pull` on a fresh clone finds everything that the repository names."""
+
+from pathlib import Path
+
+from tests.contract.embedded_store import STORE, absent, outputs
+
+
+def test_the_store_holds_what_the_repository_names(root: Path) -> None:
+    assert list(outputs(root))
+    assert absent(root) == [], "`make store` copies it from the DVC cache"
+
+
+def test_a_lost_file_is_named(copy: Path, root: Path) -> None:
+    first = sorted(outputs(root))[0]
+    assert first in absent(copy)
+    target = copy / STORE / first[:2] / first[2:]
+    target.parent.mkdir(parents=True)
+    target.write_bytes((root / STORE / first[:2] / first[2:]).read_bytes())
+    assert first not in absent(copy)
