@@ -10,11 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import ArtifactMissing
+
+if TYPE_CHECKING:  # polars takes half a second to import, and the command line needs no table
+    import polars as pl
 
 
 @contextmanager
@@ -52,13 +53,15 @@ def read_json(source: Path) -> Any:
         raise damaged(source, "JSON", error) from None
 
 
-def write_parquet(target: Path, table: pl.DataFrame) -> None:
+def write_parquet(target: Path, table: "pl.DataFrame") -> None:
     with replacing(target) as temporary:
         table.write_parquet(temporary, compression="zstd", statistics=True)
 
 
-def read_parquet(source: Path, columns: list[str] | None = None) -> pl.DataFrame:
+def read_parquet(source: Path, columns: list[str] | None = None) -> "pl.DataFrame":
     """Read a table; raise ArtifactMissing when the file is absent, damaged or lacks a column."""
+    import polars as pl
+
     if not source.is_file():
         raise missing(source)
     try:

@@ -1,0 +1,47 @@
+"""The git side of a build: its commit, and whether the tree differs from it."""
+
+import fnmatch
+import subprocess
+from pathlib import Path
+
+from pipeline.core.errors import ProjectError
+
+# What a build itself writes. It is recorded by digest elsewhere and makes no tree dirty.
+WRITTEN_BY_BUILDS = ("dvc.lock", "data/*/champion/*", "data/*/.gitignore")
+
+
+def find_root(start: Path) -> Path:
+    """The repository's root: the nearest folder from `start` upwards that has a dvc.yaml.
+
+    Raises:
+        ProjectError: there is none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / "dvc.yaml").is_file() and (folder / ".dvc").is_dir():
+            return folder
+    raise ProjectError(
+        f"expected a folder of a Hallmark repository, {start} is in none (no dvc.yaml upwards)",
+        hint="`cd` into your clone",
+    )
+
+
+def commit(root: Path) -> str | None:
+    """The commit that is checked out; None outside git or before the first one."""
+    answer = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    return answer.strip() if answer else None
+
+
+def dirty_files(root: Path) -> tuple[str, ...]:
+    """The files that differ from the commit, but for those that builds write."""
+    answer = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+    paths = [entry[3:] for entry in (answer or "").split("\0") if entry]
+    return tuple(
+        path for path in paths if not any(fnmatch.fnmatch(path, p) for p in WRITTEN_BY_BUILDS)
+    )
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    answer = subprocess.run(
+        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    return answer.stdout if answer.returncode == 0 else None

@@ -1,0 +1,121 @@
+"""What stages cost, in seconds, bytes and money, and what the cache saved.
+
+Every figure comes from the records that the stages leave under `.local/runs/`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from pipeline.core.project import Frozen, read_yaml, section
+from pipeline.core.runner import read_record
+
+
+class Prices(Frozen):
+    """What an hour of a device costs; `prices` in params.yaml."""
+
+    currency: str
+    """The money's name, for instance EUR."""
+    per_hour: Mapping[str, Annotated[float, Field(ge=0)]]
+    """By device, as torch names it; `cpu` and `gpu` stand for every other one."""
+
+    def of(self, device: str, wall_s: float) -> float | None:
+        """The price of so many seconds; None when the device has none."""
+        price = self.per_hour.get(device)
+        if price is None and device != "cpu":
+            price = self.per_hour.get("gpu")
+        return None if price is None else price * wall_s / 3600
+
+
+def load_prices(root: Path) -> Prices | None:
+    """The prices of params.yaml; None when it has none.
+
+    Raises:
+        ProjectError: an unknown key, or a value of a wrong type.
+    """
+    source = Path("params.yaml")
+    content = read_yaml(root, source)
+    return section(source, content, "prices", Prices) if "prices" in content else None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one or several runs used.
+
+    Attributes:
+        wall_s: Seconds from start to end; of several runs, their sum.
+        cpu_s: Seconds of processor time.
+        peak_memory_bytes: Of several runs, the largest.
+        device: Where it ran; of several runs, all their names.
+        peak_gpu_memory_bytes: None where no GPU was used.
+        money: In the currency of `prices`; None when a price is missing.
+    """
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_memory_bytes: int = 0
+    device: str = ""
+    peak_gpu_memory_bytes: int | None = None
+    money: float | None = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        known = [
+            c.peak_gpu_memory_bytes for c in (self, other) if c.peak_gpu_memory_bytes is not None
+        ]
+        names = dict.fromkeys(n for c in (self, other) for n in c.device.split(", ") if n)
+        return Cost(
+            wall_s=round(self.wall_s + other.wall_s, 3),
+            cpu_s=round(self.cpu_s + other.cpu_s, 3),
+            peak_memory_bytes=max(self.peak_memory_bytes, other.peak_memory_bytes),
+            device=", ".join(names),
+            peak_gpu_memory_bytes=max(known, default=None),
+            money=None if self.money is None or other.money is None else self.money + other.money,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    return sum(costs, Cost())
+
+
+def cost_of(record: Mapping[str, Any], prices: Prices | None) -> Cost | None:
+    """The cost in a stage's record; None when the stage left none."""
+    used = record.get("cost")
+    if not isinstance(used, Mapping) or "wall_s" not in used:
+        return None
+    device = str(used.get("device", "cpu"))
+    return Cost(
+        wall_s=float(used["wall_s"]),
+        cpu_s=float(used.get("cpu_s", 0)),
+        peak_memory_bytes=int(used.get("peak_memory_bytes", 0)),
+        device=device,
+        peak_gpu_memory_bytes=used.get("peak_gpu_memory_bytes"),
+        money=prices.of(device, float(used["wall_s"])) if prices else None,
+    )
+
+
+def records(runs: Path, project: str, stage: str = "*") -> Iterator[dict[str, Any]]:
+    """The records of a project's stages under `runs`, newest build first."""
+    for folder in sorted((path for path in runs.glob("*") if path.is_dir()), reverse=True):
+        for source in sorted(folder.glob(f"{stage}@{project}.json")):
+            if record := read_record(source):
+                yield record
+
+
+def last_success(runs: Path, project: str, stage: str, prices: Prices | None) -> Cost | None:
+    """The cost of the newest real run of a stage that ended well; None when none is on record."""
+    for record in records(runs, project, stage):
+        if record.get("exit_code") == 0 and (cost := cost_of(record, prices)):
+            return cost
+    return None
+
+
+def builds(runs: Path, project: str) -> list[dict[str, Any]]:
+    """What the builds of a project wrote of themselves, newest first."""
+    found = (read_record(source) for source in sorted(runs.glob("*/build.json"), reverse=True))
+    return [build for build in found if build.get("project") == project]
