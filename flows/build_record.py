@@ -27,6 +27,7 @@ class Outcome:
         saved: What the cache saved, of stages whose earlier cost is known.
         num_unknown: How many spared stages have no earlier cost on record.
         exit_code: 0 passed, 3 refused, a failed stage's own, 124 deadline, 130 interrupted.
+        currency: Of all money; None when params.yaml has no prices.
         stopped: Why it was stopped, if it was.
     """
 
@@ -37,6 +38,7 @@ class Outcome:
     saved: Cost
     num_unknown: int
     exit_code: int
+    currency: str | None = None
     stopped: str | None = None
 
     @property
@@ -62,6 +64,7 @@ def write_build(
         saved=total(result.saved for result in spared if result.saved),
         num_unknown=sum(result.saved is None for result in spared),
         exit_code=_exit_code(stages, verdict, stop),
+        currency=context.prices.currency if context.prices else None,
         stopped=stop[0] if stop else None,
     )
     write_json(context.folder / "build.json", _as_json(context, started, target, outcome))
@@ -109,7 +112,7 @@ def _as_json(
         "commit": commit(context.root),
         "dirty": bool(dirty),
         "dirty_files": list(dirty),
-        "currency": context.prices.currency if context.prices else None,
+        "currency": outcome.currency,
         "stages": [asdict(result) for result in outcome.stages],
         "verdict": outcome.verdict["outcome"] if outcome.verdict else None,
         "stopped": outcome.stopped,

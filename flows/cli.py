@@ -1,0 +1,196 @@
+"""The command line: `hallmark build`, `why`, `cost`, and one command per stage.
+
+Everything heavy is imported by the command that needs it; `hallmark --help` loads none.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.checkout import find_root
+from flows.stage_commands import stage_commands
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import READING_ORDER
+
+EXIT_INTERRUPTED = 130
+
+
+class Grouped(click.Group):
+    """Lists the stages under a heading of their own, in reading order."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        stages = [name for name in READING_ORDER if name in names]
+        others = [name for name in names if name not in stages]
+        for heading, listed in (("Commands", others), ("Single stages", stages)):
+            with formatter.section(heading):
+                limit = formatter.width - 6 - max(map(len, names))
+                rows = [(n, self.commands[n].get_short_help_str(limit)) for n in listed]
+                formatter.write_dl(rows)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click hands it over
+        return list(self.commands)
+
+
+@click.group(cls=Grouped, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="hallmark")
+def cli(debug: bool) -> None:
+    """From a data file to a served model that carries proof of how it was made.
+
+    \b
+    A first build, then a change of one parameter:
+      hallmark build adult
+      hallmark build adult --set train.epochs=40
+      hallmark why adult
+    """
+    del debug  # read in main()
+
+
+@cli.command()
+@click.argument("project")
+@click.argument("target", required=False)
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="STAGE.KEY=VALUE",
+    help="Write a value into data/PROJECT/project.yaml first; may be given several times.",
+)
+@click.option("--from", "rerun", metavar="STAGE", help="Run this stage anew, even if it is fresh.")
+@click.option(
+    "--deadline",
+    "deadline_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="End everything after so many seconds.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(min=1), metavar="N", help="Stages side by side; else the cores."
+)
+def build(
+    project: str,
+    target: str | None,
+    assignments: tuple[str, ...],
+    rerun: str | None,
+    deadline_s: float | None,
+    jobs: int | None,
+) -> None:
+    """Run what is stale, up to TARGET or all, and say what the gate decided.
+
+    A stage runs again only when its code, data, parameters or packages changed; what follows it
+    runs only when its output has other bytes.
+
+    \b
+    Examples:
+      hallmark build adult                          all of it
+      hallmark build adult train                    up to training
+      hallmark build adult --set train.epochs=40    with another parameter
+      hallmark build adult --from train             training anew
+    \b
+    Exit codes: 0 passed, 3 refused by the gate, 2 bad input, 1 a bug, 124 deadline, 130 Ctrl-C.
+    """
+    from flows.engine import Request
+    from flows.engine import build as run_build
+    from flows.summary import closing
+    from flows.views import view_for_stdout
+
+    root = find_root(Path.cwd())
+    view = view_for_stdout()
+    request = Request(
+        root=root,
+        project=project,
+        target=target,
+        rerun=rerun,
+        jobs=jobs,
+        deadline_s=deadline_s,
+        prepare=lambda: _prepare(root, project, assignments),
+    )
+    try:
+        outcome = run_build(request, view)
+    finally:
+        view.close()
+    for line in closing(root, project, outcome):
+        click.echo(line)
+    sys.exit(outcome.exit_code)
+
+
+def _prepare(root: Path, project: str, assignments: tuple[str, ...]) -> None:
+    from flows.settings import apply, check_project, project_file
+
+    if not assignments:
+        check_project(root, project)
+        return
+    for change in apply(root, project, assignments):
+        click.echo(f"{project_file(project)}: {change}")
+    click.echo(f"(`git checkout {project_file(project)}` undoes it)")
+
+
+@cli.command()
+@click.argument("project")
+@click.argument("stage", required=False)
+def why(project: str, stage: str | None) -> None:
+    """Say in one line a stage why it is fresh or stale. Nothing is run.
+
+    \b
+    Examples:
+      hallmark why adult
+      hallmark why adult train
+    """
+    from flows.plan import Planner
+    from flows.why import explanations
+    from pipeline.core.project import known_project
+
+    root = find_root(Path.cwd())
+    known_project(root, project)
+    with Planner(root, project) as planner:
+        plan = planner.plan(stage)
+    for name, text in explanations(plan):
+        if stage in (None, name):
+            click.echo(f"{name:<10} {text}")
+
+
+@cli.command()
+@click.argument("project")
+def cost(project: str) -> None:
+    """What the last build cost by stage, and what all builds on record cost together.
+
+    \b
+    Example:
+      hallmark cost adult
+    """
+    from flows.cost_table import print_costs
+    from pipeline.core.project import known_project
+
+    root = find_root(Path.cwd())
+    known_project(root, project)
+    print_costs(root, project)
+
+
+for _stage in stage_commands():
+    cli.add_command(_stage)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    given: list[Any] = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.exit(cli.main(given, prog_name="hallmark", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except PipelineError as error:
+        if "--debug" in given:
+            raise
+        click.echo(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""`hallmark cost`: the last build by stage, and the sum of all."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.costs import Cost, builds, cost_of, load_prices, records, total
+from flows.summary import cost_text, memory, money
+from pipeline.core.errors import ArtifactMissing
+from pipeline.core.paths import local_state
+
+
+def print_costs(root: Path, project: str) -> None:
+    """Print both; raise ArtifactMissing when nothing ran yet."""
+    runs = local_state(root) / "runs"
+    prices = load_prices(root)
+    currency = prices.currency if prices else None
+    found = builds(runs, project)
+    costs = [cost for record in records(runs, project) if (cost := cost_of(record, prices))]
+    if not found and not costs:
+        raise ArtifactMissing(
+            f"expected a run of {project} on record, found none",
+            hint=f"hallmark build {project}",
+        )
+    console = Console(highlight=False)
+    if found:
+        last = found[0]
+        console.print(f"last build, {last['started']}, exit code {last['exit_code']}:")
+        console.print(stage_table(last, currency))
+        totals = last["totals"]
+        console.print(f"spent: {cost_text(Cost(**totals['spent']), currency)}")
+        unknown = f", {totals['num_saved_unknown']} unknown" if totals["num_saved_unknown"] else ""
+        console.print(f"the cache saved: {cost_text(Cost(**totals['saved']), currency)}{unknown}")
+    console.print(
+        f"all {len(found)} builds and single runs, {len(costs)} stage runs: "
+        f"{cost_text(total(costs), currency)}"
+    )
+
+
+def stage_table(build: Mapping[str, Any], currency: str | None) -> Table:
+    """The stages of one build with what each used."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    table.add_column("stage")
+    table.add_column("state")
+    for name in ("seconds", "processor", "memory", "device", "price", "saved"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for stage in build["stages"]:
+        cost = Cost(**stage["cost"]) if stage["cost"] else None
+        saved = Cost(**stage["saved"]) if stage["saved"] else None
+        spared = stage["state"] in ("cached", "restored")
+        table.add_row(
+            stage["name"],
+            stage["state"],
+            *(_cells(cost, currency) if cost else [""] * 5),
+            money(saved, currency) if saved else "unknown" if spared else "",
+        )
+    return table
+
+
+def _cells(cost: Cost, currency: str | None) -> list[str]:
+    gpu = cost.peak_gpu_memory_bytes
+    device = cost.device if gpu is None else f"{cost.device} ({gpu / 1e9:.2f} GB)"
+    return [
+        f"{cost.wall_s:.1f} s",
+        f"{cost.cpu_s:.1f} s",
+        memory(cost.peak_memory_bytes).removesuffix(" at most"),
+        device,
+        money(cost, currency),
+    ]

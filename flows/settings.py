@@ -1,0 +1,183 @@
+"""A project's file as a whole: checked before anything runs, and changed by `--set`."""
+
+import copy
+import importlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.util import load_yaml_guess_indent
+
+from pipeline.core.errors import ProjectError
+from pipeline.core.files import write_text
+from pipeline.core.paths import READING_ORDER
+from pipeline.core.project import (
+    SHARED,
+    Frozen,
+    check_section_names,
+    known_project,
+    nearest,
+    read_yaml,
+    section,
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One key that `--set` gives a value.
+
+    Attributes:
+        key: Dotted: section first, `train.epochs`.
+        old: What it was, written out.
+        new: What it is now, written out.
+    """
+
+    key: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        if self.old == self.new:
+            return f"{self.key} is {self.new} already"
+        return f"{self.key} {self.old} → {self.new}"
+
+
+def project_file(project: str) -> Path:
+    return Path("data") / project / "project.yaml"
+
+
+def check_project(root: Path, project: str) -> None:
+    """Check the project's whole file against the settings of every stage that exists.
+
+    Raises:
+        ProjectError: unknown project, section or key, a missing section, a wrong type.
+    """
+    known_project(root, project)
+    source = project_file(project)
+    check_content(source, read_yaml(root, source))
+
+
+def check_content(source: Path, content: Mapping[str, Any]) -> None:
+    check_section_names(source, content)
+    for name in content:
+        if model := settings_of(name):
+            section(source, content, name, model)
+    for name in READING_ORDER:
+        if name not in content and (model := settings_of(name)):
+            section(source, content, name, model)  # says that it is missing
+
+
+def settings_of(name: str) -> type[Frozen] | None:
+    """The typed settings of a section; None for a stage that does not exist yet."""
+    if name in SHARED:
+        return SHARED[name]
+    try:
+        model: type[Frozen] = importlib.import_module(f"pipeline.{name}").Settings
+    except ModuleNotFoundError as error:
+        if error.name != f"pipeline.{name}":
+            raise
+        return None
+    return model
+
+
+def apply(root: Path, project: str, assignments: tuple[str, ...]) -> list[Change]:
+    """Write `SECTION.KEY=VALUE` into the project's file, comments and layout kept.
+
+    The file is checked first as it would be; refused, it stays as it was.
+
+    Raises:
+        ProjectError: not of this form, an unknown key, a value of a wrong type.
+    """
+    known_project(root, project)
+    source = project_file(project)
+    read_yaml(root, source)  # refuses what is absent or no mapping, by name
+    text = (root / source).read_text(encoding="utf-8")
+    _, indent, offset = load_yaml_guess_indent(text)
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=indent or 4, offset=2 if offset is None else offset)
+    content = yaml.load(text)
+    before = copy.deepcopy(content)
+    changes = [_assign(source, before, content, assignment) for assignment in assignments]
+    stream = io.StringIO()
+    yaml.dump(content, stream)
+    check_content(source, YAML(typ="safe").load(stream.getvalue()))
+    if content != before:
+        write_text(root / source, stream.getvalue())
+    return changes
+
+
+def _assign(
+    source: Path, before: Mapping[str, Any], content: CommentedMap, assignment: str
+) -> Change:
+    key, equals, value_text = assignment.partition("=")
+    path = key.strip().split(".")
+    if not equals or len(path) < 2 or not all(path):
+        raise ProjectError(
+            f"--set: expected STAGE.KEY=VALUE, got {assignment!r}",
+            hint="for instance --set train.epochs=40",
+        )
+    _check_section(path[0])
+    try:
+        value = YAML(typ="safe").load(value_text)
+    except YAMLError as error:
+        raise ProjectError(f"--set {key}: expected a YAML value, got {value_text!r}") from error
+    holder = content
+    for index, name in enumerate(path[:-1]):
+        if holder.get(name) is None:
+            holder[name] = CommentedMap()
+        holder = holder[name]
+        if not isinstance(holder, dict):
+            found = ".".join(path[: index + 1])
+            raise ProjectError(f"{source}: expected keys below `{found}`, found {holder!r}")
+    holder[path[-1]] = value
+    return Change(".".join(path), _written(_value(before, path)), str(value))
+
+
+def _check_section(name: str) -> None:
+    known = (*SHARED, *READING_ORDER)
+    if name not in known:
+        raise ProjectError(
+            f"--set: expected a section of project.yaml, got {name!r}", hint=nearest(name, known)
+        )
+
+
+def _value(content: Mapping[str, Any], path: list[str]) -> Any:
+    """The value at a path: of the file, else the default in the typed settings."""
+    value: Any = content
+    for name in path:
+        if not isinstance(value, Mapping) or name not in value:
+            return _default(content, path)
+        value = value[name]
+    return value
+
+
+def _default(content: Mapping[str, Any], path: list[str]) -> Any:
+    model = settings_of(path[0])
+    try:
+        value: Any = model.model_validate(content.get(path[0]) or {}) if model else None
+    except ValueError:
+        return _NO_VALUE
+    for name in path[1:]:
+        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, _NO_VALUE)
+    return _Default(value)
+
+
+@dataclass(frozen=True)
+class _Default:
+    value: Any
+
+
+_NO_VALUE = _Default(None)
+
+
+def _written(value: Any) -> str:
+    if not isinstance(value, _Default):
+        return str(value)
+    return "(not set)" if value.value is None else f"{value.value} (the default)"

@@ -1,0 +1,100 @@
+"""What a build tells people at its end: verdict, metrics, cost, where the report is. Text only."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from flows.build_record import Outcome
+from flows.costs import Cost
+from flows.stage_run import StageResult
+from pipeline.core.errors import ArtifactMissing
+from pipeline.core.files import read_json
+from pipeline.core.paths import Paths
+
+MAX_METRICS = 8
+OUTCOMES = {"pass": "passed", "fail": "refused", "insufficient": "insufficient evidence"}
+
+
+def closing(root: Path, project: str, outcome: Outcome) -> list[str]:
+    """The closing lines of a build."""
+    lines = [line for result in outcome.failed for line in failure(project, result, outcome)]
+    if outcome.stopped:
+        lines.append(f"stopped: {outcome.stopped}")
+    lines += verdict_lines(outcome.verdict)
+    if outcome.exit_code in (0, 3):
+        lines += metric_lines(root, project)
+    lines += cost_lines(outcome)
+    report = Paths(root, project, "report").output("report.html")
+    if outcome.exit_code in (0, 3) and report.is_file():
+        lines.append(f"report: {report.relative_to(root)}")
+    return lines
+
+
+def failure(project: str, result: StageResult, outcome: Outcome) -> Iterator[str]:
+    assert result.error is not None  # noqa: S101 -- narrows the type: only failed ones come here
+    error = result.error
+    yield f"{result.name}@{project} failed: {error.kind}: {error.message}"
+    log = outcome.folder / f"{result.name}@{project}.log"
+    if log.is_file():
+        yield f"  whole log: {log}"
+
+
+def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
+    """The verdict, and one line for each rule."""
+    if verdict is None:
+        return []
+    lines = [f"verdict: {OUTCOMES.get(verdict['outcome'], verdict['outcome'])}"]
+    for rule in verdict.get("rules", ()):
+        mark = {"pass": "✓", "fail": "✗"}.get(rule.get("outcome"), "?")
+        lines.append(f"  {mark} {rule.get('sentence') or rule.get('rule')}")
+    return lines
+
+
+def metric_lines(root: Path, project: str) -> list[str]:
+    """The main metrics of `evaluate`, one line; none when it wrote none."""
+    source = Paths(root, project, "evaluate").output("metrics.json")
+    try:
+        content = read_json(source)
+    except ArtifactMissing:
+        return []
+    shown = [f"{name} {value:.3f}" for name, value in _numbers(content)][:MAX_METRICS]
+    return ["metrics: " + ", ".join(shown)] if shown else []
+
+
+def _numbers(content: Any) -> Iterator[tuple[str, float]]:
+    for name, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(value, dict):
+            value = value.get("value")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield str(name), float(value)
+
+
+def cost_lines(outcome: Outcome) -> list[str]:
+    """What the build cost and what the cache saved, of what is known."""
+    currency = outcome.currency
+    lines = [f"cost: {cost_text(outcome.spent, currency)}"] if outcome.spent.wall_s else []
+    num_spared = sum(result.state in ("cached", "restored") for result in outcome.stages)
+    if num_spared > outcome.num_unknown:
+        text = f"the cache saved: {cost_text(outcome.saved, currency)}"
+        if outcome.num_unknown:
+            text += f" (and of {outcome.num_unknown} stages what they cost is unknown)"
+        lines.append(text)
+    elif num_spared:
+        lines.append(
+            f"the cache saved: unknown, no earlier run of {num_spared} stages is on record"
+        )
+    return lines
+
+
+def cost_text(cost: Cost, currency: str | None) -> str:
+    """`12.3 s (processor 20.1 s), peak memory 0.42 GB, 0.0003 EUR`."""
+    parts = [f"{cost.wall_s:.1f} s (processor {cost.cpu_s:.1f} s)", memory(cost.peak_memory_bytes)]
+    return ", ".join([*parts, money(cost, currency)])
+
+
+def memory(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:.2f} GB at most"
+
+
+def money(cost: Cost, currency: str | None) -> str:
+    return "price unknown" if cost.money is None else f"{cost.money:.4f} {currency or ''}".rstrip()
