@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
     given: list[Any] = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        sys.exit(cli.main(given, prog_name="hallmark", standalone_mode=False))
+        sys.exit(cli.main(given, prog_name="hallmark", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.costs import Cost, builds, cost_of, load_prices, records, total
-from flows.summary import cost_text, memory, money
+from flows.summary import cost_text, memory, money, saving_text
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.paths import local_state
 
@@ -33,9 +33,9 @@ def print_costs(root: Path, project: str) -> None:
         totals = last["totals"]
         console.print(f"spent: {cost_text(Cost(**totals['spent']), currency)}")
         unknown = f", {totals['num_saved_unknown']} unknown" if totals["num_saved_unknown"] else ""
-        console.print(f"the cache saved: {cost_text(Cost(**totals['saved']), currency)}{unknown}")
+        console.print(f"the cache saved: {saving_text(Cost(**totals['saved']), currency)}{unknown}")
     console.print(
-        f"all {len(found)} builds and single runs, {len(costs)} stage runs: "
+        f"all on record ({len(found)} builds; {len(costs)} stage runs, with those outside builds): "
         f"{cost_text(total(costs), currency)}"
     )
 
@@ -45,7 +45,7 @@ def stage_table(build: Mapping[str, Any], currency: str | None) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2))
     table.add_column("stage")
     table.add_column("state")
-    for name in ("seconds", "processor", "memory", "device", "price", "saved"):
+    for name in ("seconds", "processor", "memory", "device", "price", "saved", ""):
         table.add_column(name, justify="right", no_wrap=True)
     for stage in build["stages"]:
         cost = Cost(**stage["cost"]) if stage["cost"] else None
@@ -55,7 +55,8 @@ def stage_table(build: Mapping[str, Any], currency: str | None) -> Table:
             stage["name"],
             stage["state"],
             *(_cells(cost, currency) if cost else [""] * 5),
-            money(saved, currency) if saved else "unknown" if spared else "",
+            f"{saved.wall_s:.1f} s" if saved else "unknown" if spared else "",
+            money(saved, currency) if saved else "",
         )
     return table
 

@@ -75,7 +75,7 @@ def cost_lines(outcome: Outcome) -> list[str]:
     lines = [f"cost: {cost_text(outcome.spent, currency)}"] if outcome.spent.wall_s else []
     num_spared = sum(result.state in ("cached", "restored") for result in outcome.stages)
     if num_spared > outcome.num_unknown:
-        text = f"the cache saved: {cost_text(outcome.saved, currency)}"
+        text = f"the cache saved: {saving_text(outcome.saved, currency)}"
         if outcome.num_unknown:
             text += f" (and of {outcome.num_unknown} stages what they cost is unknown)"
         lines.append(text)
@@ -87,9 +87,17 @@ def cost_lines(outcome: Outcome) -> list[str]:
 
 
 def cost_text(cost: Cost, currency: str | None) -> str:
-    """`12.3 s (processor 20.1 s), peak memory 0.42 GB, 0.0003 EUR`."""
-    parts = [f"{cost.wall_s:.1f} s (processor {cost.cpu_s:.1f} s)", memory(cost.peak_memory_bytes)]
-    return ", ".join([*parts, money(cost, currency)])
+    """`12.3 s (processor 20.1 s), 0.42 GB at most, 0.0003 EUR`."""
+    return ", ".join((time_text(cost), memory(cost.peak_memory_bytes), money(cost, currency)))
+
+
+def saving_text(cost: Cost, currency: str | None) -> str:
+    """`12.3 s (processor 20.1 s), 0.0003 EUR`: memory is not saved up."""
+    return f"{time_text(cost)}, {money(cost, currency)}"
+
+
+def time_text(cost: Cost) -> str:
+    return f"{cost.wall_s:.1f} s (processor {cost.cpu_s:.1f} s)"
 
 
 def memory(num_bytes: int) -> str:

@@ -15,7 +15,6 @@ from flows.stage_run import StageError, explain
 from pipeline.core.errors import ProjectError
 from tests.flows.conftest import Tiny
 
-
 # DVC's own, of a library that it uses.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 
