@@ -25,7 +25,7 @@ def print_costs(root: Path, project: str) -> None:
             f"expected a run of {project} on record, found none",
             hint=f"hallmark build {project}",
         )
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     if found:
         last = found[0]
         console.print(f"last build, {last['started']}, exit code {last['exit_code']}:")

@@ -74,7 +74,8 @@ def main(stage, output, inputs):
                       "crash": (1, "ValueError")}[words[0]]
         error = {"class": name, "message": " ".join(words[1:])}
     if code == 0 and words[0] != "forget":
-        section = re.search(rf"^{stage}:\\n((?:  .*\\n)*)", Path("data/tiny/project.yaml").read_text(), re.M)
+        settings = Path("data/tiny/project.yaml").read_text()
+        section = re.search(rf"^{stage}:\\n((?:  .*\\n)*)", settings, re.M)
         value = int(re.search(r"value: (\\d+)", section[1])[1])
         made = f"{stage} {value // 10} [{' '.join(Path(p).read_text() for p in inputs)}]"
         if stage == "gate":
@@ -132,7 +133,7 @@ class Watcher:
     events: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def planned(self, plan: Plan, context: RunContext) -> None:
+    def planned(self, plan: Plan, _context: RunContext) -> None:
         self.events.append(("planned", " ".join(plan.names)))
 
     def started(self, stage: str) -> None:
