@@ -38,7 +38,9 @@ def load_prices(root: Path) -> Prices | None:
     """
     source = Path("params.yaml")
     content = read_yaml(root, source)
-    return section(source, content, "prices", Prices) if "prices" in content else None
+    if "prices" not in content:
+        return None
+    return section(source, content, "prices", Prices, modality="")  # prices hold for every kind
 
 
 @dataclass(frozen=True)

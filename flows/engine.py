@@ -230,6 +230,6 @@ def _absent(paths: tuple[str, ...]) -> StageError:
     return StageError(
         "ArtifactMissing",
         f"expected {listed}, found none, and no stage makes it\n"
-        f"  hint: `dvc pull` fetches what DVC knows: dvc pull {' '.join(paths)}",
+        f"  hint: data that DVC knows: `dvc pull {' '.join(paths)}`; code: `git status`",
         ProjectError.exit_code,
     )

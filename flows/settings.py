@@ -22,6 +22,7 @@ from pipeline.core.project import (
     check_section_names,
     known_project,
     nearest,
+    projects,
     read_yaml,
     section,
 )
@@ -57,19 +58,21 @@ def check_project(root: Path, project: str) -> None:
     Raises:
         ProjectError: unknown project, section or key, a missing section, a wrong type.
     """
-    known_project(root, project)
+    modality = modality_of(root, project)
     source = project_file(project)
-    check_content(source, read_yaml(root, source))
+    check_content(source, read_yaml(root, source), modality)
 
 
-def check_content(source: Path, content: Mapping[str, Any]) -> None:
+def modality_of(root: Path, project: str) -> str:
+    return projects(root)[known_project(root, project)]
+
+
+def check_content(source: Path, content: Mapping[str, Any], modality: str) -> None:
+    """Check every section that is there, and that every existing stage has one."""
     check_section_names(source, content)
-    for name in content:
+    for name in dict.fromkeys((*content, *READING_ORDER)):
         if model := settings_of(name):
-            section(source, content, name, model)
-    for name in READING_ORDER:
-        if name not in content and (model := settings_of(name)):
-            section(source, content, name, model)  # says that it is missing
+            section(source, content, name, model, modality)
 
 
 def settings_of(name: str) -> type[Frozen] | None:
@@ -93,7 +96,7 @@ def apply(root: Path, project: str, assignments: tuple[str, ...]) -> list[Change
     Raises:
         ProjectError: not of this form, an unknown key, a value of a wrong type.
     """
-    known_project(root, project)
+    modality = modality_of(root, project)
     source = project_file(project)
     read_yaml(root, source)  # refuses what is absent or no mapping, by name
     text = (root / source).read_text(encoding="utf-8")
@@ -104,18 +107,17 @@ def apply(root: Path, project: str, assignments: tuple[str, ...]) -> list[Change
     yaml.indent(mapping=2, sequence=indent or 4, offset=2 if offset is None else offset)
     content = yaml.load(text)
     before = copy.deepcopy(content)
-    changes = [_assign(source, before, content, assignment) for assignment in assignments]
+    defaults = _Defaults(source, before, modality)
+    changes = [_assign(source, defaults, content, assignment) for assignment in assignments]
     stream = io.StringIO()
     yaml.dump(content, stream)
-    check_content(source, YAML(typ="safe").load(stream.getvalue()))
+    check_content(source, YAML(typ="safe").load(stream.getvalue()), modality)
     if content != before:
         write_text(root / source, stream.getvalue())
     return changes
 
 
-def _assign(
-    source: Path, before: Mapping[str, Any], content: CommentedMap, assignment: str
-) -> Change:
+def _assign(source: Path, before: "_Defaults", content: CommentedMap, assignment: str) -> Change:
     key, equals, value_text = assignment.partition("=")
     path = key.strip().split(".")
     if not equals or len(path) < 2 or not all(path):
@@ -137,7 +139,7 @@ def _assign(
             found = ".".join(path[: index + 1])
             raise ProjectError(f"{source}: expected keys below `{found}`, found {holder!r}")
     holder[path[-1]] = value
-    return Change(".".join(path), _written(_value(before, path)), str(value))
+    return Change(".".join(path), before.written(path), str(value))
 
 
 def _check_section(name: str) -> None:
@@ -148,36 +150,32 @@ def _check_section(name: str) -> None:
         )
 
 
-def _value(content: Mapping[str, Any], path: list[str]) -> Any:
-    """The value at a path: of the file, else the default in the typed settings."""
-    value: Any = content
-    for name in path:
-        if not isinstance(value, Mapping) or name not in value:
-            return _default(content, path)
-        value = value[name]
-    return value
-
-
-def _default(content: Mapping[str, Any], path: list[str]) -> Any:
-    model = settings_of(path[0])
-    try:
-        value: Any = model.model_validate(content.get(path[0]) or {}) if model else None
-    except ValueError:
-        return _NO_VALUE
-    for name in path[1:]:
-        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, _NO_VALUE)
-    return _Default(value)
-
-
 @dataclass(frozen=True)
-class _Default:
-    value: Any
+class _Defaults:
+    """The file as it was, and the settings' defaults for what it does not name."""
 
+    source: Path
+    content: Mapping[str, Any]
+    modality: str
 
-_NO_VALUE = _Default(None)
-
-
-def _written(value: Any) -> str:
-    if not isinstance(value, _Default):
+    def written(self, path: list[str]) -> str:
+        """The value at a path, as people read it."""
+        value: Any = self.content
+        for name in path:
+            if not isinstance(value, Mapping) or name not in value:
+                return self._default(path)
+            value = value[name]
         return str(value)
-    return "(not set)" if value.value is None else f"{value.value} (the default)"
+
+    def _default(self, path: list[str]) -> str:
+        model = settings_of(path[0])
+        try:
+            given = {path[0]: dict(self.content.get(path[0]) or {})}
+            value: Any = (
+                section(self.source, given, path[0], model, self.modality) if model else None
+            )
+        except ProjectError:
+            value = None
+        for name in path[1:]:
+            value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+        return "(not set)" if value is None else f"{value} (the default)"

@@ -28,7 +28,14 @@ STYLES = {
 def line_of(result: StageResult) -> str:
     """`train      ran       12.3 s  train.epochs 30 → 40`."""
     seconds = f"{result.cost.wall_s:7.1f} s" if result.cost else " " * 9
-    return f"{result.name:<10} {result.state:<9} {seconds}  {'; '.join(result.reasons)}".rstrip()
+    return f"{result.name:<10} {result.state:<9} {seconds}  {cause(result)}".rstrip()
+
+
+def cause(result: StageResult) -> str:
+    """One line: what went wrong, else why it was not fresh."""
+    if result.error:
+        return f"{result.error.kind}: {result.error.message.splitlines()[0]}"
+    return "; ".join(result.reasons)
 
 
 class PlainView:
@@ -119,11 +126,7 @@ class LiveView:
 
     def _now(self, name: str, row: _Row) -> str:
         if row.result:
-            return (
-                row.result.error.message.splitlines()[0]
-                if row.result.error
-                else ("; ".join(row.result.reasons))
-            )
+            return cause(row.result)
         if row.state == "running" and self._context:
             return "".join(last_lines(self._context.log(name), num_lines=1))
         return ""

@@ -16,4 +16,4 @@ def explanation(plan: Plan, name: str) -> str:
     if step.status == "stale":
         return f"stale: {reasons}"
     text = f"waits for {', '.join(plan.waits_for(name))}"
-    return f"{text}, and is stale by itself: {reasons}" if reasons else text
+    return f"{text}; besides: {reasons}" if reasons else text

@@ -117,8 +117,7 @@ def _csv(content: bytes, settings: Settings) -> pl.DataFrame:
         )
     except pl.exceptions.PolarsError as error:
         raise ProjectError(
-            f"ingest.source: {settings.source} cannot be read as csv: "
-            f"{str(error).splitlines()[0]}",
+            f"ingest.source: {settings.source} cannot be read as csv: {str(error).splitlines()[0]}",
             hint="does every line have as many fields as the header? is `ingest.separator` right?",
         ) from None
 

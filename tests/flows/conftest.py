@@ -193,7 +193,7 @@ class Tiny:
         wait_until(lambda: self.has_begun(stage))
         return int((self.root / "orders" / f"{stage}.pid").read_text().split()[0])
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
         """`hallmark ARGUMENTS` in a process of its own."""
         program = (
             "import flows.settings as s; s.settings_of = lambda name: None; "
@@ -202,8 +202,8 @@ class Tiny:
         return subprocess.Popen(
             [sys.executable, "-c", program, *arguments],
             cwd=self.root,
-            env={**os.environ, "PYTHONPATH": str(SOURCE)},
-            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "xterm", "COLUMNS": "100"},
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
         )

@@ -1,6 +1,9 @@
 """The command line as people meet it."""
 
+import contextlib
 import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,6 +205,25 @@ def test_a_refused_build_says_so_and_ends_with_3(
     assert "✗ accuracy is 0.9" in shown
 
 
+def test_on_a_terminal_the_stages_are_shown_live(tiny: Tiny) -> None:
+    tiny.set_value("gate", 20)
+    ours, theirs = pty.openpty()
+    process = tiny.start("build", "tiny", stdout=theirs)
+    os.close(theirs)
+
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal is closed when the process ends
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+
+    assert process.wait() == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert re.search(r"gate +running +\d+ s", text)
+    assert re.search(r"gate +ran +36.0 s +gate.value 10 → 20", text)
+    assert "verdict: passed" in text
+
+
 def test_a_failed_build_shows_the_stages_own_words(
     here: Tiny, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,10 +255,9 @@ def test_why_names_each_cause(here: Tiny, capsys: pytest.CaptureFixture[str]) ->
 
     assert why(capsys) == {
         "ingest": "stale: code code/ingest.py changed",
-        "clean": "waits for ingest, and is stale by itself: clean.rules added: {'trim': True}",
-        "audit": "waits for clean, and is stale by itself: "
-        "output data/tiny/30_audit/out.txt is missing",
-        "train": "waits for clean, and is stale by itself: train.value 10 → 30",
+        "clean": "waits for ingest; besides: clean.rules added: {'trim': True}",
+        "audit": "waits for clean; besides: output data/tiny/30_audit/out.txt is missing",
+        "train": "waits for clean; besides: train.value 10 → 30",
         "gate": "waits for audit, train",
     }
 
@@ -272,7 +293,7 @@ def test_why_of_what_never_ran(
     lines = why(capsys)
 
     assert lines["ingest"] == "stale: never run"
-    assert lines["train"] == "waits for clean, and is stale by itself: never run"
+    assert lines["train"] == "waits for clean; besides: never run"
 
 
 def test_cost_shows_the_last_build_and_the_sum_of_all(
