@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from flows.plan import explained
 from pipeline.core.errors import PipelineError
 
 
@@ -64,7 +65,7 @@ def clean_rwlock(root: Path) -> None:
         return
     from dvc.lock import make_lock
 
-    with make_lock(str(source) + ".lock", tmp_dir=str(source.parent)):
+    with explained(), make_lock(str(source) + ".lock", tmp_dir=str(source.parent)):
         try:
             held = json.loads(source.read_text(encoding="utf-8"))
             written = source.stat().st_mtime

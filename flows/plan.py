@@ -74,7 +74,7 @@ class Planner:
         logging.getLogger("dvc").setLevel(logging.ERROR)
         self.root = root
         self.project = project
-        with _explained():
+        with explained():
             self._repo = Repo(str(root), _wait_for_lock=True)
         self._repo.lock._friendly = False  # no progress bar while it waits
 
@@ -120,7 +120,7 @@ class Planner:
         """DVC's graph, read while its lock is held: dvc.lock is whole then."""
         from dvc.repo import lock_repo
 
-        with _explained(), lock_repo(self._repo):
+        with explained(), lock_repo(self._repo):
             yield self._repo.index.graph
 
     def _chosen(self, graph: Any, target: str | None) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def _is_made_by(dep: Any, stages: Iterable[Any]) -> bool:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Turn DVC's errors into ours."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -226,4 +226,8 @@ def _explained() -> Iterator[None]:
         ) from error
     except DvcException as error:
         causes = dict.fromkeys((str(error), str(error.__cause__ or error)))
-        raise ProjectError("DVC cannot read the graph: " + ": ".join(causes)) from error
+        raise ProjectError(
+            "DVC cannot read the graph: " + ": ".join(causes),
+            hint="`git diff dvc.yaml dvc.lock params.yaml` shows what changed; "
+            "`git checkout dvc.lock` restores the last committed state",
+        ) from error

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["new", "command", "parameter", "code", "lock", "file", "output", "forced", "always"]
+Kind = Literal[
+    "new", "command", "parameter", "items", "code", "lock", "file", "output", "forced", "always"
+]
 
 MAX_VALUE_CHARS = 40
 
@@ -20,8 +22,9 @@ class Reason:
         kind: What sort of thing differs.
         what: The file (relative to the repository's root) or the parameter's dotted key.
         how: `modified`, `deleted` or `new`, as DVC says it.
-        old: A parameter's value in dvc.lock, written out; empty when it was absent.
-        new: A parameter's value now, written out; empty when it is absent.
+        old: A parameter's value in dvc.lock, written out; empty when it was absent. Of a list
+            (`items`), what it lost.
+        new: A parameter's value now, written out; empty when it is absent. Of a list, what it gained.
     """
 
     kind: Kind
@@ -33,6 +36,8 @@ class Reason:
     def __str__(self) -> str:
         if self.kind == "parameter":
             return self._parameter()
+        if self.kind == "items":
+            return f"{self.what} {self._items()}"
         return {
             "new": "never run",
             "command": "its command in dvc.yaml changed",
@@ -50,6 +55,10 @@ class Reason:
         if not self.new:
             return f"{self.what} removed, was {self.old}"
         return f"{self.what} {self.old} → {self.new}"
+
+    def _items(self) -> str:
+        found = [("gained", self.new), ("lost", self.old)]
+        return ", ".join(f"{verb} {items}" for verb, items in found if items) or "in another order"
 
     def _verb(self) -> str:
         return {"deleted": "is missing", "new": "is new"}.get(self.how, "changed")
@@ -94,8 +103,15 @@ def _differences(key: str, old: Any, new: Any) -> list[Reason]:
         for name in dict.fromkeys((*new, *old)):
             found += _differences(f"{key}.{name}", old.get(name, _ABSENT), new.get(name, _ABSENT))
         return found
+    if isinstance(old, list) and isinstance(new, list):
+        lost, gained = [i for i in old if i not in new], [i for i in new if i not in old]
+        return [Reason("items", key, "modified", _listed(lost), _listed(gained))]
     how = "new" if old is _ABSENT else "deleted" if new is _ABSENT else "modified"
     return [Reason("parameter", key, how, _written(old), _written(new))]
+
+
+def _listed(items: list[Any]) -> str:
+    return ", ".join(_written(item) for item in items)
 
 
 def _written(value: Any) -> str:
