@@ -24,7 +24,8 @@ class Reason:
         how: `modified`, `deleted` or `new`, as DVC says it.
         old: A parameter's value in dvc.lock, written out; empty when it was absent. Of a list
             (`items`), what it lost.
-        new: A parameter's value now, written out; empty when it is absent. Of a list, what it gained.
+        new: A parameter's value now, written out; empty when it is absent. Of a list, what it
+            gained.
     """
 
     kind: Kind

@@ -105,4 +105,7 @@ def memory(num_bytes: int) -> str:
 
 
 def money(cost: Cost, currency: str | None) -> str:
-    return "price unknown" if cost.money is None else f"{cost.money:.4f} {currency or ''}".rstrip()
+    if cost.money is None:
+        return "price unknown"
+    amount = "<0.0001" if 0 < cost.money < 0.0001 else f"{cost.money:.4f}"
+    return f"{amount} {currency or ''}".rstrip()

@@ -296,6 +296,16 @@ def test_why_of_what_never_ran(
     assert lines["train"] == "waits for clean; besides: never run"
 
 
+def test_a_damaged_lock_file_says_how_to_restore_it(
+    here: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here.root / "dvc.lock").write_text("stages: {a: [")
+
+    assert run("why", "tiny") == 2
+
+    assert "`git checkout dvc.lock` restores" in capsys.readouterr().err
+
+
 def test_cost_shows_the_last_build_and_the_sum_of_all(
     here: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

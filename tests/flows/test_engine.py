@@ -4,12 +4,15 @@ import json
 import shutil
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
+from flows.engine import Request, build
 from flows.locks import BuildRunningError, build_lock
 from flows.stage_run import StageError, explain
 from pipeline.core.errors import ProjectError
@@ -17,6 +20,18 @@ from tests.flows.conftest import Tiny
 
 # DVC's own, of a library that it uses.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+
+
+class RecordingPool(ThreadPoolExecutor):
+    """Remembers which stages it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.submitted: list[str] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        self.submitted.append(args[1])
+        return super().submit(fn, *args, **kwargs)
 
 
 def is_gone(pid: int) -> bool:
@@ -78,6 +93,16 @@ def test_independent_stages_run_side_by_side(tiny: Tiny) -> None:
     assert tiny.states(outcome)["gate"] == "ran"
     starts = [name for kind, name in tiny.watcher.events if kind == "started"]
     assert set(starts[:2]) == {"audit", "train"}
+
+
+def test_a_caller_may_run_the_stages_in_a_pool_of_its_own(tiny: Tiny) -> None:
+    tiny.set_value("gate", 20)
+    pool = RecordingPool()
+
+    outcome = build(Request(tiny.root, "tiny"), tiny.watcher, pool)
+
+    assert tiny.states(outcome)["gate"] == "ran"
+    assert pool.submitted == ["gate"]
 
 
 def test_a_target_builds_only_what_it_reads_from(tiny: Tiny) -> None:
