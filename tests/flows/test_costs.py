@@ -30,7 +30,7 @@ def test_a_record_without_a_cost_has_none() -> None:
 
 
 def test_sums_add_time_and_take_the_largest_memory() -> None:
-    one = Cost(1.5, 2.0, 300, "cpu", None, 0.1)
-    two = Cost(2.5, 3.0, 200, "H200", 50, 0.2)
+    one = Cost(1.5, 2.0, 300, "cpu", None, 0.25)
+    two = Cost(2.5, 3.0, 200, "H200", 50, 0.5)
 
-    assert total([one, two]) == Cost(4.0, 5.0, 300, "cpu, H200", 50, pytest.approx(0.3))
+    assert total([one, two]) == Cost(4.0, 5.0, 300, "cpu, H200", 50, 0.75)
