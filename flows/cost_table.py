@@ -42,10 +42,13 @@ def print_costs(root: Path, project: str) -> None:
 
 def stage_table(build: Mapping[str, Any], currency: str | None) -> Table:
     """The stages of one build with what each used."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    table.add_column("stage")
-    table.add_column("state")
-    for name in ("seconds", "processor", "memory", "device", "price", "saved", ""):
+    table = Table(box=None, pad_edge=False)
+    for name in ("stage", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("wall", "processor", "memory"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("device")  # the one that may wrap: names of GPUs are long
+    for name in ("price", "saved"):
         table.add_column(name, justify="right", no_wrap=True)
     for stage in build["stages"]:
         cost = Cost(**stage["cost"]) if stage["cost"] else None
@@ -56,7 +59,6 @@ def stage_table(build: Mapping[str, Any], currency: str | None) -> Table:
             stage["state"],
             *(_cells(cost, currency) if cost else [""] * 5),
             f"{saved.wall_s:.1f} s" if saved else "unknown" if spared else "",
-            money(saved, currency) if saved else "",
         )
     return table
 

@@ -309,7 +309,7 @@ def test_a_damaged_lock_file_says_how_to_restore_it(
 def test_cost_shows_the_last_build_and_the_sum_of_all(
     here: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "80")
     here.set_value("gate", 20)
     here.build()
 
@@ -318,7 +318,7 @@ def test_cost_shows_the_last_build_and_the_sum_of_all(
     shown = capsys.readouterr().out
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line}
     assert " ".join(rows["gate"]) == "ran 36.0 s 72.0 s 0.00 GB cpu 0.0050 EUR"
-    assert " ".join(rows["train"]) == "cached 36.0 s 0.0050 EUR"
+    assert " ".join(rows["train"]) == "cached 36.0 s"
     assert "spent: 36.0 s (processor 72.0 s), 0.00 GB at most, 0.0050 EUR" in shown
     assert "the cache saved: 144.0 s (processor 288.0 s)" in shown
     # Five stages of the first build and one of the second, 36 s each, 0.005 EUR each.
