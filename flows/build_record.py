@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.checkout import commit, dirty_files
+from flows.checkout import Tree, tree
 from flows.costs import Cost, total
 from flows.stage_run import RunContext, StageResult
 from pipeline.core.errors import ArtifactMissing, GateRefused
@@ -49,11 +49,21 @@ class Outcome:
 def write_build(
     context: RunContext,
     started: datetime,
+    before: Tree,
     target: str | None,
     stages: tuple[StageResult, ...],
     stop: tuple[str, int] | None,
 ) -> Outcome:
-    """Sum a build up and write it to its folder, whole or not at all."""
+    """Sum a build up and write it to its folder, whole or not at all.
+
+    Args:
+        context: The build.
+        started: When it began.
+        before: What was checked out then; a file that was edited then or is now makes it dirty.
+        target: The stage it was to reach.
+        stages: How each went.
+        stop: Why it was stopped and the exit code of that, if it was.
+    """
     spared = [result for result in stages if result.state in ("cached", "restored")]
     verdict = read_verdict(context.root, context.project, stages)
     outcome = Outcome(
@@ -67,7 +77,7 @@ def write_build(
         currency=context.prices.currency if context.prices else None,
         stopped=stop[0] if stop else None,
     )
-    write_json(context.folder / "build.json", _as_json(context, started, target, outcome))
+    write_json(context.folder / "build.json", _as_json(context, started, before, target, outcome))
     return outcome
 
 
@@ -99,9 +109,10 @@ def _exit_code(
 
 
 def _as_json(
-    context: RunContext, started: datetime, target: str | None, outcome: Outcome
+    context: RunContext, started: datetime, before: Tree, target: str | None, outcome: Outcome
 ) -> dict[str, Any]:
-    dirty = dirty_files(context.root)
+    after = tree(context.root)
+    dirty = sorted({*before.dirty_files, *after.dirty_files})
     ended = datetime.now(UTC)
     return {
         "id": context.folder.name,
@@ -109,9 +120,9 @@ def _as_json(
         "target": target,
         "started": started.isoformat(timespec="seconds"),
         "wall_s": round((ended - started).total_seconds(), 3),
-        "commit": commit(context.root),
-        "dirty": bool(dirty),
-        "dirty_files": list(dirty),
+        "commit": before.commit,
+        "dirty": bool(dirty) or before.commit != after.commit,
+        "dirty_files": dirty,
         "currency": outcome.currency,
         "stages": [asdict(result) for result in outcome.stages],
         "verdict": outcome.verdict["outcome"] if outcome.verdict else None,

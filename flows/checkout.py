@@ -2,12 +2,30 @@
 
 import fnmatch
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import ProjectError
 
 # What a build itself writes. It is recorded by digest elsewhere and makes no tree dirty.
 WRITTEN_BY_BUILDS = ("dvc.lock", "data/*/champion/*", "data/*/.gitignore")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What is checked out.
+
+    Attributes:
+        commit: None outside git or before the first commit.
+        dirty_files: The files that differ from it, but for those that builds write.
+    """
+
+    commit: str | None
+    dirty_files: tuple[str, ...]
+
+
+def tree(root: Path) -> Tree:
+    return Tree(commit(root), dirty_files(root))
 
 
 def find_root(start: Path) -> Path:

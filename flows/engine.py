@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flows.build_record import Outcome, write_build
+from flows.checkout import tree
 from flows.costs import last_success, load_prices
 from flows.locks import build_lock, clean_rwlock
 from flows.plan import Plan, Planner, missing_sources
 from flows.processes import GRACE_S, ProcessGroups, end_leftovers, terminating
 from flows.reasons import Reason
 from flows.stage_run import RunContext, StageError, StageResult, run_stage
-from pipeline.core.errors import ProjectError
+from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.paths import local_state
 from pipeline.core.project import known_project, nearest
 
@@ -128,6 +129,7 @@ class _Build:
     def to_the_end(self, started: datetime) -> Outcome:
         plan = self._checked(self.planner.plan(self.request.target))
         self.observer.planned(plan, self.context)
+        before = tree(self.request.root)
         stop: tuple[str, int] | None = None
         try:
             if not self._until_done(plan):
@@ -135,10 +137,12 @@ class _Build:
         except KeyboardInterrupt as interrupt:
             name = str(interrupt) or "SIGINT"
             stop = (f"interrupted ({name})", EXIT_CODES.get(name, EXIT_INTERRUPTED))
+        except PipelineError as error:  # while asking DVC whether a stage is fresh
+            stop = (f"{type(error).__name__}: {error}", error.exit_code)
         if stop:
             self._stopped(plan, stop)
         ordered = tuple(self.results[name] for name in plan.names)
-        return write_build(self.context, started, self.request.target, ordered, stop)
+        return write_build(self.context, started, before, self.request.target, ordered, stop)
 
     def _checked(self, plan: Plan) -> Plan:
         rerun = self.request.rerun

@@ -400,6 +400,19 @@ def test_dirty_is_what_people_changed_not_what_builds_write(tiny: Tiny) -> None:
     assert len(tiny.last_build()["commit"]) == 40
 
 
+def test_an_edit_that_is_undone_while_the_build_runs_leaves_it_dirty(tiny: Tiny) -> None:
+    code = tiny.root / "code" / "train.py"
+    before = code.read_text()
+    code.write_text(before + "#\n")
+    tiny.order("train", "restore code/train.py")
+    (tiny.root / "orders" / "train.old").write_text(before)
+
+    tiny.build(target="train")
+
+    assert code.read_text() == before
+    assert tiny.last_build()["dirty_files"] == ["code/train.py"]
+
+
 def test_a_plan_says_what_is_stale_and_what_waits(fresh_clone: Tiny) -> None:
     plan = fresh_clone.plan()
 
