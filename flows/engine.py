@@ -16,11 +16,12 @@ from typing import Any, Protocol
 from flows.build_record import Outcome, write_build
 from flows.checkout import tree
 from flows.costs import last_success, load_prices
+from flows.dvc_process import Spares
 from flows.locks import build_lock, clean_rwlock
 from flows.plan import Plan, Planner, missing_sources
 from flows.processes import GRACE_S, ProcessGroups, end_leftovers, terminating
 from flows.reasons import Reason
-from flows.stage_run import RunContext, StageError, StageResult, run_stage
+from flows.stage_run import RunContext, StageError, StageResult, environment, run_stage
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.paths import local_state
 from pipeline.core.project import known_project, nearest
@@ -93,7 +94,8 @@ def build(request: Request, observer: Observer, pool: Pool | None = None) -> Out
         started = datetime.now(UTC)
         folder = local / "runs" / f"{started:%Y%m%dT%H%M%S%f}-{os.getpid()}"
         groups = ProcessGroups(folder, request.grace_s)
-        context = RunContext(request.root, request.project, folder, groups, prices)
+        spares = Spares(request.root, environment(folder))
+        context = RunContext(request.root, request.project, folder, groups, spares, prices)
         workers = ThreadPoolExecutor(request.jobs or os.cpu_count() or 1)
         try:
             with Planner(request.root, request.project) as planner:
@@ -101,6 +103,7 @@ def build(request: Request, observer: Observer, pool: Pool | None = None) -> Out
                 return run.to_the_end(started)
         finally:
             groups.stop()
+            spares.close()
             workers.shutdown(wait=True, cancel_futures=True)
             groups.close()
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,27 +50,20 @@ class ProcessGroups:
         self._stopping = False
         self._write()
 
-    def run(
-        self, stage: str, command: Sequence[str], cwd: Path, env: Mapping[str, str], log: Path
-    ) -> int | None:
-        """Run a command to its end, output to `log`; return its exit code, negative for a signal.
+    def run(self, stage: str, start: Callable[[], "subprocess.Popen[bytes]"]) -> int | None:
+        """Run a process to its end; return its exit code, negative for a signal.
 
-        None when the build was being stopped before it could start. When the command has ended,
+        None when the build was being stopped before it could start. When the process has ended,
         what is left of its process group is ended too.
+
+        Args:
+            stage: What it runs.
+            start: Starts the process as the leader of a process group.
         """
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output, self._guard:
+        with self._guard:
             if self._stopping:
                 return None
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            process = start()
             created = psutil.Process(process.pid).create_time()
             self._entries[process.pid] = _Entry(stage, process.pid, created)
             self._write()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flows.costs import Cost, Prices, cost_of
+from flows.dvc_process import Spares
 from flows.processes import RUN_DIR, ProcessGroups
 from pipeline.core.runner import EXIT_BUG, read_record
 
@@ -71,6 +72,7 @@ class RunContext:
         project: The project's name.
         folder: The build's folder, `.local/runs/<build id>`.
         groups: Its running processes.
+        spares: Where it takes DVC processes from.
         prices: What an hour costs, if params.yaml says it.
     """
 
@@ -78,6 +80,7 @@ class RunContext:
     project: str
     folder: Path
     groups: ProcessGroups
+    spares: Spares
     prices: Prices | None
 
     def log(self, stage: str) -> Path:
@@ -98,10 +101,10 @@ def run_stage(
         reasons: Why it runs; handed on.
         force: Run it although DVC finds it fresh or in its run-cache.
     """
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
-    command += [*(["--force"] if force else []), f"{stage}@{context.project}"]
+    arguments = ["--wait-for-lock", "repro", "--single-item"]
+    arguments += [*(["--force"] if force else []), f"{stage}@{context.project}"]
     log = context.log(stage)
-    code = context.groups.run(stage, command, context.root, environment(context.folder), log)
+    code = context.groups.run(stage, lambda: context.spares.take(arguments, log))
     if code is None:
         return StageResult(stage, "skipped", reasons)
     record = read_record(context.record(stage))

@@ -1,13 +1,12 @@
 """Clean the snapshot by named rules that fit nothing, and keep a ledger of every change.
 
-Reads: the snapshot, validate's report, contract.json (its part `prepared`).
+Reads: the snapshot, contract.json (its part `prepared`).
 Writes: table.parquet (all columns, and `_row`, the row's position in the snapshot), ledger.json.
 Refuses when: a rule does not suit the table, the target or a sensitive column has one value alone,
 or the clean table breaks a critical expectation.
 """
 
 from collections import Counter
-from typing import Any
 
 import polars as pl
 from pydantic import field_validator
@@ -15,7 +14,7 @@ from pydantic import field_validator
 from pipeline.core.contract import load_contract
 from pipeline.core.errors import ProjectError
 from pipeline.core.expectations import check, refuse_breaches
-from pipeline.core.files import read_json, read_parquet, write_json, write_parquet
+from pipeline.core.files import read_parquet, write_json, write_parquet
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Frozen, Project
@@ -40,7 +39,6 @@ class Settings(Frozen):
 def run(project: Project[Settings], paths: Paths) -> None:
     name = f"data/{project.name}/contract.json"
     contract = load_contract(paths.home / "contract.json", name)
-    delivered = read_json(paths.input("validate", "report.json"))
     snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"))
     cleaning = part(project.modality, "cleaning")
     table, entries = cleaning.apply(cleaning.with_positions(snapshot), project.settings.rules)
@@ -58,16 +56,10 @@ def run(project: Project[Settings], paths: Paths) -> None:
         "rows_in": rows_in,
         "rows_out": table.height,
         "rules": entries,
-        "delivered": summary(delivered),
         "prepared": prepared,
     }
     write_parquet(paths.output("table.parquet"), table)
     write_json(paths.output("ledger.json"), ledger)
-
-
-def summary(report: dict[str, Any]) -> dict[str, Any]:
-    """The head of a report of expectations, without the single ones."""
-    return {key: value for key, value in report.items() if key != "expectations"}
 
 
 def check_classes(table: pl.DataFrame, columns: Columns) -> None:

@@ -1,6 +1,7 @@
 """Divide the clean table into parts, so that a row keeps its part when data are delivered anew.
 
-Reads: the clean table.
+Reads: the clean table; validate's report, so that nothing is divided that breaks the contract as
+delivered (clean reads the same snapshot at the same time as validate).
 Writes: train, validation, calibration and test .parquet (with `_key`, the hash that decided),
 report.json.
 Refuses when: a key or group is found in two parts, a part has no rows or lacks a class, or the
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.files import read_parquet, write_json, write_parquet
+from pipeline.core.files import read_json, read_parquet, write_json, write_parquet
 from pipeline.core.hashing import keyed_hash
 from pipeline.core.intervals import wilson
 from pipeline.core.paths import Paths
@@ -72,6 +73,7 @@ class Settings(Frozen):
 
 def run(project: Project[Settings], paths: Paths) -> None:
     settings, columns = project.settings, project.columns
+    contract = read_json(paths.input("validate", "report.json"))
     table = read_parquet(paths.input("clean", "table.parquet"))
     parts = divide(table, settings, columns.target)
     check_leakage(parts, settings.column if settings.by in ("identifier", "group") else None)
@@ -82,6 +84,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
         "by": settings.by,
         "column": settings.column,
         "rows": table.height,
+        "delivered": {key: value for key, value in contract.items() if key != "expectations"},
         "parts": {name: describe(rows, columns, table.height) for name, rows in parts.items()},
         "stratification": tests,
         "leakage": {"num_keys_in_two_parts": 0},

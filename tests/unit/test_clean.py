@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.clean import Settings, check_classes, run
-from pipeline.core.errors import ArtifactMissing, ContractBreach, ProjectError
+from pipeline.core.errors import ContractBreach, ProjectError
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project
 from pipeline.core.rules import Rule, for_requests
@@ -190,17 +190,12 @@ def test_a_table_with_nothing_to_learn_or_compare_is_refused(
     assert caught.value.hint
 
 
-def home(tmp_path: Path, validated: bool = True, severity: str = "critical") -> Paths:
+def home(tmp_path: Path, severity: str = "critical") -> Paths:
     folder = tmp_path / "data" / "one"
     (folder / "10_ingest").mkdir(parents=True)
     pl.DataFrame({"label": ["yes", "no."], "sex": ["F", " M"], "age": ["1", "2"]}).write_parquet(
         folder / "10_ingest" / "snapshot.parquet"
     )
-    if validated:
-        (folder / "15_validate").mkdir()
-        (folder / "15_validate" / "report.json").write_text(
-            '{"part": "delivered", "rows": 2, "success": true, "expectations": []}'
-        )
     suite = {
         "name": "test",
         "expectations": [
@@ -231,7 +226,6 @@ def test_the_stage_writes_the_table_and_a_ledger_of_every_change(tmp_path: Path)
     assert ledger["rules"] == [
         {"name": "rule 0", "rule": "replace", "cells": {"label": 1}, "rows_dropped": 0}
     ]
-    assert ledger["delivered"] == {"part": "delivered", "rows": 2, "success": True}
     assert ledger["prepared"]["success"] is True
     table = pl.read_parquet(paths.output("table.parquet"))
     assert table.columns == ["label", "sex", "age", "_row"]
@@ -243,8 +237,3 @@ def test_a_clean_table_that_breaks_the_contract_is_not_written(tmp_path: Path) -
         run(stage(), paths)
     assert not paths.output("table.parquet").exists()
     assert not paths.output("ledger.json").exists()
-
-
-def test_nothing_is_cleaned_that_was_not_validated(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactMissing, match="15_validate"):
-        run(stage(DOT), home(tmp_path, validated=False))

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from pipeline.core.errors import ProjectError
+from pipeline.core.errors import ArtifactMissing, ProjectError
 from pipeline.core.hashing import keyed_hash
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project
@@ -197,16 +197,30 @@ def test_a_column_that_cannot_decide_is_refused(settings: Settings, words: str) 
     assert words in str(caught.value)
 
 
-def test_the_stage_writes_four_parts_and_a_report(tmp_path: Path) -> None:
+def home(tmp_path: Path) -> Paths:
     paths = Paths(tmp_path, "one", "split")
     source = paths.input("clean", "table.parquet")
     source.parent.mkdir(parents=True)
     rows(2000).write_parquet(source)
+    return paths
+
+
+def test_nothing_is_divided_that_was_not_validated(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactMissing, match="15_validate"):
+        run(Project("one", "tabular", Settings(), {"columns": COLUMNS}), home(tmp_path))
+
+
+def test_the_stage_writes_four_parts_and_a_report(tmp_path: Path) -> None:
+    paths = home(tmp_path)
+    validated = paths.input("validate", "report.json")
+    validated.parent.mkdir()
+    validated.write_text('{"part": "delivered", "success": true, "expectations": []}')
     run(Project("one", "tabular", Settings(), {"columns": COLUMNS}), paths)
     report = json.loads(paths.output("report.json").read_text())
     sizes = {name: pl.read_parquet(paths.output(f"{name}.parquet")).height for name in PARTS}
     assert {name: part["rows"] for name, part in report["parts"].items()} == sizes
     assert sum(sizes.values()) == report["rows"] == 2000
+    assert report["delivered"] == {"part": "delivered", "success": True}
     train = report["parts"]["train"]
     assert train["positive_rate_low"] < train["positive_rate"] < train["positive_rate_high"]
     assert sum(group["num_rows"] for group in train["groups"]["sex"]) == train["rows"]
