@@ -1,0 +1,123 @@
+"""What a user of `hallmark build` and of `dvc` meets, on the whole of Adult."""
+
+import json
+
+import pytest
+
+from tests.e2e.conftest import Clone
+
+
+def test_adult_passes_and_the_summary_says_why(first_build: tuple[Clone, str]) -> None:
+    clone, printed = first_build
+    verdict = json.loads(clone.file("65_gate/verdict.json").read_text())
+    assert verdict["outcome"] == "pass"
+    for rule in verdict["rules"]:
+        assert rule["sentence"] in printed
+    assert "data/adult/70_report/report.html" in printed
+    assert set(clone.states().values()) == {"ran"}
+
+
+def test_a_second_build_and_dvc_find_nothing_to_do(clone: Clone) -> None:
+    again = clone.hallmark("build", "adult")
+    assert again.returncode == 0
+    assert "nothing" in again.stdout
+    assert set(clone.states().values()) == {"cached"}
+    assert "up to date" in clone.dvc("repro", "report@adult").stdout
+
+
+def test_dvc_users_find_graph_metrics_and_plots(clone: Clone) -> None:
+    assert "train@adult" in clone.dvc("dag").stdout
+    assert "roc_auc" in clone.dvc("metrics", "show").stdout
+    plots = clone.dvc("plots", "show")
+    assert (plots.returncode, plots.stderr) == (0, "")
+    page = (clone.root / "dvc_plots" / "index.html").read_text()
+    assert "Loss by epoch" in page
+
+
+def test_an_experiment_runs_just_what_its_parameter_touches(clone: Clone) -> None:
+    before = clone.digests()
+    run = clone.dvc("exp", "run", "-S", "data/adult/project.yaml:explain.num_cases=3")
+    assert run.returncode == 0, run.stderr
+    after = clone.digests()
+    changed = {path.split("/")[2] for path in after if after[path] != before[path]}
+    assert changed == {"60_explain", "70_report"}
+    assert len(json.loads(clone.file("60_explain/report.json").read_text())["cases"]) == 3
+
+
+def test_metrics_of_two_commits_are_compared(clone: Clone) -> None:
+    git = ["-c", "user.name=tests", "-c", "user.email=tests@localhost"]
+    import subprocess
+
+    subprocess.run(["git", "add", "-A"], cwd=clone.root, check=True)
+    subprocess.run(["git", *git, "commit", "-qm", "built"], cwd=clone.root, check=True)
+    clone.edit("data/adult/project.yaml", "calibrate: {}", "calibrate:\n  threshold: 0.9")
+    built = clone.hallmark("build", "adult", "assess")
+    assert "evaluate" in built.stdout
+    shown = json.loads(clone.dvc("metrics", "diff", "--json").stdout)
+    accuracy = shown["diff"]["data/adult/50_evaluate/metrics.json"]["accuracy"]
+    assert accuracy["new"] < accuracy["old"]
+
+
+def test_a_changed_rule_runs_gate_and_report_alone(clone: Clone) -> None:
+    clone.edit("data/adult/project.yaml", "at_most: 0.10}", "at_most: 0.11}")
+    assert clone.hallmark("build", "adult").returncode == 0
+    ran = {name for name, state in clone.states().items() if state == "ran"}
+    assert ran == {"gate", "report"}
+
+
+def test_one_line_in_a_module_makes_stale_just_what_imports_it(clone: Clone) -> None:
+    with (clone.root / "pipeline/core/calibration.py").open("a") as module:
+        module.write("# a line\n")
+    with (clone.root / "README.md").open("a") as readme:
+        readme.write("<!-- a comment -->\n")
+    lines = clone.hallmark("why", "adult").stdout.splitlines()
+    named = {line.split()[0] for line in lines if "pipeline/core/calibration.py" in line}
+    assert named == {"calibrate", "evaluate"}
+    assert not any("README" in line for line in lines)
+    fresh = {line.split()[0] for line in lines if "fresh" in line}
+    assert {"ingest", "validate", "clean", "split", "audit", "balance", "train"} <= fresh
+
+
+def test_without_mitigation_the_model_is_refused_and_the_report_says_why(clone: Clone) -> None:
+    refused = clone.hallmark("build", "adult", "--set", "train.mitigation.strength=0")
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    verdict = json.loads(clone.file("65_gate/verdict.json").read_text())
+    failed = [rule for rule in verdict["rules"] if rule["outcome"] == "fail"]
+    assert [(rule["measure"], rule["by"]) for rule in failed] == [
+        ("demographic_parity_difference", "sex")
+    ]
+    assert failed[0]["low"] > 0.10
+    page = clone.file("70_report/report.html").read_text()
+    assert failed[0]["sentence"].split(",")[0] in page
+
+
+@pytest.mark.parametrize("name", ["raw/adult.csv"])
+def test_a_missing_raw_file_is_named_with_the_command_that_brings_it(
+    clone: Clone, name: str
+) -> None:
+    clone.file(name).unlink()
+    failed = clone.hallmark("build", "adult")
+    assert failed.returncode == 2
+    assert "data/adult/raw" in failed.stdout + failed.stderr
+    assert "dvc" in failed.stdout + failed.stderr
+
+
+def test_a_corrupted_cache_file_is_named_and_can_be_mended(clone: Clone) -> None:
+    digest = clone.digests()["data/adult/25_split/test.parquet"]
+    cached = clone.root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    cached.chmod(0o644)
+    cached.write_bytes(cached.read_bytes()[:1000])
+    clone.file("25_split/test.parquet").unlink()
+    clone.edit("data/adult/project.yaml", "explain: {}", "explain:\n  num_cases: 3")
+    failed = clone.hallmark("build", "adult", "explain")
+    assert failed.returncode == 2, failed.stdout + failed.stderr
+    assert "25_split/test.parquet" in failed.stdout + failed.stderr
+    assert ".dvc/cache" in failed.stdout + failed.stderr
+    import shutil
+
+    shutil.rmtree(clone.root / ".dvc/cache")
+    clone.file("25_split/test.parquet").unlink(missing_ok=True)
+    assert clone.dvc("pull", "data/adult/raw.dvc").returncode == 0
+    mended = clone.hallmark("build", "adult", "split")
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert clone.digests()["data/adult/25_split/test.parquet"] == digest

@@ -1,0 +1,57 @@
+"""A stage's output is a function of its declared inputs: no clock, no folder, no driver in it."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.paths import READING_ORDER
+from tests.e2e.conftest import Clone
+
+ALL_STAGES = """
+import sys
+from pathlib import Path
+from pipeline.core.runner import run_stage
+for stage in sys.argv[1:]:
+    run_stage(Path.cwd(), stage, "adult")
+"""
+
+
+def differing(root: Path, expected: dict[str, str]) -> list[str]:
+    """The outputs whose bytes are not the expected ones."""
+    return [
+        path
+        for path, digest in expected.items()
+        if hashlib.md5((root / path).read_bytes(), usedforsecurity=False).hexdigest() != digest
+    ]
+
+
+@pytest.fixture
+def elsewhere(clone: Clone) -> Clone:
+    """Another folder without any result, later, in another time zone."""
+    for path in clone.digests():
+        (clone.root / path).unlink()
+    return clone
+
+
+def run_stages(clone: Clone, *stages: str) -> None:
+    (clone.root / "all_stages.py").write_text(ALL_STAGES)
+    done = clone.run("all_stages", *stages, TZ="Asia/Kathmandu", LANG="C")
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_builds_in_two_folders_at_two_times_give_the_same_bytes(elsewhere: Clone) -> None:
+    """The first by DVC, a process a stage; the second in one process, in another order of imports."""
+    built = {path.split("/")[2][3:] for path in elsewhere.digests()}
+    run_stages(elsewhere, *(stage for stage in READING_ORDER if stage in built))
+    assert differing(elsewhere.root, elsewhere.digests()) == []
+
+
+def test_a_planted_clock_is_found(clone: Clone) -> None:
+    clone.edit(
+        "pipeline/gate.py",
+        '        "confidence": evaluation["confidence"],',
+        '        "at": __import__("time").time(),\n        "confidence": 0.95,',
+    )
+    run_stages(clone, "gate")
+    assert differing(clone.root, clone.digests()) == ["data/adult/65_gate/verdict.json"]
