@@ -81,5 +81,6 @@ def damaged(source: Path, kind: str, error: Exception) -> ArtifactMissing:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return ArtifactMissing(
         f"expected {source} to be a whole {kind} file, reading it failed: {reason}",
-        hint="delete the file and run `dvc checkout`, or build again: `hallmark build`",
+        hint="delete the file and run `dvc checkout`; if it comes back damaged, the cache is: "
+        "delete .dvc/cache (raw data come back by `dvc pull`, the rest by building again)",
     )

@@ -44,7 +44,7 @@ def trainings(root: Path) -> list[int]:
 
 
 def resumed(clone: Clone) -> None:
-    """The same command again goes on from the checkpoint and ends with the first build's weights."""
+    """The same command again goes on from the checkpoint and ends with the same weights."""
     expected = clone.digests()[WEIGHTS]
     again = clone.run(*TRAIN)
     assert again.returncode == 0, again.stdout + again.stderr

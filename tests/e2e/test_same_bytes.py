@@ -41,7 +41,7 @@ def run_stages(clone: Clone, *stages: str) -> None:
 
 
 def test_two_builds_in_two_folders_at_two_times_give_the_same_bytes(elsewhere: Clone) -> None:
-    """The first by DVC, a process a stage; the second in one process, in another order of imports."""
+    """The first by DVC, a process a stage; the second in one process, without DVC."""
     built = {path.split("/")[2][3:] for path in elsewhere.digests()}
     run_stages(elsewhere, *(stage for stage in READING_ORDER if stage in built))
     assert differing(elsewhere.root, elsewhere.digests()) == []
