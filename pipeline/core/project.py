@@ -8,8 +8,9 @@ the shared ones that it names in SECTIONS, nothing else: DVC watches just these.
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +21,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -38,13 +40,17 @@ class Frozen(BaseModel):
 
 def of_modality(name: str) -> AfterValidator:
     """Marks a field whose type the modality decides: the class `name` in its module `settings`."""
+    return AfterValidator(partial(_validate, name))
 
-    def validate(value: dict[str, Any], info: ValidationInfo) -> Any:
-        modality = (info.context or {})["modality"]
-        model: type[BaseModel] = getattr(part(modality, "settings"), name)
-        return model.model_validate(value, context=info.context)
 
-    return AfterValidator(validate)
+def _validate(name: str, value: dict[str, Any], info: ValidationInfo) -> Any:
+    model = _model_of((info.context or {})["modality"], name)
+    return model.model_validate(value, context=info.context)
+
+
+def _model_of(modality: str, name: str) -> type[BaseModel]:
+    model: type[BaseModel] = getattr(part(modality, "settings"), name)
+    return model
 
 
 class About(Frozen):
@@ -98,6 +104,8 @@ class Columns(Frozen):
         for column in self.sensitive:
             if set(roles.get(column, ())) & {"drop", "target"}:
                 roles[column].append("sensitive")
+            if self.sensitive.count(column) > 1:
+                roles[column] = ["sensitive", "sensitive"]
         clashes = {column: names for column, names in roles.items() if len(names) > 1}
         if clashes:
             column, names = next(iter(clashes.items()))
@@ -233,18 +241,20 @@ def section(source: Path, content: Mapping[str, Any], key: str, model: type[M], 
     try:
         return model.model_validate(value, context={"modality": modality})
     except ValidationError as error:
-        findings, hint = _explained(error, key, model)
+        findings, hint = _explained(error, key, model, modality)
         raise ProjectError(f"{source}: {findings[0]}", hint=hint, findings=findings[1:]) from None
 
 
-def _explained(error: ValidationError, key: str, model: type[BaseModel]) -> tuple[list[str], str]:
+def _explained(
+    error: ValidationError, key: str, model: type[BaseModel], modality: str
+) -> tuple[list[str], str]:
     findings, hint = [], ""
     for problem in error.errors(include_url=False):
         where = ".".join((key, *map(str, problem["loc"])))
         if problem["type"] == "extra_forbidden":
             findings.append(f"unknown key `{where}`")
-            known = tuple(model.model_fields) if len(problem["loc"]) == 1 else ()
-            hint = hint or nearest(str(problem["loc"][-1]), known)
+            *place, name = problem["loc"]
+            hint = hint or nearest(str(name), _known_keys(model, place, modality))
         elif problem["type"] == "missing":
             findings.append(f"expected the key `{where}`, found none")
         elif problem["type"] == "value_error":
@@ -252,6 +262,29 @@ def _explained(error: ValidationError, key: str, model: type[BaseModel]) -> tupl
         else:
             findings.append(f"{where}: {problem['msg']}, got {problem['input']!r}")
     return findings, hint
+
+
+def _known_keys(model: type[BaseModel], place: list[int | str], modality: str) -> tuple[str, ...]:
+    """The keys that settings know at a place inside them; positions in lists lead nowhere."""
+    models = [model]
+    for step in place:
+        fields = [one.model_fields[str(step)] for one in models if step in one.model_fields]
+        if fields:
+            models = [inner for field in fields for inner in _models(field, modality)]
+    return tuple(dict.fromkeys(key for one in models for key in one.model_fields))
+
+
+def _models(field: FieldInfo, modality: str) -> list[type[BaseModel]]:
+    """The settings that a field holds: its type, or those inside its type, or the modality's."""
+    marks = [mark.func for mark in field.metadata if isinstance(mark, AfterValidator)]
+    found = [_model_of(modality, mark.args[0]) for mark in marks if isinstance(mark, partial)]
+    waiting = [field.annotation]
+    while waiting:
+        annotation = waiting.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found.append(annotation)
+        waiting += get_args(annotation)
+    return found
 
 
 def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
