@@ -1,5 +1,6 @@
 """Where everything lies: a folder per stage under data/<project>/, mutable state in .local/."""
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,8 @@ class Paths:
 
 def local_state(root: Path) -> Path:
     """The folder of all mutable state, `.local/`, shared by all git worktrees of a repository."""
+    if shutil.which("git") is None:
+        return root / ".local"  # in an image that has the code alone
     answer = subprocess.run(
         ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"],
         cwd=root,
