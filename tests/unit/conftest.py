@@ -1,0 +1,28 @@
+"""A project on which train, calibrate, evaluate, assess, explain and gate ran once."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.data import make_project, write_parts
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of the finished project. Read only: tests that change it take `built`."""
+    from pipeline.core.runner import run_stage
+
+    root = tmp_path_factory.mktemp("finished")
+    write_parts(make_project(root))
+    (root / "data/people/champion").mkdir()
+    (root / "data/people/champion/champion.json").write_text('{"version": null}\n')
+    for stage in ("train", "calibrate", "evaluate", "assess", "explain", "gate"):
+        run_stage(root, stage, "people")
+    return root
+
+
+@pytest.fixture
+def built(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished project's root, to be changed."""
+    return shutil.copytree(finished, tmp_path / "built")
