@@ -145,7 +145,8 @@ def gaps(
             np.array([[one[name][0] for one in counts] for name in names], dtype=float),
             np.array([[one[name][1] for one in counts] for name in names], dtype=float),
         )
-        same = rates.successes.sum(axis=1, keepdims=True) / rates.totals.sum(axis=1, keepdims=True)
+        num_rows = rates.totals.sum(axis=1, keepdims=True)
+        same = rates.successes.sum(axis=1, keepdims=True) / np.maximum(num_rows, 1)
         level = Rates(same * rates.totals, rates.totals)
         how: dict[str, Any] = {
             "confidence": confidence,
@@ -161,7 +162,8 @@ def gaps(
             sample_weight=counted["num_rows"],
         )
         found[measure] = {
-            "value": round(float(value), 6),
+            # Fairlearn's ratio of two rates of zero is no number; they are equal.
+            "value": round(float(value if np.isfinite(value) else bounds.value), 6),
             "low": round(bounds.low, 6),
             "high": round(bounds.high, 6),
             "noise_floor": round(floor.low if ratio else floor.high, 6),

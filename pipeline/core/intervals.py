@@ -28,11 +28,11 @@ def wilson(successes: Floats, totals: Floats, confidence: float = 0.95) -> tuple
         Lower and upper bounds, each of shape (n,).
     """
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    count = np.maximum(np.asarray(totals, dtype=float), 1e-300)
+    empty = np.asarray(totals) == 0
+    count = np.where(empty, 1.0, np.asarray(totals, dtype=float))
     share = np.asarray(successes, dtype=float) / count
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    empty = np.asarray(totals) == 0
     return (
         np.where(empty, 0.0, np.clip(centre - half, 0, 1)),
         np.where(empty, 1.0, np.clip(centre + half, 0, 1)),
@@ -117,6 +117,7 @@ def max_gap(
     Returns:
         For a difference, value and bounds in [0, 1], larger is worse; for a ratio, value and
         bounds in [0, 1], smaller is worse. One group alone gives no gap: 0 (ratio: 1), exactly.
+        A group without rows for a rate leaves the gap open: its worse bound is the worst one.
     """
     num_groups = rates.totals.shape[1]
     first, second = np.triu_indices(num_groups, k=1)
@@ -143,7 +144,7 @@ def max_gap(
     gap = np.where(np.isnan(gap), 0.0, gap)
     value = float(gap.max())
     low = float(np.max(np.maximum(np.where(np.isinf(gap), 0.0, gap) - c * error, 0.0)))
-    high = float(np.max(gap + c * error))
+    high = np.inf if (rates.totals == 0).any() else float(np.max(gap + c * error))
     if ratio:
         return Interval(float(np.exp(-value)), float(np.exp(-high)), float(np.exp(-low)))
     return Interval(value, low, min(high, 1.0))
