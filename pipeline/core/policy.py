@@ -22,9 +22,8 @@ class Policy:
     def probability(self, logits: Floats) -> Floats:
         """Calibrated probabilities of the positive class, shape (rows,)."""
         scaled = np.asarray(logits, dtype=float) / self.temperature
-        return np.asarray(
-            0.5 * (1 + np.tanh(scaled / 2))
-        )  # the logistic function, never overflowing
+        small = np.exp(-np.abs(scaled))  # the logistic function: never overflows, exact near 0
+        return np.asarray(np.where(scaled >= 0, 1.0, small) / (1 + small))
 
     def decide(self, probability: Floats) -> NDArray[np.bool_]:
         return np.asarray(probability >= self.threshold)
