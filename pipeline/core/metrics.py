@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 NUM_BINS = 10
 TINY = 1e-15
+EPSILON = float(np.finfo(np.float64).eps)
 
 LARGER_IS_BETTER = {
     "roc_auc": True,
@@ -60,7 +61,7 @@ class BinaryMetrics:
         positives = (weights * self.labels).sum()
         sensitivity = (correct * self.labels).sum() / max(positives, TINY)
         specificity = (correct * (1 - self.labels)).sum() / max(total - positives, TINY)
-        clipped = np.clip(self.probability, TINY, 1 - TINY)
+        clipped = np.clip(self.probability, EPSILON, 1 - EPSILON)
         log_likelihood = np.where(self.labels == 1, np.log(clipped), np.log1p(-clipped))
         roc_auc, average_precision = self._ranking(weights)
         return {
@@ -97,11 +98,13 @@ class BinaryMetrics:
 
 
 def roc_curve(labels: Floats, probability: Floats, num_points: int) -> list[dict[str, float]]:
-    """The ROC curve at up to `num_points` thresholds."""
+    """The ROC curve at up to `num_points` thresholds; rows of equal probability are one step."""
     order = np.argsort(-probability, kind="stable")
     true = np.append(0.0, np.cumsum(labels[order]) / max(labels.sum(), 1))
     false = np.append(0.0, np.cumsum(1 - labels[order]) / max((1 - labels).sum(), 1))
-    chosen = np.unique(np.linspace(0, len(labels), num_points).astype(int))
+    steps = np.flatnonzero(np.diff(probability[order])) + 1
+    ends = np.concatenate(([0], steps, [len(labels)]))
+    chosen = ends[np.unique(np.linspace(0, len(ends) - 1, num_points).astype(int))]
     return [
         {
             "false_positive_rate": round(float(false[i]), 6),
