@@ -1,0 +1,72 @@
+"""Temperature and threshold against searches that try everything; policies at the extremes."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
+
+from pipeline.core.calibration import choose_threshold, fit_temperature
+from pipeline.core.policy import Policy
+
+RNG = np.random.default_rng(5)
+LOGITS = RNG.normal(-0.5, 2, 500)
+LABELS = (RNG.random(500) < expit(LOGITS / 1.7)).astype(float)
+
+
+def test_temperature_is_the_best_of_a_grid() -> None:
+    grid = np.linspace(0.5, 4, 701)
+    losses = [log_loss(LABELS, expit(LOGITS / one)) for one in grid]
+    assert fit_temperature(LOGITS, LABELS) == pytest.approx(grid[np.argmin(losses)], abs=0.005)
+
+
+def test_temperature_scales_with_the_logits() -> None:
+    once = fit_temperature(LOGITS, LABELS)
+    assert fit_temperature(3 * LOGITS, LABELS) == pytest.approx(3 * once, rel=1e-3)
+
+
+def test_temperature_stays_in_its_range_for_perfect_logits() -> None:
+    found = fit_temperature(np.array([-1, 1.0]), np.array([0, 1.0]))
+    assert found == pytest.approx(0.05, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("maximise", "score"),
+    [("accuracy", accuracy_score), ("balanced_accuracy", balanced_accuracy_score)],
+)
+def test_threshold_is_the_best_of_all(maximise: str, score: object) -> None:
+    probability = expit(LOGITS)
+    found = choose_threshold(probability, LABELS, maximise)  # type: ignore[arg-type]
+    tried = [i / 100 for i in range(5, 96)]
+    scores = [score(LABELS, probability >= one) for one in tried]  # type: ignore[operator]
+    best = [one for one, value in zip(tried, scores, strict=True) if value == max(scores)]
+    assert found in best
+    assert abs(found - 0.5) == pytest.approx(min(abs(one - 0.5) for one in best))
+
+
+def test_of_equal_thresholds_the_one_nearest_to_a_half_is_chosen() -> None:
+    probability, labels = np.array([0.1, 0.9]), np.array([0, 1.0])
+    assert choose_threshold(probability, labels, "accuracy") == 0.5
+    assert choose_threshold(np.array([0.1, 0.3]), labels, "accuracy") == 0.3
+    assert choose_threshold(np.array([0.7, 0.9]), labels, "accuracy") == 0.71
+
+
+@pytest.mark.filterwarnings("error")
+def test_probabilities_never_overflow() -> None:
+    found = Policy(0.05, 0.5).probability(np.array([-1e4, -30, 0, 30, 1e4]))
+    assert found[[0, 2, 4]].tolist() == [0, 0.5, 1]
+    assert np.isfinite(found).all()
+
+
+def test_probabilities_are_the_logistic_function_of_the_scaled_logit() -> None:
+    logits = np.linspace(-40, 40, 161)
+    found = Policy(2.0, 0.5).probability(logits)
+    np.testing.assert_allclose(found, expit(logits / 2), rtol=1e-12)
+
+
+def test_a_probability_at_the_threshold_is_a_positive_decision() -> None:
+    assert Policy(1, 0.3).decide(np.array([0.3, 0.2999])).tolist() == [True, False]
+
+
+def test_a_policy_comes_back_from_its_file() -> None:
+    policy = Policy(1.25, 0.43)
+    assert Policy.from_dict({**policy.as_dict(), "maximise": "accuracy"}) == policy
