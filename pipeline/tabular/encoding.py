@@ -70,14 +70,15 @@ def fit(table: pl.DataFrame, columns: Columns, settings: EncoderSettings) -> Enc
 
 def _edges(values: pl.Series, num_bins: int) -> list[float]:
     number = values.drop_nulls().cast(pl.Float64).to_numpy()
+    number = number[np.isfinite(number)]
     if len(number) == 0:
         return [0.0]
     return [float(edge) for edge in np.unique(np.quantile(number, np.linspace(0, 1, num_bins + 1)))]
 
 
 def _levels(values: pl.Series, min_count: int) -> list[str]:
-    counts = values.drop_nulls().cast(pl.String).value_counts(name="count")
-    return sorted(counts.filter(pl.col("count") >= min_count)[values.name].to_list())
+    counts = values.drop_nulls().cast(pl.String).rename("level").value_counts(name="count")
+    return sorted(counts.filter(pl.col("count") >= min_count)["level"].to_list())
 
 
 def _positions(values: pl.Series, edges: list[float]) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """What a table's columns hold: types, missing values, ranges, most frequent values."""
 
+import math
 from typing import Any
 
 import polars as pl
@@ -13,22 +14,26 @@ def columns(table: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _column(values: pl.Series) -> dict[str, Any]:
-    top = values.drop_nulls().value_counts(sort=True, name="count")
-    top = top.sort(["count", values.name], descending=[True, False]).head(TOP_VALUES)
+    present = values.drop_nulls()
+    top = present.rename("value").value_counts(name="count")
+    top = top.sort(["count", "value"], descending=[True, False]).head(TOP_VALUES)
     ordered = values.dtype.is_numeric() or values.dtype.is_temporal()
     return {
         "name": values.name,
         "dtype": str(values.dtype),
         "num_missing": values.null_count(),
-        "num_distinct": values.n_unique(),
+        "num_distinct": present.n_unique(),
         "min": _plain(values.min()) if ordered else None,
         "max": _plain(values.max()) if ordered else None,
         "top": [
             {"value": _plain(value), "count": count}
-            for value, count in zip(top[values.name], top["count"], strict=True)
+            for value, count in zip(top["value"], top["count"], strict=True)
         ],
     }
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    """What JSON can hold: dates and numbers that are not finite become text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if isinstance(value, str | int | bool | None) else str(value)
