@@ -155,7 +155,12 @@ def against_champion(
     fresh = ~test["_key"].is_in(live.seen.implode()).to_numpy()
     if not fresh.any():
         return {"outcome": "no_rows", "version": live.version, "num_rows": 0}
-    theirs = live.policy.probability(live.model.logits(test.filter(pl.Series(fresh))))
+    try:
+        logits = live.model.logits(test.filter(pl.Series(fresh)))
+    except pl.exceptions.PolarsError as error:  # it takes a column that is no longer delivered
+        note = f"version {live.version} cannot predict these rows: {str(error).splitlines()[0]}"
+        return {"outcome": "unreadable", "note": note}
+    theirs = live.policy.probability(logits)
     ours, known = probability[fresh], labels[fresh]
     new = BinaryMetrics.of(known, ours, policy.decide(ours).astype(float))
     old = BinaryMetrics.of(known, theirs, live.policy.decide(theirs).astype(float))

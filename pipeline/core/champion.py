@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.core import prediction
-from pipeline.core.files import read_json, read_parquet
+from pipeline.core.files import damaged, read_json, read_parquet
 from pipeline.core.policy import Policy
 
 
@@ -30,12 +30,21 @@ def load(folder: Path, modality: str) -> Champion | None:
     Raises:
         ArtifactMissing: the note is absent, or the model that it names cannot be read.
     """
-    version = read_json(folder / "champion.json")["version"]
+    note, policy = folder / "champion.json", folder / "policy.json"
+    try:
+        version = read_json(note)["version"]
+    except (KeyError, TypeError) as error:
+        raise damaged(note, "champion", error) from None
     if version is None:
         return None
+    model = prediction.load(folder, modality)
+    try:
+        decides = Policy.from_dict(read_json(policy))
+    except (KeyError, TypeError) as error:
+        raise damaged(policy, "policy", error) from None
     return Champion(
         version=str(version),
-        model=prediction.load(folder, modality),
-        policy=Policy.from_dict(read_json(folder / "policy.json")),
-        seen=read_parquet(folder / "seen.parquet")["_key"],
+        model=model,
+        policy=decides,
+        seen=read_parquet(folder / "seen.parquet", ["_key"])["_key"],
     )

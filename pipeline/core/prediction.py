@@ -3,6 +3,7 @@
 The stages and, later, the service predict with this code, so that they cannot drift apart.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,8 @@ def load(folder: Path, modality: str) -> Predictor:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    encoder = part(modality, "encoding").Encoder.from_dict(read_json(folder / ENCODER))
-    network = part(modality, "model").build(read_json(folder / ARCHITECTURE))
+    encoder = _made(part(modality, "encoding").Encoder.from_dict, folder / ENCODER)
+    network = _made(part(modality, "model").build, folder / ARCHITECTURE)
     source = folder / WEIGHTS
     if not source.is_file():
         raise missing(source)
@@ -66,3 +67,12 @@ def load(folder: Path, modality: str) -> Predictor:
     except (SafetensorError, RuntimeError) as error:
         raise damaged(source, "safetensors", error) from None
     return Predictor(encoder, network.eval())
+
+
+def _made(make: Callable[[Any], Any], source: Path) -> Any:
+    """What `make` makes of a JSON file, which may be whole and still not what it takes."""
+    state = read_json(source)
+    try:
+        return make(state)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise damaged(source, "model", error) from None
