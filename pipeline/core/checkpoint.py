@@ -44,8 +44,8 @@ class Checkpoint:
             with safe_open(self.folder / FILE, framework="pt") as content:
                 tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
                 return tensors, json.loads(content.metadata()["progress"])
-        except (FileNotFoundError, SafetensorError):
-            return None
+        except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
+            return None  # none there, damaged, or without readable progress
 
     def delete(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
