@@ -5,6 +5,7 @@ killed and resumed at an epoch's start ends with the same bytes as one that was 
 """
 
 import json
+import math
 import os
 import sys
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pipeline.core.checkpoint import Checkpoint
+from pipeline.core.errors import PipelineError
 from pipeline.core.mitigation import Mitigation, selection_rate_spread
 from pipeline.core.project import Frozen
 
@@ -118,6 +120,7 @@ def fit(
             train_loss = _epoch(fabric, network, optimizer, train, settings, progress.epoch)
             point = _evaluate(network, validation, settings.mitigation)
             point = {"epoch": progress.epoch, "train_loss": round(train_loss, 6), **point}
+            _check_finite(point)
             progress.curve.append(point)
             if point["validation_loss"] < progress.best_loss:
                 best, progress.best_epoch = _copy(network), progress.epoch
@@ -176,6 +179,16 @@ def _evaluate(network: Any, part: Part, mitigation: Mitigation) -> dict[str, flo
         "validation_log_loss": round(float(log_loss), 6),
         "validation_spread": round(float(spread), 6),
     }
+
+
+def _check_finite(point: dict[str, float]) -> None:
+    """Refuse to go on with a loss that is no number: no later epoch brings it back."""
+    for name in ("train_loss", "validation_loss"):
+        if not math.isfinite(point.get(name, 0.0)):
+            raise PipelineError(
+                f"train: expected a finite {name}, got {point[name]} in epoch {point['epoch']}",
+                hint="lower `train.learning_rate`; or are there weights or labels missing?",
+            )
 
 
 def _copy(network: Any) -> "dict[str, Tensor]":
