@@ -1,0 +1,224 @@
+"""The loop against a plain one; stopping, resuming, and the same bytes again."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.core import training
+from pipeline.core.checkpoint import FILE, Checkpoint
+from pipeline.core.errors import PipelineError
+from pipeline.core.mitigation import Mitigation
+from pipeline.core.training import LoopSettings, Part, Progress, fit
+
+SETTINGS = LoopSettings(seed=5, max_epochs=6, batch_size=32, learning_rate=0.02, patience=6)
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+class Network(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Dropout(0.3), nn.Linear(5, 1))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.layers(rows).squeeze(1)  # type: ignore[no-any-return]
+
+
+def network() -> Network:
+    torch.manual_seed(0)
+    return Network()
+
+
+def part(num: int, seed: int) -> Part:
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(num, 3, generator=generator)
+    member = (torch.rand(num, generator=generator) < 0.5).float()
+    score = rows[:, 0] + 2 * member - 1
+    labels = (score > 0.7 * torch.randn(num, generator=generator)).float()
+    rows[:, 1] = member + 0.3 * rows[:, 1]  # lets the network see the group
+    weights = 0.5 + torch.rand(num, generator=generator)
+    return Part((rows,), labels, weights, torch.stack([member, 1 - member], dim=1))
+
+
+TRAIN, VALIDATION = part(210, 1), part(100, 2)
+
+
+def train(folder: Path, settings: LoopSettings = SETTINGS) -> tuple[dict[str, Any], Progress]:
+    checkpoint = Checkpoint(folder / "checkpoint")
+    return fit(network(), TRAIN, VALIDATION, settings, checkpoint, folder / "curves.jsonl")
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@contextmanager
+def dying_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Inside, a training ends with Killed once it reported this epoch."""
+
+    @contextmanager
+    def bar(settings: LoopSettings, progress: Progress) -> Iterator[Any]:
+        def advance(point: dict[str, float]) -> None:
+            if point["epoch"] == epoch:
+                raise Killed
+
+        yield advance
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_bar", bar)
+        yield
+
+
+def test_two_epochs_equal_a_plain_loop(tmp_path: Path) -> None:
+    plain = network()
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=0.02, weight_decay=0.01)
+    losses = []
+    for epoch in (1, 2):
+        torch.manual_seed(5 * 1_000_003 + epoch)
+        order = torch.randperm(210)
+        plain.train()
+        for start in range(0, 210, 32):
+            rows = order[start : start + 32]
+            loss = nn.functional.binary_cross_entropy_with_logits(
+                plain(TRAIN.inputs[0][rows]), TRAIN.labels[rows], TRAIN.weights[rows]
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        plain.eval()
+        with torch.no_grad():
+            probability = torch.sigmoid(plain(VALIDATION.inputs[0])).double()
+        likelihood = torch.where(VALIDATION.labels == 1, probability, 1 - probability).log()
+        losses.append(float(-(VALIDATION.weights * likelihood).mean()))
+    assert losses[1] < losses[0]  # so that the second epoch's weights are the best ones
+    best, progress = train(tmp_path, SETTINGS.model_copy(update={"max_epochs": 2}))
+    assert same(best, plain.state_dict())
+    assert [one["validation_loss"] for one in progress.curve] == pytest.approx(losses, abs=1e-6)
+
+
+def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, _ = train(tmp_path / "a")
+    second, _ = train(tmp_path / "b")
+    assert same(first, second)
+    curves = [(tmp_path / name / "curves.jsonl").read_bytes() for name in "ab"]
+    assert curves[0] == curves[1]
+    other, _ = train(tmp_path / "c", SETTINGS.model_copy(update={"seed": 6}))
+    assert not same(first, other)
+
+
+@pytest.mark.parametrize("epoch", [1, 3, 6])
+def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], epoch: int
+) -> None:
+    whole, progress = train(tmp_path / "whole")
+    with dying_after(epoch, monkeypatch), pytest.raises(Killed):
+        train(tmp_path / "killed")
+    assert len((tmp_path / "killed/curves.jsonl").read_text().splitlines()) == epoch
+    capfd.readouterr()
+    resumed, again = train(tmp_path / "killed")
+    assert f"resuming after epoch {epoch}" in capfd.readouterr().err
+    assert same(whole, resumed)
+    assert vars(progress) == vars(again)
+    one, other = (tmp_path / name / "curves.jsonl" for name in ("whole", "killed"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_kill_while_saving_leaves_the_state_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import safetensors.torch
+
+    whole, _ = train(tmp_path / "whole")
+    real, saves = safetensors.torch.save_file, []
+
+    def save_file(tensors: Any, target: Path, metadata: Any = None) -> None:
+        saves.append(target)
+        if len(saves) == 3:
+            target.write_bytes(b"half a file")
+            raise Killed
+        real(tensors, target, metadata=metadata)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(safetensors.torch, "save_file", save_file)
+        with pytest.raises(Killed):
+            train(tmp_path / "killed")
+    state = Checkpoint(tmp_path / "killed/checkpoint").load()
+    assert state is not None
+    assert state[1]["epoch"] == 2
+    assert same(whole, train(tmp_path / "killed")[0])
+
+
+def test_curves_have_one_line_per_epoch_that_can_be_followed(tmp_path: Path) -> None:
+    _, progress = train(tmp_path)
+    lines = (tmp_path / "curves.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == progress.curve
+    assert [point["epoch"] for point in progress.curve] == [1, 2, 3, 4, 5, 6]
+    assert set(progress.curve[0]) == {
+        "epoch",
+        "train_loss",
+        "validation_loss",
+        "validation_log_loss",
+        "validation_spread",
+    }
+
+
+def test_early_stopping_keeps_the_best_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.9, 0.5, 0.7, 0.6, 0.5, 0.1])
+    seen: list[dict[str, Any]] = []
+
+    def evaluate(network: Any, part: Part, mitigation: Mitigation) -> dict[str, float]:
+        seen.append({k: v.clone() for k, v in network.state_dict().items()})
+        return {"validation_loss": next(losses)}
+
+    monkeypatch.setattr(training, "_evaluate", evaluate)
+    best, progress = train(tmp_path, SETTINGS.model_copy(update={"patience": 3}))
+    assert (progress.epoch, progress.best_epoch, progress.best_loss) == (5, 2, 0.5)
+    assert same(best, seen[1])
+    assert not same(best, seen[4])
+
+
+def test_the_penalty_narrows_the_gap(tmp_path: Path) -> None:
+    spreads = []
+    for strength in (0.0, 2.0):
+        mitigation = Mitigation(strength=strength)
+        settings = SETTINGS.model_copy(update={"mitigation": mitigation, "max_epochs": 20})
+        _, progress = train(tmp_path / str(strength), settings)
+        spreads.append(progress.curve[-1]["validation_spread"])
+        last = progress.curve[-1]
+        penalised = last["validation_log_loss"] + strength * last["validation_spread"]
+        assert last["validation_loss"] == pytest.approx(penalised, abs=3e-6)
+    assert spreads[1] < spreads[0] / 2
+
+
+def test_row_weights_count(tmp_path: Path) -> None:
+    plain, _ = train(tmp_path / "plain")
+    weights = torch.where(TRAIN.labels == 1, 5.0, 1.0)
+    heavy = Part(TRAIN.inputs, TRAIN.labels, weights, TRAIN.members)
+    checkpoint = Checkpoint(tmp_path / "c")
+    tilted, _ = fit(network(), heavy, VALIDATION, SETTINGS, checkpoint, tmp_path / "curves.jsonl")
+    mean = []
+    for weights_found in (plain, tilted):
+        model = network()
+        model.load_state_dict(weights_found)
+        mean.append(model.eval()(VALIDATION.inputs[0]).mean().item())
+    assert mean[1] > mean[0] + 0.5
+
+
+def test_a_training_that_diverges_is_refused_with_what_to_change(tmp_path: Path) -> None:
+    rows = TRAIN.inputs[0].clone()
+    rows[0, 0] = float("nan")
+    broken = Part((rows,), TRAIN.labels, TRAIN.weights, TRAIN.members)
+    with pytest.raises(PipelineError, match="epoch 1") as caught:
+        fit(network(), broken, VALIDATION, SETTINGS, Checkpoint(tmp_path), tmp_path / "c.jsonl")
+    assert "train.learning_rate" in caught.value.hint
+    assert not (tmp_path / FILE).exists()
