@@ -6,12 +6,15 @@ Refuses when: the source is absent, empty, damaged, in another encoding, or its 
 the ones that `columns` names.
 """
 
+import csv
 import hashlib
 import io
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
+from pydantic import Field
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_json, write_parquet
@@ -27,8 +30,8 @@ class Settings(Frozen):
     """A path below the project's folder, or a URL that fsspec opens (https://, s3://, …)."""
     format: Literal["auto", "csv", "parquet"] = "auto"
     """The source's format; `auto` goes by the name's ending."""
-    separator: str = ","
-    """What stands between two fields of a csv."""
+    separator: str = Field(",", pattern=r"^[\x00-\x7f]$")
+    """What stands between two fields of a csv: one ASCII character."""
     encoding: str = "utf-8"
     """The csv's character encoding."""
 
@@ -61,7 +64,7 @@ def fetch(source: str, home: Path) -> bytes:
             f"ingest.source: expected a file at {address}, found none",
             hint="`dvc pull` fetches raw data; or correct `ingest.source` in project.yaml",
         ) from None
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # each file system has errors of its own
         raise ProjectError(f"ingest.source: {address} cannot be opened: {error}") from None
     if not content.strip():
         raise ProjectError(
@@ -111,6 +114,8 @@ def _csv(content: bytes, settings: Settings) -> pl.DataFrame:
             f"ingest.encoding: expected an encoding that Python knows, got {settings.encoding!r}",
             hint="for instance utf-8, latin-1, cp1252",
         ) from None
+    text = text.rstrip("\r\n") + "\n"
+    check_fields(text, settings)
     try:
         return pl.read_csv(
             text.encode(), infer_schema=False, separator=settings.separator, raise_if_empty=False
@@ -119,6 +124,33 @@ def _csv(content: bytes, settings: Settings) -> pl.DataFrame:
         raise ProjectError(
             f"ingest.source: {settings.source} cannot be read as csv: {str(error).splitlines()[0]}",
             hint="does every line have as many fields as the header? is `ingest.separator` right?",
+        ) from None
+
+
+def check_fields(text: str, settings: Settings) -> None:
+    """Refuse a csv with a column twice, or with a row of more or fewer fields than the header.
+
+    Polars would fill a short row with missing values, and a delivery that was cut short ends so.
+    """
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=settings.separator)
+    try:
+        header = next(rows)
+        for name, count in Counter(header).items():
+            if count > 1:
+                raise ProjectError(
+                    f"{settings.source}: expected each column once, found {name!r} {count} times",
+                    hint="rename or leave out the other one at its source",
+                )
+        for row in rows:
+            if len(row) != len(header):
+                raise ProjectError(
+                    f"ingest.source: {settings.source}: expected {len(header)} fields in line "
+                    f"{rows.line_num}, as in its header, found {len(row)}",
+                    hint="was the delivery cut short? is `ingest.separator` right?",
+                )
+    except csv.Error as error:
+        raise ProjectError(
+            f"ingest.source: {settings.source} cannot be read as csv: line {rows.line_num}: {error}"
         ) from None
 
 
