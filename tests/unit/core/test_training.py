@@ -202,10 +202,13 @@ def test_the_penalty_narrows_the_gap(tmp_path: Path) -> None:
 
 def test_row_weights_count(tmp_path: Path) -> None:
     plain, _ = train(tmp_path / "plain")
-    weights = torch.where(TRAIN.labels == 1, 5.0, 1.0)
-    heavy = Part(TRAIN.inputs, TRAIN.labels, weights, TRAIN.members)
-    checkpoint = Checkpoint(tmp_path / "c")
-    tilted, _ = fit(network(), heavy, VALIDATION, SETTINGS, checkpoint, tmp_path / "curves.jsonl")
+
+    def heavy(rows: Part) -> Part:
+        weights = torch.where(rows.labels == 1, 5.0, 1.0)
+        return Part(rows.inputs, rows.labels, weights, rows.members)
+
+    checkpoint, curves = Checkpoint(tmp_path / "c"), tmp_path / "curves.jsonl"
+    tilted, _ = fit(network(), heavy(TRAIN), heavy(VALIDATION), SETTINGS, checkpoint, curves)
     mean = []
     for weights_found in (plain, tilted):
         model = network()
