@@ -10,6 +10,7 @@ from pydantic import Field
 from pipeline.core import prediction
 from pipeline.core.calibration import Objective, choose_threshold, fit_temperature
 from pipeline.core.files import read_parquet, write_json
+from pipeline.core.labels import positives
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
 from pipeline.core.project import Frozen, Project
@@ -31,7 +32,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     columns, settings = project.columns, project.settings
     table = read_parquet(paths.input("split", "calibration.parquet"))
     model = prediction.load(paths.input("train", ""), project.modality)
-    labels = (table[columns.target] == columns.positive).to_numpy().astype(float)
+    labels = positives(table, columns).to_numpy().astype(float)
     logits = model.logits(table)
     temperature = settings.temperature or fit_temperature(logits, labels)
     probability = Policy(temperature, 0.5).probability(logits)

@@ -18,11 +18,12 @@ from pipeline.core.calibration import choose_threshold, fit_temperature
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json, read_parquet, replacing, write_json, write_parquet
 from pipeline.core.intervals import Interval, bootstrap
+from pipeline.core.labels import positives
 from pipeline.core.metrics import LARGER_IS_BETTER, BinaryMetrics, reliability, roc_curve
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
-from pipeline.core.project import Columns, Frozen, Project
+from pipeline.core.project import Frozen, Project
 
 SECTIONS = ("columns",)
 NUM_CURVE_POINTS = 200
@@ -47,7 +48,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     model = prediction.load(paths.input("train", ""), project.modality)
     policy_file = read_json(paths.input("calibrate", "policy.json"))
     policy = Policy.from_dict(policy_file)
-    labels = positives(test, columns)
+    labels = positives(test, columns).to_numpy().astype(float)
     probability = policy.probability(model.logits(test))
     baseline, baseline_probability = fit_baseline(
         project,
@@ -92,11 +93,6 @@ def run(project: Project[Settings], paths: Paths) -> None:
     write_json(paths.output("metrics.json"), metrics)
 
 
-def positives(table: pl.DataFrame, columns: Columns) -> Floats:
-    """1 where the target has its positive value, else 0; shape (rows,)."""
-    return (table[columns.target] == columns.positive).to_numpy().astype(float)
-
-
 def fit_baseline(
     project: Project[Settings],
     encoder: Any,
@@ -109,7 +105,7 @@ def fit_baseline(
     fitting, testing = part(project.modality, "baseline").logits(
         train, [calibration, test], project.columns, encoder, project.settings.seed
     )
-    labels = positives(calibration, project.columns)
+    labels = positives(calibration, project.columns).to_numpy().astype(float)
     temperature = fit_temperature(fitting, labels)
     probability = Policy(temperature, 0.5).probability(fitting)
     policy = Policy(temperature, choose_threshold(probability, labels, maximise))

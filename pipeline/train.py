@@ -14,6 +14,7 @@ from pipeline.core import prediction
 from pipeline.core.checkpoint import checkpoint_of
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, replacing, write_json
+from pipeline.core.labels import positives
 from pipeline.core.mitigation import memberships
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
@@ -81,10 +82,9 @@ def tensors(
     weights = (
         table["_weight"] if "_weight" in table.columns else pl.repeat(1, len(table), eager=True)
     )
-    positive = table[columns.target] == columns.positive
     return Part(
         tuple(torch.from_numpy(values) for values in encoder.encode(table)),
-        torch.from_numpy(positive.cast(pl.Float32).to_numpy(writable=True)),
+        torch.from_numpy(positives(table, columns).cast(pl.Float32).to_numpy(writable=True)),
         torch.from_numpy(weights.cast(pl.Float32).to_numpy(writable=True)),
         memberships(table, penalised),
     )

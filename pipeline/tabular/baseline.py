@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.labels import positives
 from pipeline.core.project import Columns
 from pipeline.tabular.encoding import Encoder
 
@@ -22,7 +23,7 @@ def logits(
     categorical = [False] * len(columns.numeric) + few
     model = HistGradientBoostingClassifier(random_state=seed, categorical_features=categorical)
     weights = train["_weight"].to_numpy() if "_weight" in train.columns else None
-    labels = (train[columns.target] == columns.positive).to_numpy()
+    labels = positives(train, columns).to_numpy()
     with threadpool_limits(1):  # sums in a fixed order give fixed bytes
         model.fit(_features(train, columns, encoder), labels, sample_weight=weights)
         return [model.decision_function(_features(rows, columns, encoder)) for rows in tables]
