@@ -1,0 +1,190 @@
+"""gate: rules decide on bounds, and evidence that is not there is no pass."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import ProjectError
+from pipeline.core.runner import run_stage
+from pipeline.gate import Outcome, Rule, compare, total, verdict
+from tests.data import make_project, set_section
+
+
+def interval(low: float, value: float, high: float) -> dict[str, float]:
+    return {"value": value, "low": low, "high": high}
+
+
+EVALUATION: dict[str, Any] = {
+    "confidence": 0.95,
+    "model": {
+        "metrics": {"roc_auc": interval(0.8, 0.85, 0.9), "log_loss": interval(0.3, 0.4, 0.5)}
+    },
+    "baseline": {
+        "metrics": {"roc_auc": interval(0.5, 0.6, 0.65), "log_loss": interval(0.3, 0.4, 0.5)}
+    },
+}
+GAP = {"demographic_parity_difference": {**interval(0.02, 0.05, 0.09), "noise_floor": 0.04}}
+ASSESSMENT: dict[str, Any] = {
+    "confidence": 0.9,
+    "model": {
+        "sex": {"too_small": [], "gaps": GAP},
+        "region": {"too_small": ["island"], "gaps": GAP},
+        "both": {"too_small": ["a", "b"], "gaps": {}},
+    },
+}
+ASSESSMENT["baseline"] = ASSESSMENT["model"]
+
+
+def decided(**rule: Any) -> dict[str, Any]:
+    found: dict[str, Any] = verdict((Rule(**rule),), EVALUATION, ASSESSMENT)["rules"][0]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("limit", "low", "high", "outcome"),
+    [
+        ({"at_most": 0.5}, 0.3, 0.4, "pass"),
+        ({"at_most": 0.5}, 0.3, 0.5, "pass"),
+        ({"at_most": 0.5}, 0.4, 0.6, "insufficient"),
+        ({"at_most": 0.5}, 0.5, 0.6, "insufficient"),
+        ({"at_most": 0.5}, 0.51, 0.6, "fail"),
+        ({"at_most": 0.0}, 0.0, 0.0, "pass"),
+        ({"at_most": 0.0}, 0.0, 0.1, "insufficient"),
+        ({"at_least": 0.5}, 0.6, 0.7, "pass"),
+        ({"at_least": 0.5}, 0.5, 0.7, "pass"),
+        ({"at_least": 0.5}, 0.4, 0.6, "insufficient"),
+        ({"at_least": 0.5}, 0.4, 0.5, "insufficient"),
+        ({"at_least": 0.5}, 0.3, 0.49, "fail"),
+        ({"at_least": 0.0}, 0.0, 0.0, "pass"),
+    ],
+)
+def test_outcomes(limit: dict[str, float], low: float, high: float, outcome: Outcome) -> None:
+    assert compare(Rule(measure="m", **limit), low, high) == outcome  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        (["pass", "pass"], "pass"),
+        (["pass", "insufficient"], "insufficient"),
+        (["insufficient", "fail"], "fail"),
+        (["pass", "fail"], "fail"),
+        ([], "insufficient"),
+    ],
+)
+def test_totals(outcomes: list[Outcome], expected: Outcome) -> None:
+    assert total(outcomes) == expected
+
+
+def test_a_rule_carries_its_numbers_its_sentence_and_the_baselines() -> None:
+    found = decided(measure="roc_auc", at_least=0.75)
+    assert found["rule"] == "roc_auc ≥ 0.75"
+    assert (found["outcome"], found["value"], found["low"], found["high"]) == (
+        "pass",
+        0.85,
+        0.8,
+        0.9,
+    )
+    assert (found["direction"], found["bound"]) == ("at_least", 0.75)
+    assert found["baseline"] == {"outcome": "fail", **EVALUATION["baseline"]["metrics"]["roc_auc"]}
+    assert found["sentence"] == (
+        "roc_auc is 0.850, with 95% confidence no less than 0.800; the limit of 0.75 is kept."
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [(0.2, "even the other end of its interval breaks the limit of 0.2"), (0.45, "cannot show")],
+)
+def test_sentences_of_what_does_not_pass(limit: float, words: str) -> None:
+    found = decided(measure="log_loss", at_most=limit)
+    assert "no more than 0.500" in found["sentence"]
+    assert words in found["sentence"]
+
+
+def test_gaps_are_decided_with_their_own_confidence_and_show_the_noise_floor() -> None:
+    found = decided(measure="demographic_parity_difference", by="sex", at_most=0.1)
+    assert found["rule"] == "demographic_parity_difference by sex ≤ 0.1"
+    assert (found["outcome"], found["noise_floor"]) == ("pass", 0.04)
+    assert "90% confidence" in found["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "limit", "outcome"),
+    [
+        (None, 0.1, "insufficient"),
+        ("too few islanders", 0.1, "pass"),
+        (None, 0.01, "fail"),
+        ("too few islanders", 0.01, "fail"),
+    ],
+)
+def test_groups_that_are_too_small_need_a_reason(
+    reason: str | None, limit: float, outcome: Outcome
+) -> None:
+    found = decided(
+        measure="demographic_parity_difference",
+        by="region",
+        at_most=limit,
+        accept_small_groups=reason,
+    )
+    assert (found["outcome"], found["too_small"]) == (outcome, ["island"])
+    assert found["accepted_small_groups"] == reason
+    assert ("too few rows to measure: island" in found["sentence"]) == (outcome == "insufficient")
+
+
+def test_what_could_not_be_measured_is_insufficient_also_with_a_reason() -> None:
+    found = decided(
+        measure="demographic_parity_difference", by="both", at_most=1, accept_small_groups="few"
+    )
+    assert (found["outcome"], found["value"]) == ("insufficient", None)
+    assert "could not be measured" in found["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"measure": "roc_auk"}, ["`measure` is 'roc_auk'", "did you mean `roc_auc`?"]),
+        (
+            {"measure": "demographic_parity_diff", "by": "sex"},
+            ["`measure` is 'demographic_parity_diff'", "`demographic_parity_difference`?"],
+        ),
+        (
+            {"measure": "demographic_parity_difference", "by": "sexx"},
+            ["`by` is 'sexx', expected one of sex, region, both", "did you mean `sex`?"],
+        ),
+        ({"measure": "demographic_parity_difference"}, ["`measure` is", "roc_auc, log_loss"]),
+    ],
+)
+def test_what_was_not_measured_is_refused_by_name(
+    rule: dict[str, Any], expected: list[str]
+) -> None:
+    with pytest.raises(ProjectError) as caught:
+        decided(**rule, at_most=0.5)
+    for words in (*expected, "project.yaml: gate.rules"):
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("limits", [{}, {"at_most": 0.1, "at_least": 0.0}])
+def test_a_rule_needs_one_limit(tmp_path: Path, limits: dict[str, float]) -> None:
+    make_project(tmp_path, gate={"rules": [{"measure": "roc_auc", **limits}]})
+    with pytest.raises(ProjectError) as caught:
+        run_stage(tmp_path, "gate", "people")
+    assert "gate.rules.0: expected one of `at_most` and `at_least`" in str(caught.value)
+
+
+def test_the_verdict_is_written_whatever_it_is(built: Path) -> None:
+    for limit, outcome in ((0.0, "pass"), (1.0, "fail")):
+        set_section(built, "gate", {"rules": [{"measure": "roc_auc", "at_least": limit}]})
+        run_stage(built, "gate", "people")
+        written = json.loads((built / "data/people/65_gate/verdict.json").read_text())
+        assert (written["outcome"], written["confidence"]) == (outcome, 0.95)
+
+
+def test_without_rules_nothing_passes(built: Path) -> None:
+    set_section(built, "gate", {})
+    run_stage(built, "gate", "people")
+    written = json.loads((built / "data/people/65_gate/verdict.json").read_text())
+    assert (written["outcome"], written["baseline_outcome"]) == ("insufficient", "insufficient")
+    assert written["rules"] == []

@@ -1,0 +1,162 @@
+"""train: its files, the same bytes again, and resuming."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipeline import train
+from pipeline.core import training
+from pipeline.core.errors import ArtifactMissing, ProjectError
+from pipeline.core.runner import run_stage
+from pipeline.tabular.encoding import fit
+from pipeline.tabular.settings import EncoderSettings
+from tests.data import COLUMNS, SETTINGS, columns_of, make_project, people, set_section, write_parts
+
+FILES = [
+    "curves.csv",
+    "curves.jsonl",
+    "encoder.json",
+    "model.json",
+    "report.json",
+    "weights.safetensors",
+]
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    folder = root / "data/people/40_train"
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def test_it_writes_what_dvc_expects_and_leaves_no_checkpoint(finished: Path) -> None:
+    assert list(contents(finished)) == FILES
+    assert list((finished / ".local").glob("checkpoints/*")) == []
+    curve = pl.read_csv(finished / "data/people/40_train/curves.csv")
+    assert curve["epoch"].to_list() == [1, 2, 3, 4]
+
+
+def test_the_report_says_what_was_trained(finished: Path) -> None:
+    report = json.loads(contents(finished)["report.json"])
+    weights = load_file(finished / "data/people/40_train/weights.safetensors")
+    assert (report["num_train_rows"], report["num_validation_rows"]) == (300, 60)
+    assert report["num_parameters"] == sum(one.numel() for one in weights.values())
+    assert report["num_epochs"] == 4
+    assert report["stopped"] == "max_epochs"
+    assert report["settings"]["encoder"] == {"num_bins": 4, "min_level_count": 5}
+    losses = [
+        json.loads(x)["validation_loss"]
+        for x in contents(finished)["curves.jsonl"].split(b"\n")
+        if x
+    ]
+    assert report["best_validation_loss"] == min(losses)
+    assert report["best_epoch"] == 1 + losses.index(min(losses))
+
+
+def test_training_again_gives_the_same_bytes(built: Path) -> None:
+    before = contents(built)
+    run_stage(built, "train", "people")
+    assert contents(built) == before
+
+
+def test_only_training_rows_are_fitted(finished: Path) -> None:
+    state = json.loads(contents(finished)["encoder.json"])
+    rows = people()[:300]
+    known = fit(rows, columns_of(), EncoderSettings(num_bins=4, min_level_count=5))
+    assert state == known.as_dict()
+
+
+def test_a_killed_training_ends_in_the_same_bytes(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, real = contents(built), training._save
+
+    def save(*arguments: Any) -> None:
+        real(*arguments)
+        if arguments[-1].epoch == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_save", save)
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(built, "train", "people")
+    assert len(list((built / ".local/checkpoints").iterdir())) == 1
+    run_stage(built, "train", "people")
+    assert contents(built) == before
+    assert list((built / ".local/checkpoints").iterdir()) == []
+
+
+def test_a_killed_training_of_other_settings_is_not_resumed(
+    built: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    real = training._save
+
+    def save(*arguments: Any) -> None:
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_save", save)
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(built, "train", "people")
+    set_section(built, "train", {**SETTINGS["train"], "seed": 9})
+    run_stage(built, "train", "people")
+    assert "resuming" not in capfd.readouterr().err
+
+
+def test_weights_of_balance_are_used_and_default_to_one() -> None:
+    table = people(50)
+    encoder = fit(table, columns_of(), EncoderSettings())
+    plain = train.tensors(table, encoder, columns_of(), ("sex",))
+    assert plain.weights.tolist() == [1] * 50
+    heavy = table.with_columns(_weight=pl.Series([2.5] * 50))
+    found = train.tensors(heavy, encoder, columns_of(), ("sex",))
+    assert found.weights.tolist() == [2.5] * 50
+    assert found.labels.tolist() == (table["income"] == "high").cast(pl.Float64).to_list()
+    assert found.members.shape == (50, 2)
+    assert found.labels.dtype == found.weights.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("values", "positive"), [([1, 0, 1, None], "1"), ([True, False, True, None], "true")]
+)
+def test_a_target_of_another_type_is_compared_as_text(values: list[Any], positive: str) -> None:
+    columns = columns_of(positive=positive, numeric=["n"], categorical=[], sensitive=[], drop={})
+    table = pl.DataFrame({"n": [1, 2, 3, 4], "income": values})
+    encoder = fit(table, columns, EncoderSettings())
+    assert train.tensors(table, encoder, columns, ()).labels.tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(("named", "penalised"), [(None, ("sex", "region")), (["sex"], ("sex",))])
+def test_penalised_columns(named: list[str] | None, penalised: tuple[str, ...]) -> None:
+    settings = train.Settings.model_validate(
+        {"mitigation": {"columns": named}}, context={"modality": "tabular"}
+    )
+    assert train.penalised_columns(settings, columns_of()) == penalised
+
+
+def test_a_penalty_on_another_column_is_refused(tmp_path: Path) -> None:
+    write_parts(make_project(tmp_path, train={"mitigation": {"columns": ["sexx"]}}))
+    with pytest.raises(ProjectError) as caught:
+        run_stage(tmp_path, "train", "people")
+    assert "expected sensitive columns (sex, region), got 'sexx'" in str(caught.value)
+    assert "did you mean `sex`?" in str(caught.value)
+
+
+def test_a_missing_part_is_named(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    with pytest.raises(ArtifactMissing, match=r"35_balance/train\.parquet, found none"):
+        run_stage(tmp_path, "train", "people")
+
+
+@pytest.mark.parametrize("role", ["numeric", "categorical"])
+def test_features_of_one_kind_alone(tmp_path: Path, role: str) -> None:
+    other = {"numeric": "categorical", "categorical": "numeric"}[role]
+    write_parts(make_project(tmp_path, columns={**COLUMNS, other: []}))
+    for stage in ("train", "calibrate", "explain"):
+        run_stage(tmp_path, stage, "people")
+    report = json.loads((tmp_path / "data/people/60_explain/report.json").read_text())
+    assert [one["column"] for one in report["ranking"]] != []
