@@ -2,7 +2,8 @@
 
 Reads: balance/train.parquet, split/validation.parquet.
 Writes: encoder.json, model.json, weights.safetensors, curves.jsonl, curves.csv, report.json.
-Refuses when: a settings key is wrong, or the penalty names a column that is not sensitive.
+Refuses when: a settings key is wrong, or the penalty has no column or one that is not
+sensitive.
 """
 
 from typing import Annotated, Any
@@ -62,7 +63,13 @@ def penalised_columns(settings: Settings, columns: Columns) -> tuple[str, ...]:
     """The sensitive columns whose gaps the loss penalises."""
     named = settings.mitigation.columns
     if named is None:
-        return columns.sensitive
+        named = columns.sensitive
+    if settings.mitigation.strength > 0 and not named:
+        raise ProjectError(
+            f"train.mitigation.strength is {settings.mitigation.strength:g}: expected sensitive "
+            "columns whose gaps it penalises, found none",
+            hint="name them under `columns.sensitive`, or set the strength to 0",
+        )
     for name in named:
         if name not in columns.sensitive:
             raise ProjectError(

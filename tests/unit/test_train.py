@@ -146,6 +146,19 @@ def test_a_penalty_on_another_column_is_refused(tmp_path: Path) -> None:
     assert "did you mean `sex`?" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("sensitive", "named"), [([], None), (["sex"], [])], ids=["none sensitive", "none named"]
+)
+def test_a_penalty_on_nothing_is_refused(
+    tmp_path: Path, sensitive: list[str], named: list[str] | None
+) -> None:
+    mitigation = {"strength": 0.5, "columns": named}
+    columns = {**COLUMNS, "sensitive": sensitive}
+    write_parts(make_project(tmp_path, columns=columns, train={"mitigation": mitigation}))
+    with pytest.raises(ProjectError, match=r"train\.mitigation\.strength is 0\.5: expected"):
+        run_stage(tmp_path, "train", "people")
+
+
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
     make_project(tmp_path)
     with pytest.raises(ArtifactMissing, match=r"35_balance/train\.parquet, found none"):
