@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
+from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import damaged, missing, read_json, write_text
 from pipeline.core.page import Card, render
 from pipeline.core.paths import Paths
@@ -54,6 +55,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     found = {
         stage: checked(paths.input(stage, name), keys) for (stage, name), keys in REPORTS.items()
     }
+    check_same_rows(found["split"], found["evaluate"])
     card = Card(
         project=project.name,
         title=project.settings.title or project.name,
@@ -83,6 +85,21 @@ def checked(source: Path, keys: tuple[str, ...]) -> dict[str, Any]:
         raise damaged(source, "JSON", KeyError(f"it has no `{absent[0]}`"))
     found: dict[str, Any] = content
     return found
+
+
+def check_same_rows(split: dict[str, Any], evaluation: dict[str, Any]) -> None:
+    """Refuse reports of different builds: one page must not tell of two.
+
+    Raises:
+        ArtifactMissing: the model was not measured on the test part that the page describes.
+    """
+    described, measured = split["parts"]["test"]["rows"], evaluation["num_rows"]
+    if described != measured:
+        raise ArtifactMissing(
+            f"expected evaluate's report to be of split's {described} test rows, "
+            f"found one of {measured}",
+            hint="build again: `hallmark build`",
+        )
 
 
 def json_lines(source: Path) -> list[dict[str, float]]:

@@ -84,6 +84,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def signed(value: float) -> str:
+    """`+0.25`, `−0.25`, and `0.00` for what rounds to nothing."""
+    return f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
+
+
 def interval(span: dict[str, Any] | None, as_percent: bool = False) -> str:
     """`0.914 (0.910 to 0.918)`; a dash where nothing was measured."""
     if not span or span["value"] is None:
@@ -145,11 +150,14 @@ def cases(found: list[dict[str, Any]], sensitive: tuple[str, ...]) -> list[dict[
             {
                 **one,
                 "value": WITHHELD if one["column"] in sensitive else one["value"],
+                "shown": signed(one["attribution"]),
                 "length": round(50 * abs(one["attribution"]) / whole, 1) if whole else 0.0,
             }
             for one in case["attributions"]
         ]
-        shown.append({**case, "attributions": lines})
+        probability = min(max(case["probability"], 0.001), 0.999)
+        bound = "" if probability == case["probability"] else "< " if probability < 0.5 else "> "
+        shown.append({**case, "shown": bound + percent(probability), "attributions": lines})
     return shown
 
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH_IN = 4.4
+WIDTH_IN = 4.2
 """Narrow, so that a plot that is shrunk to a telephone's width keeps its letters legible."""
-INK, MUTED, LINE, MODEL, BASELINE, REFUSED = (f"#0a0b0{i}" for i in range(1, 7))
+INK, MUTED, LINE, MODEL, BASELINE, REFUSED, PAPER = (f"#0a0b0{i}" for i in range(1, 8))
 VARIABLES = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
@@ -27,13 +27,14 @@ VARIABLES = {
     MODEL: "var(--model)",
     BASELINE: "var(--baseline)",
     REFUSED: "var(--fail)",
+    PAPER: "var(--paper)",
 }
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "hallmark",
     "text.parse_math": False,
     "font.family": "DejaVu Sans",
-    "font.size": 10,
+    "font.size": 11,
     "text.color": INK,
     "axes.edgecolor": LINE,
     "axes.labelcolor": MUTED,
@@ -45,14 +46,14 @@ STYLE = {
     "grid.linewidth": 0.8,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
-    "axes.labelsize": 9.5,
-    "legend.fontsize": 9.5,
+    "xtick.labelsize": 10.5,
+    "ytick.labelsize": 10.5,
+    "axes.labelsize": 10.5,
+    "legend.fontsize": 10.5,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
 }
-MAX_LABEL = 50
+MAX_LABEL = 46
 Span = Mapping[str, float | None]
 
 
@@ -144,7 +145,7 @@ def intervals(
     """
     both = any(row.baseline for row in rows)
     headed = limit is not None or reference is not None or floor is not None
-    step = 0.5 if both else 0.42
+    step = 0.56 if both else 0.46
     with drawing(step * len(rows) + 0.42 + (0.22 if headed else 0.0)) as (figure, axes):
         place(axes, left=0.12, right=0.12, bottom=0.36, top=0.24 if headed else 0.04)
         marks = [mark for mark in (limit, floor, reference and reference[0]) if mark is not None]
@@ -177,7 +178,14 @@ def _ends(rows: Sequence[Row], marks: list[float], start: float | None) -> tuple
 def _interval_row(axes: "Axes", y: int, row: Row, both: bool, ends: tuple[float, float]) -> None:
     name = row.label if len(row.label) <= MAX_LABEL else row.label[: MAX_LABEL - 1] + "…"
     left = ends[0]
-    axes.text(left, y + 0.16, name, va="bottom", ha="left", color=MUTED if row.faint else INK)
+    axes.text(
+        left,
+        y + (0.16 if both else 0.06),
+        name,
+        va="bottom",
+        ha="left",
+        color=MUTED if row.faint else INK,
+    )
     if row.limit is not None:
         axes.plot([row.limit] * 2, [y - 0.4, y + 0.14], color=INK, linestyle="--", linewidth=1.4)
     drawn = [(row.model, MODEL, "o", 0.02 if both else -0.12)]
@@ -201,7 +209,7 @@ def _interval_row(axes: "Axes", y: int, row: Row, both: bool, ends: tuple[float,
             marker=marker,
             markersize=6.5 if marker == "o" else 5,
             color=colour,
-            markerfacecolor="none" if hollow else colour,
+            markerfacecolor=PAPER if hollow else colour,
             clip_on=False,
         )
 
@@ -230,7 +238,7 @@ def _marks(
         share = (x - ends[0]) / (ends[1] - ends[0])
         side = "left" if share < 0.15 else "right" if share > 0.85 else "center"
         axes.axvline(x, color=colour, linestyle=style, linewidth=1.4)
-        axes.text(x, top + 0.02, text, ha=side, va="bottom", fontsize=9.5, color=colour)
+        axes.text(x, top + 0.02, text, ha=side, va="bottom", fontsize=10.5, color=colour)
 
 
 def _ticks(axes: "Axes", percent: bool) -> None:
@@ -246,14 +254,21 @@ def _ticks(axes: "Axes", percent: bool) -> None:
 
 def bars(name: str, label: str, rows: Sequence[tuple[str, float]], *, percent: bool = False) -> str:
     """Lengths, one below the other, each named above its bar."""
-    with drawing(0.42 * len(rows) + 0.42) as (figure, axes):
-        place(axes, left=0.12, right=0.5, bottom=0.36, top=0.04)
+    with drawing(0.46 * len(rows) + 0.42) as (figure, axes):
+        place(axes, left=0.12, right=0.6, bottom=0.36, top=0.04)
         for index, (text, value) in enumerate(rows):
             y = len(rows) - 1 - index
             shown = f"{100 * value:.1f}%" if percent else f"{value:.2f}"
             axes.barh([y - 0.18], [value], height=0.26, color=MODEL)
             axes.text(0, y + 0.03, text[:MAX_LABEL], va="bottom", ha="left")
-            axes.text(value, y - 0.18, f" {shown}", va="center", ha="left", color=MUTED)
+            axes.annotate(
+                shown,
+                (value, y - 0.18),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                color=MUTED,
+            )
         axes.set_ylim(-0.5, len(rows) - 0.4)
         axes.set_xlim(0, max([value for _, value in rows] or [1.0]) or 1.0)
         axes.set_yticks([])

@@ -52,7 +52,7 @@ MEASURES = {
     ),
     "demographic_parity_difference": Measure(
         "Difference in selection rates",
-        "A group's selection rate is the share of it that is decided positive. This is the "
+        "A group’s selection rate is the share of it that is decided positive. This is the "
         "highest rate minus the lowest one; 0 means that all groups are selected alike often.",
         False,
     ),
@@ -111,6 +111,28 @@ def rule_title(rule: Mapping[str, Any]) -> str:
     by = f" by {rule['by']}" if rule["by"] else ""
     side = "at most" if rule["direction"] == "at_most" else "at least"
     return f"{measure(rule['measure']).title}{by}: {side} {rule['bound']:g}"
+
+
+def reason(rule: Mapping[str, Any]) -> str:
+    """Why a rule came out as it did, for somebody who does not know the measure's name."""
+    if rule["value"] is None:
+        return "It could not be measured: fewer than two groups have enough rows."
+    value, low, high = (f"{rule[key]:.3f}" for key in ("value", "low", "high"))
+    most = rule["direction"] == "at_most"
+    if rule["outcome"] == "fail":
+        side, end = ("above", low) if most else ("below", high)
+        return (
+            f"Measured {value}; even the better end of its interval, {end}, lies {side} the limit."
+        )
+    side, end = ("above", high) if most else ("below", low)
+    if rule["outcome"] == "pass":
+        return f"Measured {value}; the worse end of its interval, {end}, keeps the limit."
+    if rule["high"] > rule["bound"] if most else rule["low"] < rule["bound"]:
+        return (
+            f"Measured {value}, but its interval reaches to {end}, {side} the limit: these rows "
+            "cannot show that the limit is kept."
+        )
+    return f"Measured {value}, but these groups have too few rows: {listed(rule['too_small'])}."
 
 
 def listed(names: list[str]) -> str:
