@@ -175,7 +175,7 @@ def _slices(card: "Card") -> dict[str, str]:
             + "; ".join(f"{one['column']} {one['slice']} {one['accuracy']:.1%}" for one in worst),
             [
                 Row(
-                    f"{one['column']}: {one['slice']} · {one['num_rows']:,} rows",
+                    f"{one['column']}: {one['slice']} · {one['num_rows']:,}",
                     {"value": one["accuracy"], "low": one["low"], "high": one["high"]},
                 )
                 for one in worst
