@@ -19,6 +19,7 @@ def code_dependencies(root: Path, stage: str, modality: str = "tabular") -> set[
 
     Starts at the stage's module and at `pipeline.__main__`, which calls it; follows imports,
     also those inside functions, and calls of `part(…, "name")`, which import a modality's module.
+    What lies beside a module under its name (`page.html.j2` beside `page.py`) is part of it.
     """
     graph = import_graph(root)
     reached: set[str] = set()
@@ -31,10 +32,11 @@ def code_dependencies(root: Path, stage: str, modality: str = "tabular") -> set[
         waiting |= {name for name in found if is_file(root, name)} - reached
     prefix = f"pipeline.{modality}."
     return {
-        f"pipeline/{MODALITY}/{name.removeprefix(prefix)}.py"
+        f"pipeline/{MODALITY}/{name.removeprefix(prefix)}{suffix}"
         if name.startswith(prefix)
-        else name.replace(".", "/") + ".py"
+        else name.replace(".", "/") + suffix
         for name in reached
+        for suffix in suffixes(root, name)
     }
 
 
@@ -49,6 +51,12 @@ def import_graph(root: Path) -> grimp.ImportGraph:
 
 def is_file(root: Path, module: str) -> bool:
     return (root / (module.replace(".", "/") + ".py")).is_file()
+
+
+def suffixes(root: Path, module: str) -> list[str]:
+    """`.py`, and the endings of files of the module's name beside it, such as its template."""
+    file = root / (module.replace(".", "/") + ".py")
+    return [beside.name.removeprefix(file.stem) for beside in file.parent.glob(f"{file.stem}.*")]
 
 
 def modality_parts(root: Path, module: str) -> set[str]:

@@ -43,6 +43,11 @@ def test_a_modality_part_counts_for_the_stage_that_asks_for_it(copy: Path) -> No
     assert "pipeline/${item.modality}/novel.py" in differences(copy)["gate"]
 
 
+def test_a_file_beside_a_module_under_its_name_counts(copy: Path) -> None:
+    (copy / "pipeline/gate.html.j2").write_text("new")
+    assert "pipeline/gate.html.j2" in differences(copy)["gate"]
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_needless_or_forgotten_dependency_is_found_and_mended(copy: Path, kept: bool) -> None:
     line = "        - pipeline/core/fairness.py\n"

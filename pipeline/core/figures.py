@@ -1,0 +1,277 @@
+"""Which plots the page has, and from which part of which report each is drawn."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core import plots
+from pipeline.core.plots import Row
+from pipeline.core.wording import measure, rule_title
+
+if TYPE_CHECKING:
+    from pipeline.core.page import Card
+
+GROUP_MEASURES = ("selection_rate", "true_positive_rate", "false_positive_rate")
+DIFFERENCES = ("demographic_parity_difference", "equalized_odds_difference")
+LARGER = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy")
+
+
+def draw(card: "Card") -> dict[str, str]:
+    """Every plot as SVG text, by its name."""
+    found: dict[str, str] = {}
+    for part in (_rules, _audit, _training, _quality, _slices, _groups, _explanations, _champion):
+        found |= part(card)
+    return found
+
+
+def group_name(group: Mapping[str, Any]) -> str:
+    """`Female × Black`, as the assessment writes it; a missing value is named so."""
+    return " × ".join("(missing)" if value is None else str(value) for value in group.values())
+
+
+def _rules(card: "Card") -> dict[str, str]:
+    return {
+        f"rule-{number}": plots.intervals(
+            f"rule-{number}",
+            f"{rule_title(rule)}. {rule['sentence']}",
+            [Row("", _span(rule), _span(rule["baseline"]))],
+            limit=rule["bound"],
+            refused_above=rule["direction"] == "at_most",
+            floor=rule["noise_floor"],
+            start=0.0 if rule["direction"] == "at_most" else None,
+        )
+        for number, rule in enumerate(card.gate["rules"])
+        if rule["value"] is not None
+    }
+
+
+def _audit(card: "Card") -> dict[str, str]:
+    found = {}
+    for index, (by, groups) in enumerate(card.audit["by"].items()):
+        names = [group_name(entry["group"]) for entry in groups]
+        found[f"share-{index}"] = plots.bars(
+            f"share-{index}",
+            f"Share of the training rows by {by}: "
+            + "; ".join(
+                f"{name} {entry['share']:.1%}" for name, entry in zip(names, groups, strict=True)
+            ),
+            [
+                (f"{name} · {entry['num_rows']:,} rows", entry["share"])
+                for name, entry in zip(names, groups, strict=True)
+            ],
+            percent=True,
+        )
+        found[f"label-{index}"] = plots.intervals(
+            f"label-{index}",
+            f"Rate of the positive outcome in the training rows by {by}: "
+            + "; ".join(
+                f"{name} {entry['positive_rate']:.1%}"
+                for name, entry in zip(names, groups, strict=True)
+            ),
+            [
+                Row(
+                    name + (" · too few rows" if entry["too_small"] else ""),
+                    {
+                        "value": entry["positive_rate"],
+                        "low": entry["positive_rate_low"],
+                        "high": entry["positive_rate_high"],
+                    },
+                    faint=entry["too_small"],
+                )
+                for name, entry in zip(names, groups, strict=True)
+            ],
+            start=0.0,
+            percent=True,
+        )
+    return found
+
+
+def _training(card: "Card") -> dict[str, str]:
+    if not card.curves:
+        return {}
+    epochs = [point["epoch"] for point in card.curves]
+    best = card.train["best_epoch"]
+
+    def values(name: str) -> list[float]:
+        return [point[name] for point in card.curves]
+
+    found = {
+        "loss": plots.lines(
+            "loss",
+            f"Loss by epoch on training and validation rows; lowest on validation at epoch {best}.",
+            [
+                ("training rows", epochs, values("train_loss")),
+                ("validation rows", epochs, values("validation_loss")),
+            ],
+            x_label="epoch (one pass over the training rows)",
+            y_label="loss: lower is better",
+            at=(best, f"kept: epoch {best}"),
+        )
+    }
+    if all("validation_spread" in point for point in card.curves):
+        found["spread"] = plots.lines(
+            "spread",
+            "Spread of selection rates between groups on validation rows, by epoch.",
+            [("validation rows", epochs, values("validation_spread"))],
+            x_label="epoch",
+            y_label="spread between groups",
+            at=(best, f"kept: epoch {best}"),
+        )
+    return found
+
+
+def _quality(card: "Card") -> dict[str, str]:
+    model, baseline = card.evaluate["model"]["metrics"], card.evaluate["baseline"]["metrics"]
+    found = {}
+    for name, chosen in (
+        ("larger", [one for one in model if measure(one).larger_is_better]),
+        ("smaller", [one for one in model if not measure(one).larger_is_better]),
+    ):
+        if chosen:
+            found[name] = plots.intervals(
+                name,
+                "; ".join(
+                    f"{measure(one).title}: model {model[one]['value']:.3f}, "
+                    f"baseline {baseline[one]['value']:.3f}"
+                    for one in chosen
+                ),
+                [Row(measure(one).title, model[one], baseline.get(one)) for one in chosen],
+                start=0.0 if name == "smaller" else None,
+            )
+    rates = card.roc
+    found["roc"] = plots.lines(
+        "roc",
+        "ROC curve: true positive rate by false positive rate, above the diagonal of guessing.",
+        [("model", rates["false_positive_rate"], rates["true_positive_rate"])],
+        x_label="false positive rate",
+        y_label="true positive rate",
+        diagonal=True,
+    )
+    bins = card.reliability
+    found["reliability"] = plots.lines(
+        "reliability",
+        "Observed frequency by stated probability: "
+        + "; ".join(
+            f"{said:.0%} stated, {seen:.0%} observed"
+            for said, seen in zip(bins["mean_probability"], bins["positive_rate"], strict=True)
+        ),
+        [("model", bins["mean_probability"], bins["positive_rate"])],
+        x_label="probability that the model states",
+        y_label="how often it happened",
+        diagonal=True,
+        markers=True,
+    )
+    return found
+
+
+def _slices(card: "Card") -> dict[str, str]:
+    worst = card.evaluate.get("slices", [])[: card.num_slices]
+    if not worst:
+        return {}
+    overall = card.evaluate["model"]["metrics"]["accuracy"]["value"]
+    return {
+        "slices": plots.intervals(
+            "slices",
+            "Accuracy of the slices with the lowest one: "
+            + "; ".join(f"{one['column']} {one['slice']} {one['accuracy']:.1%}" for one in worst),
+            [
+                Row(
+                    f"{one['column']}: {one['slice']} · {one['num_rows']:,}",
+                    {"value": one["accuracy"], "low": one["low"], "high": one["high"]},
+                )
+                for one in worst
+            ],
+            reference=(overall, f"all rows {overall:.1%}"),
+            percent=True,
+        )
+    }
+
+
+def _groups(card: "Card") -> dict[str, str]:
+    found = {}
+    limits = {(rule["by"], rule["measure"]): rule["bound"] for rule in card.gate["rules"]}
+    for index, (by, entry) in enumerate(card.assess["model"].items()):
+        other = card.assess["baseline"].get(by, {"groups": [], "gaps": {}})
+        theirs = {group["group"]: group for group in other["groups"]}
+        for name in GROUP_MEASURES:
+            key = f"{name.replace('_', '-')}-{index}"
+            rows = [
+                _group_row(group, theirs.get(group["group"], {}), name) for group in entry["groups"]
+            ]
+            found[key] = plots.intervals(
+                key,
+                f"{measure(name).title} by {by}: "
+                + "; ".join(
+                    f"{group['group']} {group[name]['value']:.1%}"
+                    for group in entry["groups"]
+                    if group[name]["value"] is not None
+                ),
+                rows,
+                start=0.0,
+                percent=True,
+            )
+        gaps = [name for name in DIFFERENCES if name in entry["gaps"]]
+        if gaps:
+            key = f"gaps-{index}"
+            found[key] = plots.intervals(
+                key,
+                f"Largest gaps by {by}: "
+                + "; ".join(
+                    f"{measure(name).title} {entry['gaps'][name]['value']:.3f}" for name in gaps
+                ),
+                [_gap_row(name, by, entry["gaps"], other["gaps"], limits) for name in gaps],
+                start=0.0,
+            )
+    return found
+
+
+def _group_row(group: dict[str, Any], theirs: dict[str, Any], name: str) -> Row:
+    few = " · too few" if group["too_small"] else ""
+    return Row(f"{group['group']}{few}", group[name], theirs.get(name), faint=group["too_small"])
+
+
+def _gap_row(
+    name: str,
+    by: str,
+    ours: dict[str, Any],
+    theirs: dict[str, Any],
+    limits: dict[tuple[str | None, str], float],
+) -> Row:
+    limit = limits.get((by, name))
+    label = measure(name).title + (f" · limit {limit:g}" if limit is not None else "")
+    return Row(label, _span(ours[name]), _span(theirs.get(name)), limit=limit)
+
+
+def _span(found: dict[str, Any] | None) -> dict[str, float] | None:
+    return found and {key: found[key] for key in ("value", "low", "high")}
+
+
+def _explanations(card: "Card") -> dict[str, str]:
+    ranking = card.explain["ranking"]
+    if not ranking:
+        return {}
+    return {
+        "ranking": plots.bars(
+            "ranking",
+            "Mean strength of each column's part in the predictions: "
+            + "; ".join(f"{one['column']} {one['mean_absolute']:.2f}" for one in ranking),
+            [(one["column"], one["mean_absolute"]) for one in ranking],
+        )
+    }
+
+
+def _champion(card: "Card") -> dict[str, str]:
+    champion = card.evaluate["champion"]
+    if champion["outcome"] != "compared":
+        return {}
+    gains = champion["gains"]
+    return {
+        "champion": plots.intervals(
+            "champion",
+            "The new model minus the model in use, positive where the new one is better: "
+            + "; ".join(
+                f"{measure(name).title} {gain['value']:+.3f}" for name, gain in gains.items()
+            ),
+            [Row(measure(name).title, gain) for name, gain in gains.items()],
+            reference=(0.0, "no difference"),
+        )
+    }

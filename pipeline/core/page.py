@@ -1,0 +1,241 @@
+"""The card as one HTML page: a template, its style, and the plots, in one file."""
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from pipeline.core import figures, wording
+from pipeline.core.project import About, Columns
+
+WITHHELD = "(withheld)"
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything that the page is made from: the stages' reports by stage, and the settings."""
+
+    project: str
+    title: str
+    num_slices: int
+    about: About
+    columns: Columns
+    ingest: dict[str, Any]
+    validate: dict[str, Any]
+    clean: dict[str, Any]
+    split: dict[str, Any]
+    audit: dict[str, Any]
+    balance: dict[str, Any]
+    train: dict[str, Any]
+    calibrate: dict[str, Any]
+    evaluate: dict[str, Any]
+    assess: dict[str, Any]
+    explain: dict[str, Any]
+    gate: dict[str, Any]
+    curves: list[dict[str, float]]
+    roc: dict[str, list[float]]
+    reliability: dict[str, list[float]]
+    digests: list[tuple[str, str]]
+
+
+def render(card: Card) -> str:
+    """The page's text. Values from data are escaped; the plots and the style are ours."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {
+        "whole": lambda number: f"{number:,}",
+        "percent": percent,
+        "number": number,
+        "interval": interval,
+        "listed": wording.listed,
+    }
+    template = environment.from_string(_beside("page.html.j2"))
+    style = _beside("page.css")
+    plots = {name: Markup(svg) for name, svg in figures.draw(card).items()}  # noqa: S704 -- our SVG
+    return template.render(
+        **{name: getattr(card, name) for name in card.__dataclass_fields__},
+        style=Markup(style),  # noqa: S704 -- ours
+        plots=plots,
+        words=wording,
+        measure=wording.measure,
+        rules=decided_first(card.gate["rules"]),
+        verdict=headline(card.gate),
+        roles=roles(card.columns),
+        cases=cases(card.explain["cases"], card.columns.sensitive),
+        settings=flattened(card.train["settings"]),
+        not_measured=not_measured(card),
+        group_measures=figures.GROUP_MEASURES,
+        group_name=figures.group_name,
+    )
+
+
+def _beside(name: str) -> str:
+    return resources.files("pipeline.core").joinpath(name).read_text(encoding="utf-8")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    return "–" if share is None else f"{100 * share:.{digits}f}%"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def signed(value: float) -> str:
+    """`+0.25`, `−0.25`, and `0.00` for what rounds to nothing."""
+    return f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
+
+
+def interval(span: dict[str, Any] | None, as_percent: bool = False) -> str:
+    """`0.914 (0.910 to 0.918)`; a dash where nothing was measured."""
+    if not span or span["value"] is None:
+        return "–"
+    shown = percent if as_percent else number
+    return f"{shown(span['value'])} ({shown(span['low'])} to {shown(span['high'])})"
+
+
+def decided_first(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rules with their number in the verdict; those that refuse the model first."""
+    order = {"fail": 0, "insufficient": 1, "pass": 2}
+    numbered = [{**rule, "number": i} for i, rule in enumerate(rules)]
+    return sorted(numbered, key=lambda rule: order[rule["outcome"]])
+
+
+def headline(gate: dict[str, Any]) -> dict[str, str]:
+    """The verdict in a word and in one sentence."""
+    outcomes = [rule["outcome"] for rule in gate["rules"]]
+    failed, unclear = outcomes.count("fail"), outcomes.count("insufficient")
+    if not outcomes:
+        text = "No rule is set, so nothing speaks for this model or against it."
+    elif gate["outcome"] == "pass":
+        text = f"The model keeps {'its one rule' if len(outcomes) == 1 else 'every rule'}."
+    else:
+        parts = [f"breaks {failed} of {wording.count(len(outcomes), 'rule')}"] if failed else []
+        if unclear:
+            what = f"{unclear} more" if failed else f"{unclear} of {len(outcomes)}"
+            parts.append(f"there is not enough evidence on {what}")
+        text = f"The model {parts[0]}" if failed else parts[0][0].upper() + parts[0][1:]
+        text += f", and {parts[1]}." if len(parts) == 2 else "."
+    words = {"pass": "Passed", "fail": "Refused", "insufficient": "Not enough evidence"}
+    return {"word": words[gate["outcome"]], "text": text, **_sign(gate["outcome"])}
+
+
+def _sign(outcome: str) -> dict[str, str]:
+    return {"sign": wording.OUTCOMES[outcome]["sign"]}
+
+
+def roles(columns: Columns) -> dict[str, str]:
+    """What each delivered column is for, in words."""
+    found = dict.fromkeys(columns.numeric, "feature, a number")
+    found |= dict.fromkeys(columns.categorical, "feature, a category")
+    for name in columns.sensitive:
+        also = f"{found[name]}; " if name in found else "not a feature; "
+        found[name] = f"{also}groups are compared by it"
+    found |= {name: f"not used: {reason}" for name, reason in columns.drop.items()}
+    found[columns.target] = f"what is predicted; “{columns.positive}” is the positive outcome"
+    return found
+
+
+def cases(found: list[dict[str, Any]], sensitive: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Single predictions, each attribution with the length of its bar; sensitive values are out."""
+    whole = max(
+        (abs(one["attribution"]) for case in found for one in case["attributions"]), default=0.0
+    )
+    shown = []
+    for case in found:
+        lines = [
+            {
+                **one,
+                "value": WITHHELD if one["column"] in sensitive else one["value"],
+                "shown": signed(one["attribution"]),
+                "length": round(50 * abs(one["attribution"]) / whole, 1) if whole else 0.0,
+            }
+            for one in case["attributions"]
+        ]
+        probability = min(max(case["probability"], 0.001), 0.999)
+        bound = "" if probability == case["probability"] else "< " if probability < 0.5 else "> "
+        shown.append({**case, "shown": bound + percent(probability), "attributions": lines})
+    return shown
+
+
+def flattened(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Settings as `mitigation.strength` and their values."""
+    found: list[tuple[str, str]] = []
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            found += flattened(value, f"{prefix}{key}.")
+        else:
+            listed = isinstance(value, list)
+            shown = ", ".join(map(str, value)) if listed else "–" if value is None else str(value)
+            found.append((prefix + key, shown))
+    return found
+
+
+def not_measured(card: Card) -> list[tuple[str, str]]:
+    """What a reader could take for shown and is not: a short name and a sentence each."""
+    small = {by: entry["too_small"] for by, entry in card.assess["model"].items()}
+    found = [
+        (
+            f"Groups by {by}",
+            f"Too few test rows to compare: {wording.listed(names)}. "
+            f"A group needs {card.assess['min_group_size']:,}.",
+        )
+        for by, names in small.items()
+        if names
+    ]
+    if not card.columns.sensitive:
+        found.append(("Groups", "No column is named as sensitive, so no groups were compared."))
+    else:
+        found.append(
+            (
+                "Other groups",
+                f"Only {wording.listed(list(card.columns.sensitive))} were "
+                "looked at. Nothing is known of groups by anything else, or by three "
+                "columns crossed.",
+            )
+        )
+    ruled = {rule["measure"] for rule in card.gate["rules"] if rule["by"] is None}
+    idle = [name for name in card.evaluate["model"]["metrics"] if name not in ruled]
+    if idle:
+        titles = wording.listed([wording.measure(name).title for name in idle])
+        found.append(("Measures without a rule", f"Shown, but no rule decides on them: {titles}."))
+    if card.evaluate["champion"]["outcome"] != "compared":
+        found.append(("A model in use", "No comparison with one was made."))
+    return [*found, *ALWAYS]
+
+
+ALWAYS = (
+    (
+        "Other times and places",
+        "The test rows are from the same delivery as the training rows. How "
+        "the model does on later data, or on other people, is not known from this page.",
+    ),
+    (
+        "The labels",
+        "They were taken as delivered. Where they are wrong, or carry past decisions, "
+        "so do all measures here.",
+    ),
+    (
+        "Causes",
+        "The explanations say what the model used, not why the world is as it is, nor what "
+        "would happen if a case changed.",
+    ),
+    (
+        "Like cases",
+        "Whether two cases that differ in a sensitive column alone are decided alike "
+        "was not tested; the comparisons are of groups.",
+    ),
+    (
+        "Consequences",
+        "What happens to people because of the decisions, and which error costs them "
+        "more, was not looked at.",
+    ),
+    (
+        "The running service",
+        "Its speed, its answers to bad requests and whether it predicts as "
+        "measured here are rehearsed later, and not part of this page.",
+    ),
+)

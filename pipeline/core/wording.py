@@ -1,0 +1,249 @@
+"""Measures, expectations and outcomes in words, for readers who are no statisticians."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a measure is called and explained, and which end of it is the good one."""
+
+    title: str
+    explanation: str
+    larger_is_better: bool | None = None
+
+
+MEASURES = {
+    "roc_auc": Measure(
+        "Ranking quality (ROC AUC)",
+        "Take one case with the outcome and one without it: how often the first gets the higher "
+        "probability. 0.5 is guessing, 1 is perfect.",
+        True,
+    ),
+    "average_precision": Measure(
+        "Average precision",
+        "Going down the cases from the highest probability: the share of true outcomes among "
+        "those seen so far, averaged over the outcomes found. Guessing gives their overall rate.",
+        True,
+    ),
+    "accuracy": Measure("Accuracy", "The share of decisions that are right.", True),
+    "balanced_accuracy": Measure(
+        "Balanced accuracy",
+        "The share of right decisions among cases with the outcome and among those without it, "
+        "averaged, so that the larger class does not outvote the smaller one. 0.5 is guessing.",
+        True,
+    ),
+    "log_loss": Measure(
+        "Log loss",
+        "The penalty for probabilities that miss what happened; being sure and wrong costs most.",
+        False,
+    ),
+    "brier_score": Measure(
+        "Brier score",
+        "The mean squared distance between the probability and what happened (0 or 1).",
+        False,
+    ),
+    "expected_calibration_error": Measure(
+        "Calibration error",
+        "How far stated probabilities are from observed frequencies, on average: of cases given "
+        "30%, about 30% should have the outcome.",
+        False,
+    ),
+    "demographic_parity_difference": Measure(
+        "Difference in selection rates",
+        "A group’s selection rate is the share of it that is decided positive. This is the "
+        "highest rate minus the lowest one; 0 means that all groups are selected alike often.",
+        False,
+    ),
+    "demographic_parity_ratio": Measure(
+        "Ratio of selection rates",
+        "The lowest selection rate divided by the highest one; 1 means alike.",
+        True,
+    ),
+    "equalized_odds_difference": Measure(
+        "Difference in error rates",
+        "The larger of two gaps between groups: in the share of true outcomes that is found, and "
+        "in the share of false alarms. 0 means that errors fall on all groups alike often.",
+        False,
+    ),
+    "equalized_odds_ratio": Measure(
+        "Ratio of error rates",
+        "The smaller of two ratios between groups, lowest by highest: of outcomes found, and of "
+        "false alarms. 1 means alike.",
+        True,
+    ),
+    "selection_rate": Measure("Selection rate", "The share of the group that is decided positive."),
+    "true_positive_rate": Measure(
+        "True positive rate", "Of those who have the outcome, the share decided positive."
+    ),
+    "false_positive_rate": Measure(
+        "False positive rate",
+        "Of those who do not have it, the share decided positive all the same.",
+    ),
+    "precision": Measure("Precision", "Of those decided positive, the share that has the outcome."),
+}
+
+OUTCOMES = {
+    "pass": {"sign": "✓", "word": "passed"},
+    "fail": {"sign": "✕", "word": "failed"},
+    "insufficient": {"sign": "?", "word": "not enough evidence"},
+}
+
+CLEANING = {
+    "strip_whitespace": "blanks at both ends of a text are removed",
+    "missing_codes": "codes that stand for “unknown” become missing values",
+    "replace": "spellings are replaced by others",
+    "cast": "texts become numbers or other types",
+    "outside_range": "numbers that cannot be become missing, or their rows are dropped",
+    "drop_duplicates": "rows that repeat another row are dropped",
+    "drop_missing": "rows that lack a needed value are dropped",
+}
+
+
+def measure(name: str) -> Measure:
+    """The words for a measure; for one that is new here, its name."""
+    return MEASURES.get(name, Measure(name.replace("_", " "), ""))
+
+
+def rule_title(rule: Mapping[str, Any]) -> str:
+    """A gate's rule as a person would say it."""
+    by = f" by {rule['by']}" if rule["by"] else ""
+    side = "at most" if rule["direction"] == "at_most" else "at least"
+    return f"{measure(rule['measure']).title}{by}: {side} {rule['bound']:g}"
+
+
+def reason(rule: Mapping[str, Any]) -> str:
+    """Why a rule came out as it did, for somebody who does not know the measure's name."""
+    if rule["value"] is None:
+        return "It could not be measured: fewer than two groups have enough rows."
+    value, low, high = (f"{rule[key]:.3f}" for key in ("value", "low", "high"))
+    most = rule["direction"] == "at_most"
+    if rule["outcome"] == "fail":
+        side, end = ("above", low) if most else ("below", high)
+        return (
+            f"Measured {value}; even the better end of its interval, {end}, lies {side} the limit."
+        )
+    side, end = ("above", high) if most else ("below", low)
+    if rule["outcome"] == "pass":
+        return f"Measured {value}; the worse end of its interval, {end}, keeps the limit."
+    if rule["high"] > rule["bound"] if most else rule["low"] < rule["bound"]:
+        return (
+            f"Measured {value}, but its interval reaches to {end}, {side} the limit: these rows "
+            "cannot show that the limit is kept."
+        )
+    return f"Measured {value}, but these groups have too few rows: {listed(rule['too_small'])}."
+
+
+def listed(names: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
+
+
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def expectation(entry: Mapping[str, Any]) -> str:
+    """What an expectation of the contract asks for."""
+    wanted = entry["expected"]
+    text = str(_ASKED.get(entry["expectation"], _by_name)(entry, wanted))
+    if "mostly" in wanted:
+        text += f", in at least {100 * wanted['mostly']:.4g}% of rows"
+    if condition := wanted.get("row_condition"):
+        text += f", among rows {_condition(condition)}"
+    return text
+
+
+def observation(entry: Mapping[str, Any]) -> str:
+    """What was found where an expectation looked: counts, never a row's value."""
+    unexpected, found = entry["num_unexpected"], entry["observed"]
+    if unexpected is not None:
+        if unexpected == 0:
+            return "no exception"
+        share = entry["share_unexpected"]
+        rate = "" if share is None else f" ({100 * share:.2g}% of rows)"
+        return count(unexpected, "exception") + rate
+    if isinstance(found, list):
+        return f"{len(found)} columns"
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        return f"{found:,}" if isinstance(found, int) else f"{found:,.4g}"
+    return "" if found is None else str(found)
+
+
+def _range(wanted: Mapping[str, Any], what: str = "") -> str:
+    low, high = wanted.get("min_value"), wanted.get("max_value")
+    if low is not None and low == high:
+        return f"exactly {low:,}{what}"
+    if low is not None and high is not None:
+        return f"from {low:,} to {high:,}{what}"
+    return f"at least {low:,}{what}" if high is None else f"at most {high:,}{what}"
+
+
+def _set(wanted: Mapping[str, Any]) -> str:
+    values = [str(value).strip() for value in wanted.get("value_set", ())]
+    return ", ".join(f"“{value}”" for value in values) if len(values) <= 4 else ""
+
+
+def _in_set(_entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    shown = _set(wanted)
+    return f"is {shown}" if shown else f"is one of {len(wanted.get('value_set', ()))} known values"
+
+
+def _not_in_set(_entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    return f"is not {_set(wanted) or 'one of the excluded values'}"
+
+
+def _columns(_entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    return f"has exactly the {len(wanted.get('column_set', ()))} columns of the contract"
+
+
+def _type(_entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    kinds = {"int64": "whole numbers", "float64": "numbers", "str": "text", "bool": "yes or no"}
+    kind = str(wanted.get("type_", ""))
+    return f"holds {kinds.get(kind, kind)} alone"
+
+
+def _by_name(entry: Mapping[str, Any], _wanted: Mapping[str, Any]) -> str:
+    return str(entry["expectation"]).removeprefix("expect_").replace("_", " ")
+
+
+def _condition(condition: Any) -> str:
+    if isinstance(condition, Mapping) and "operator" in condition:
+        column = condition.get("column")
+        name = column.get("name") if isinstance(column, Mapping) else column
+        operator = {"==": "is", "!=": "is not"}.get(
+            str(condition["operator"]), str(condition["operator"])
+        )
+        return f"whose {name} {operator} “{condition.get('parameter')}”"
+    return "that meet a condition"
+
+
+_ASKED: dict[str, Any] = {
+    "expect_table_columns_to_match_set": _columns,
+    "expect_table_row_count_to_be_between": lambda _e, w: f"has {_range(w, ' rows')}",
+    "expect_column_values_to_match_regex": lambda _e, w: f"is written as `{w.get('regex')}`",
+    "expect_column_values_to_not_match_regex": lambda _e, w: f"is not `{w.get('regex')}`",
+    "expect_column_values_to_be_in_set": _in_set,
+    "expect_column_values_to_not_be_in_set": _not_in_set,
+    "expect_column_values_to_not_be_null": lambda _e, _w: "is known",
+    "expect_column_values_to_be_unique": lambda _e, _w: "never repeats",
+    "expect_compound_columns_to_be_unique": lambda _e, _w: "never repeat together",
+    "expect_column_values_to_be_of_type": _type,
+    "expect_column_values_to_be_between": lambda _e, w: f"lies {_range(w)}",
+    "expect_column_mean_to_be_between": lambda _e, w: f"has a mean {_range(w)}",
+    "expect_column_unique_value_count_to_be_between": lambda _e, w: (
+        f"has {_range(w, ' different values')}"
+    ),
+    "expect_column_pair_values_to_be_in_set": lambda _e, w: (
+        f"pair up in {len(w.get('value_pairs_set', ()))} known ways"
+    ),
+}
+
+
+def subject(entry: Mapping[str, Any]) -> str:
+    """The column or columns that an expectation looks at, or the table."""
+    columns = list(entry.get("columns", ()))
+    if len(columns) > 4:
+        return f"{len(columns)} columns"
+    return str(entry.get("column") or listed(columns) or "the table")

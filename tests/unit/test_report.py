@@ -1,0 +1,474 @@
+"""The page says what the reports say, refuses to guess, and is the same page every time."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import ArtifactMissing
+from pipeline.core.paths import Paths
+from pipeline.core.project import About, Columns, Project
+from pipeline.report import Settings, run
+
+EVIL = "<script>alert(1)</script>"
+SPAN = {"value": 0.9, "low": 0.88, "high": 0.92}
+METRICS = {"roc_auc": SPAN, "accuracy": {"value": 0.8, "low": 0.78, "high": 0.82}}
+RATE = {"value": 0.25, "low": 0.2, "high": 0.3}
+ABOUT = About(
+    question="Will it rain?",
+    use="Umbrellas alone.",
+    source="The station on the hill",
+    licence="CC BY 4.0",
+    population="Days of 2020",
+)
+COLUMNS = Columns(
+    target="rain",
+    positive="yes",
+    numeric=("wind",),
+    categorical=("town",),
+    sensitive=("town",),
+    drop={"id": "names the day"},
+)
+
+
+def rule(outcome: str, measure: str = "accuracy", by: str | None = None) -> dict[str, Any]:
+    return {
+        "rule": f"{measure} ≥ 0.7",
+        "measure": measure,
+        "by": by,
+        "direction": "at_least",
+        "bound": 0.7,
+        "outcome": outcome,
+        "value": 0.71,
+        "low": 0.65,
+        "high": 0.77,
+        "noise_floor": None,
+        "too_small": [],
+        "accepted_small_groups": None,
+        "sentence": f"{measure} is 0.710, said of {outcome}.",
+        "baseline": {"outcome": "pass", "value": 0.8, "low": 0.79, "high": 0.81},
+    }
+
+
+def expectation(success: bool, severity: str = "critical") -> dict[str, Any]:
+    return {
+        "expectation": "expect_column_values_to_be_between",
+        "column": "wind",
+        "severity": severity,
+        "success": success,
+        "expected": {"min_value": 0, "max_value": 200, "mostly": 0.99},
+        "observed": None,
+        "num_unexpected": 0 if success else 7,
+        "share_unexpected": 0.0 if success else 0.07,
+        "meaning": "Wind has no negative speed.",
+    }
+
+
+def checked(part: str, *expectations: dict[str, Any]) -> dict[str, Any]:
+    return {"part": part, "rows": 100, "success": True, "expectations": list(expectations)}
+
+
+def group(name: str, too_small: bool = False) -> dict[str, Any]:
+    rates = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
+    return {"group": name, "num_rows": 20, "too_small": too_small, **dict.fromkeys(rates, RATE)}
+
+
+def reports() -> dict[str, Any]:
+    """A whole set of small inputs, by file."""
+    gap = {"value": 0.05, "low": 0.01, "high": 0.09, "noise_floor": 0.02}
+    measured = {
+        "town": {
+            "groups": [group("Ayr"), group(EVIL), group("Tiny", too_small=True)],
+            "too_small": ["Tiny"],
+            "gaps": {"demographic_parity_difference": gap, "demographic_parity_ratio": gap},
+        }
+    }
+    audited = {
+        "num_rows": 30,
+        "share": 0.5,
+        "num_positive": 9,
+        "positive_rate": 0.3,
+        "positive_rate_low": 0.2,
+        "positive_rate_high": 0.4,
+        "missing": {"wind": 0.1},
+        "too_small": False,
+    }
+    column = {"name": "wind", "num_missing": 3, "num_distinct": 40}
+    part = {"rows": 25, "share": 0.25, "positive_rate": 0.3}
+    return {
+        "10_ingest/profile.json": {
+            "sha256": "ab" * 32,
+            "bytes": 1234,
+            "rows": 100,
+            "columns": [column],
+        },
+        "15_validate/report.json": checked("delivered", expectation(True)),
+        "20_clean/ledger.json": {
+            "rows_in": 100,
+            "rows_out": 98,
+            "rules": [
+                {"name": "no dots", "rule": "replace", "cells": {"town": 41}, "rows_dropped": 2}
+            ],
+            "delivered": {},
+            "prepared": checked("prepared", expectation(False, "warning")),
+        },
+        "25_split/report.json": {
+            "rows": 98,
+            "parts": dict.fromkeys(("train", "validation", "calibration", "test"), part),
+        },
+        "30_audit/report.json": {
+            "min_group_size": 10,
+            "confidence": 0.95,
+            "by": {
+                "town": [
+                    {**audited, "group": {"town": EVIL}},
+                    {**audited, "group": {"town": None}, "too_small": True},
+                ]
+            },
+            "gaps": {"town": None},
+        },
+        "35_balance/report.json": {"method": "none", "columns": [], "weights": []},
+        "40_train/report.json": {
+            "num_train_rows": 25,
+            "num_parameters": 12,
+            "num_epochs": 2,
+            "best_epoch": 1,
+            "stopped": "max_epochs",
+            "settings": {"seed": 0, "mitigation": {"strength": 0.25, "columns": None}},
+        },
+        "45_calibrate/policy.json": {"temperature": 1.1, "threshold": 0.4, "maximise": "accuracy"},
+        "50_evaluate/report.json": {
+            "num_rows": 25,
+            "confidence": 0.95,
+            "num_replicates": 100,
+            "model": {"metrics": METRICS},
+            "baseline": {"name": "a tree", "metrics": METRICS},
+            "champion": {"outcome": "none", "note": "no model of this project is live"},
+            "slices": [
+                {
+                    "column": "town",
+                    "slice": EVIL,
+                    "num_rows": 9,
+                    "accuracy": 0.5,
+                    "low": 0.3,
+                    "high": 0.7,
+                }
+            ],
+        },
+        "55_assess/report.json": {
+            "confidence": 0.95,
+            "min_group_size": 10,
+            "model": measured,
+            "baseline": measured,
+        },
+        "60_explain/report.json": {
+            "num_rows": 25,
+            "ranking": [{"column": "wind", "mean_absolute": 0.5, "mean": 0.1}],
+            "cases": [
+                {
+                    "row": 7,
+                    "probability": 0.00001,
+                    "decision": 0,
+                    "attributions": [
+                        {"column": "wind", "value": 33, "attribution": -1.5},
+                        {"column": "town", "value": "Secretville", "attribution": 0.5},
+                    ],
+                }
+            ],
+        },
+        "65_gate/verdict.json": {
+            "outcome": "pass",
+            "confidence": 0.95,
+            "rules": [rule("pass"), rule("pass", "roc_auc")],
+            "baseline_outcome": "pass",
+        },
+        "40_train/curves.jsonl": "".join(
+            json.dumps({"epoch": i, "train_loss": 1 / i, "validation_loss": 1.1 / i}) + "\n"
+            for i in (1, 2)
+        ),
+        "50_evaluate/roc.csv": "false_positive_rate,true_positive_rate\n0,0\n0.2,0.8\n1,1\n",
+        "50_evaluate/reliability.csv": (
+            "bin,num_rows,mean_probability,positive_rate\n0,10,0.05,0.06\n9,15,0.95,0.9\n"
+        ),
+        "40_train/encoder.json": {},
+        "40_train/model.json": {},
+        "40_train/weights.safetensors": "weights",
+    }
+
+
+class Page(HTMLParser):
+    """Text in reading order, tags with their attributes, and whether every tag is closed."""
+
+    VOID = frozenset({"meta", "link", "br", "use", "path"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html, self.words, self.tags, self.open = html, [""], [("", {"": ""})], [""]
+        self.feed(html)
+        self.close()
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1] != "style":
+            self.words.append(data)
+
+    def part(self, start: str, end: str) -> str:
+        """The text from one heading to another."""
+        return self.text[self.text.index(start) : self.text.index(end)]
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def written(root: Path, change: Change | None = None) -> Paths:
+    """The inputs as files below `root`, changed by `change`."""
+    inputs = reports()
+    if change is not None:
+        change(inputs)
+    for name, content in inputs.items():
+        target = root / "data" / "rain" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content if isinstance(content, str) else json.dumps(content))
+    return Paths(root=root, project="rain", stage="report")
+
+
+def page(
+    root: Path,
+    change: Change | None = None,
+    columns: Columns = COLUMNS,
+    settings: Settings | None = None,
+) -> Page:
+    paths = written(root, change)
+    run(
+        Project("rain", "tabular", settings or Settings(), {"about": ABOUT, "columns": columns}),
+        paths,
+    )
+    return Page(paths.output("report.html").read_text())
+
+
+def test_the_page_has_every_part(tmp_path: Path) -> None:
+    found = page(tmp_path)
+    assert "✓ Passed The model keeps every rule." in found.text
+    for words in (
+        *ABOUT.model_dump().values(),
+        "ab" * 32,
+        "100 rows, 1 columns, 1,234 bytes",
+        "Wind has no negative speed.",
+        "98 went out",
+        "no dots",
+        "strength 0.25 on the spread of selection rates between groups of town",
+        "decides positive from 40% on",
+        "a tree",
+        "No model of this project is in use",
+        "Too few test rows to compare (fewer than 10): Tiny.",
+        "(missing)",
+    ):
+        assert words in found.text, words
+
+
+def test_every_rule_and_its_sentence_is_there(tmp_path: Path) -> None:
+    found = page(tmp_path)
+    rules = found.part("Each rule sets a limit", "Causes.")
+    for entry in reports()["65_gate/verdict.json"]["rules"]:
+        assert entry["rule"] in rules
+        assert entry["sentence"] in rules
+
+
+def test_a_refused_page_gives_the_reasons_at_its_top(tmp_path: Path) -> None:
+    def refuse(inputs: dict[str, Any]) -> None:
+        small = rule("insufficient", "demographic_parity_ratio", "town")
+        small |= {"value": 0.8, "low": 0.75, "high": 0.85, "too_small": ["Tiny"]}
+        unmeasured = rule("insufficient", "equalized_odds_ratio", "town")
+        unmeasured |= dict.fromkeys(("value", "low", "high"))
+        unmeasured["baseline"] |= dict.fromkeys(("value", "low", "high"))
+        failed = rule("fail", "roc_auc") | {"value": 0.6, "low": 0.55, "high": 0.65}
+        inputs["65_gate/verdict.json"] |= {
+            "outcome": "fail",
+            "rules": [rule("pass"), small, unmeasured, failed],
+        }
+
+    found = page(tmp_path, refuse)
+    top = found.part("Will it rain?", "Contents")
+    assert "✕ Refused The model breaks 1 of 4 rules, and there is not enough evidence on 2" in top
+    assert top.index("Ranking quality (ROC AUC): at least 0.7 : failed") < top.index(
+        "Ratio of selection rates by town: at least 0.7 : not enough evidence"
+    )
+    assert "even the better end of its interval, 0.650, lies below the limit" in top
+    assert "Measured 0.800, but these groups have too few rows: Tiny." in top
+    assert "It could not be measured" in top
+    assert "Kept: Accuracy: at least 0.7." in top
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "total", "words"),
+    [
+        ([], "insufficient", "? Not enough evidence No rule is set"),
+        (["insufficient"], "insufficient", "There is not enough evidence on 1 of 1"),
+        (["fail", "fail"], "fail", "The model breaks 2 of 2 rules."),
+        (["pass"], "pass", "The model keeps its one rule."),
+    ],
+)
+def test_the_verdict_in_words(tmp_path: Path, outcomes: list[str], total: str, words: str) -> None:
+    verdict = {"outcome": total, "rules": [rule(one) for one in outcomes]}
+    found = page(tmp_path, lambda inputs: inputs["65_gate/verdict.json"].update(verdict))
+    assert words in found.part("Will it rain?", "Contents")
+
+
+def test_values_from_data_are_escaped_and_nothing_is_loaded(tmp_path: Path) -> None:
+    found = page(tmp_path)
+    assert EVIL not in found.html
+    assert EVIL in found.text
+    assert "script" not in {tag for tag, _ in found.tags}
+    for tag, attributes in found.tags:
+        for key in ("src", "href", "xlink:href", "action", "srcset"):
+            assert attributes.get(key, "#")[:1] == "#" or attributes[key] == "data:,", (tag, key)
+        assert not [key for key in attributes if key.startswith("on")]
+    assert not re.search(r"@import|url\((?!#)", found.html)
+    assert "default-src 'none'" in found.html
+
+
+def test_values_of_sensitive_columns_of_single_rows_are_withheld(tmp_path: Path) -> None:
+    found = page(tmp_path)
+    assert "Secretville" not in found.html
+    assert "(withheld)" in found.text
+    assert "wind 33 −1.50 town (withheld) +0.50" in found.text
+
+
+def test_the_same_inputs_give_the_same_bytes_wherever_they_lie(tmp_path: Path) -> None:
+    first, second = page(tmp_path / "a"), page(tmp_path / "elsewhere")
+    assert first.html == second.html
+    assert str(tmp_path) not in first.html
+    assert not re.search(r"matplotlib v|\b20(2[1-9]|3\d)-\d\d-\d\d", first.html, re.IGNORECASE)
+
+
+def test_language_and_structure(tmp_path: Path) -> None:
+    found = page(tmp_path)
+    assert not re.search(r"\bfair(ness|ly)?\b|unbiased|debias", found.html, re.IGNORECASE)
+    levels = [int(tag[1]) for tag, _ in found.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    identifiers = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    links = {attributes["href"][1:] for tag, attributes in found.tags if tag == "a"}
+    assert links <= set(identifiers)
+    plots = [attributes for tag, attributes in found.tags if tag == "svg"]
+    assert len(plots) > 10
+    assert all(plot["role"] == "img" and plot["aria-label"] for plot in plots)
+    assert len(plots) == len([tag for tag, _ in found.tags if tag == "figcaption"])
+
+
+def test_digests_are_those_of_the_files(tmp_path: Path) -> None:
+    found = page(tmp_path)
+    for name in reports():
+        digest = hashlib.sha256((tmp_path / "data/rain" / name).read_bytes()).hexdigest()
+        assert f"data/rain/{name} {digest}" in found.text
+
+
+def test_a_project_without_sensitive_columns(tmp_path: Path) -> None:
+    def strip(inputs: dict[str, Any]) -> None:
+        inputs["30_audit/report.json"] |= {"by": {}, "gaps": {}}
+        inputs["55_assess/report.json"] |= {"model": {}, "baseline": {}}
+        inputs["50_evaluate/report.json"]["slices"] = []
+        inputs["20_clean/ledger.json"]["rules"] = []
+        inputs["60_explain/report.json"] |= {"cases": [], "ranking": []}
+
+    columns = Columns(target="rain", positive="yes", numeric=("wind",), categorical=("town",))
+    found = page(tmp_path, strip, columns, Settings(title="The hill"))
+    assert "Model and data card · The hill" in found.text
+    for words in (
+        "so there are no groups to look at",
+        "so decisions were not compared between groups",
+        "No part of the test rows is large enough",
+        "No cleaning rule is set",
+        "No column is named as sensitive, so no groups were compared.",
+    ):
+        assert words in found.text
+
+
+def test_too_few_groups_for_a_gap(tmp_path: Path) -> None:
+    def shrink(inputs: dict[str, Any]) -> None:
+        inputs["55_assess/report.json"]["model"]["town"]["gaps"] = {}
+
+    assert "Fewer than two groups are large enough" in page(tmp_path, shrink).text
+
+
+@pytest.mark.parametrize(
+    ("champion", "words"),
+    [
+        (
+            {
+                "outcome": "compared",
+                "version": "3",
+                "num_rows": 20,
+                "num_rows_seen": 5,
+                "gains": {"accuracy": {"value": 0.01, "low": -0.02, "high": 0.04}},
+            },
+            "Compared with version 3 on 20 test rows that it was not trained on (5 others",
+        ),
+        ({"outcome": "unreadable", "note": "/home/me/x is damaged"}, "its files could not be read"),
+        ({"outcome": "no_rows", "version": "3", "num_rows": 0}, "trained on every one of these"),
+    ],
+)
+def test_the_champion(tmp_path: Path, champion: dict[str, Any], words: str) -> None:
+    found = page(
+        tmp_path, lambda inputs: inputs["50_evaluate/report.json"].update(champion=champion)
+    )
+    assert words in found.text
+    assert "/home/me" not in found.html
+
+
+def test_a_warning_of_the_contract_is_named(tmp_path: Path) -> None:
+    told = page(tmp_path).text
+    assert "0 of 1 expectation met on 100 rows." in told
+    assert (
+        "Warned: wind lies from 0 to 200, in at least 99% of rows; found: "
+        "7 exceptions (7% of rows)." in told
+    )
+
+
+@pytest.mark.parametrize("name", sorted(reports()))
+def test_an_absent_file_is_refused_and_nothing_is_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ArtifactMissing, match=re.escape(Path(name).name)):
+        page(tmp_path, lambda inputs: inputs.pop(name))
+    assert not (tmp_path / "data/rain/70_report").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("65_gate/verdict.json", "{", "whole JSON file"),
+        ("65_gate/verdict.json", {"outcome": "pass"}, "it has no `rules`"),
+        ("40_train/curves.jsonl", "{\n", "whole JSON lines file"),
+        ("50_evaluate/roc.csv", "x\n1\n", "whole CSV file"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: Any, words: str) -> None:
+    with pytest.raises(ArtifactMissing, match=words):
+        page(tmp_path, lambda inputs: inputs.update({name: content}))
+
+
+def test_reports_of_two_builds_are_refused(tmp_path: Path) -> None:
+    def mix(inputs: dict[str, Any]) -> None:
+        inputs["50_evaluate/report.json"]["num_rows"] = 26
+
+    with pytest.raises(ArtifactMissing, match="split's 25 test rows, found one of 26"):
+        page(tmp_path, mix)
