@@ -182,7 +182,7 @@ def _range(wanted: Mapping[str, Any], what: str = "") -> str:
 
 def _set(wanted: Mapping[str, Any]) -> str:
     values = [str(value).strip() for value in wanted.get("value_set", ())]
-    return ", ".join(f"“{value}”" for value in values) if len(values) <= 4 else ""
+    return " or ".join(f"“{value}”" for value in values) if len(values) <= 4 else ""
 
 
 def _in_set(_entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
@@ -222,8 +222,10 @@ def _condition(condition: Any) -> str:
 _ASKED: dict[str, Any] = {
     "expect_table_columns_to_match_set": _columns,
     "expect_table_row_count_to_be_between": lambda _e, w: f"has {_range(w, ' rows')}",
-    "expect_column_values_to_match_regex": lambda _e, w: f"is written as `{w.get('regex')}`",
-    "expect_column_values_to_not_match_regex": lambda _e, w: f"is not `{w.get('regex')}`",
+    "expect_column_values_to_match_regex": lambda _e, w: f"matches the pattern “{w.get('regex')}”",
+    "expect_column_values_to_not_match_regex": lambda _e, w: (
+        f"does not match the pattern “{w.get('regex')}”"
+    ),
     "expect_column_values_to_be_in_set": _in_set,
     "expect_column_values_to_not_be_in_set": _not_in_set,
     "expect_column_values_to_not_be_null": lambda _e, _w: "is known",
