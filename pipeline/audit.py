@@ -14,6 +14,7 @@ from pydantic import Field
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_json
 from pipeline.core.intervals import wilson
+from pipeline.core.labels import is_positive
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Frozen, Project
 
@@ -75,7 +76,7 @@ def groups(
         if name not in names and train[name].null_count()
     ]
     gappy = list(dict.fromkeys(gappy))
-    positive = (pl.col(columns.target).cast(pl.String) == columns.positive).fill_null(False)
+    positive = is_positive(columns)
     table = (
         train.group_by(*names)
         .agg(

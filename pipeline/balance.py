@@ -12,6 +12,7 @@ import polars as pl
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_json, write_parquet
+from pipeline.core.labels import is_positive
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Frozen, Project
 
@@ -48,7 +49,7 @@ def balanced(
     names = groups_of(columns, settings)
     counts = reweighed(train, names, columns)
     check_cells(counts, names)
-    positive = _positive(columns)
+    positive = is_positive(columns).alias("_positive")
     table = (
         train.with_columns(positive)
         .join(
@@ -103,7 +104,7 @@ def reweighed(train: pl.DataFrame, names: Sequence[str], columns: Columns) -> pl
     the weights' mean is 1 when each group has rows of both classes.
     """
     cells = (
-        train.select(*names, _positive(columns))
+        train.select(*names, is_positive(columns).alias("_positive"))
         .group_by(*names, "_positive")
         .agg(_num=pl.len())
         .sort(*names, "_positive", nulls_last=True)
@@ -126,8 +127,3 @@ def check_cells(cells: pl.DataFrame, names: Sequence[str]) -> None:
             hint="reweigh by fewer columns (`balance.columns`), or set `method: none`; the audit "
             "counts every group",
         )
-
-
-def _positive(columns: Columns) -> pl.Expr:
-    positive = pl.col(columns.target).cast(pl.String) == columns.positive
-    return positive.fill_null(False).alias("_positive")

@@ -66,14 +66,20 @@ def check_classes(table: pl.DataFrame, columns: Columns) -> None:
     """Refuse a table on which nothing can be learnt or compared.
 
     Raises:
-        ProjectError: no rows are left, the target has one class or lacks `columns.positive`, or
-            a sensitive column has one group.
+        ProjectError: no rows are left, a row has no label, the target has one class or lacks
+            `columns.positive`, or a sensitive column has one group.
     """
     if table.height == 0:
         raise ProjectError(
             "expected rows after cleaning, found none",
             hint="a rule under `clean.rules` dropped them all; the rules that drop rows are "
             "drop_missing, drop_duplicates and outside_range with `action: drop_row`",
+        )
+    if num_missing := table[columns.target].null_count():
+        raise ProjectError(
+            f"columns.target: expected a label in every row of {columns.target!r}, "
+            f"{num_missing} of {table.height} have none",
+            hint="add a rule `drop_missing` with this column under `clean.rules`",
         )
     classes = table[columns.target].drop_nulls().cast(pl.String).unique().sort()
     if classes.len() < 2:

@@ -145,7 +145,8 @@ def against_champion(
     try:
         live = champion.load(paths.home / "champion", project.modality)
     except ArtifactMissing as error:
-        return {"outcome": "unreadable", "note": str(error)}
+        note = str(error).replace(f"{paths.root}/", "")  # the same note wherever the checkout lies
+        return {"outcome": "unreadable", "note": note}
     if live is None:
         return {"outcome": "none", "note": "no model of this project is live"}
     fresh = ~test["_key"].is_in(live.seen.implode()).to_numpy()
@@ -157,24 +158,8 @@ def against_champion(
         note = f"version {live.version} cannot predict these rows: {str(error).splitlines()[0]}"
         return {"outcome": "unreadable", "note": note}
     theirs = live.policy.probability(logits)
-    ours, known = probability[fresh], labels[fresh]
-    new = BinaryMetrics.of(known, ours, policy.decide(ours).astype(float))
-    old = BinaryMetrics.of(known, theirs, live.policy.decide(theirs).astype(float))
-
-    def gains(weights: Floats) -> dict[str, float]:
-        after, before = new(weights), old(weights)
-        return {
-            name: (after[name] - before[name]) * (1 if larger else -1)
-            for name, larger in LARGER_IS_BETTER.items()
-        }
-
-    settings = project.settings
-    found = bootstrap(
-        gains,
-        len(known),
-        confidence=settings.confidence,
-        num_replicates=settings.num_replicates,
-        seed=settings.seed,
+    found = gains(
+        labels[fresh], (probability[fresh], policy), (theirs, live.policy), project.settings
     )
     return {
         "outcome": "compared",
@@ -183,6 +168,41 @@ def against_champion(
         "num_rows_seen": int((~fresh).sum()),
         "gains": {name: interval.as_dict() for name, interval in found.items()},
     }
+
+
+def gains(
+    labels: Floats,
+    ours: tuple[Floats, Policy],
+    theirs: tuple[Floats, Policy],
+    settings: Settings,
+) -> dict[str, Interval]:
+    """Paired differences of all measures with one-sided bounds, positive where ours is better.
+
+    Args:
+        labels: 0 or 1, shape (rows,).
+        ours: The new model's probabilities, shape (rows,), and its policy.
+        theirs: The same of the champion.
+        settings: Of the resampling.
+    """
+    new, old = (
+        BinaryMetrics.of(labels, probability, policy.decide(probability).astype(float))
+        for probability, policy in (ours, theirs)
+    )
+
+    def gained(weights: Floats) -> dict[str, float]:
+        after, before = new(weights), old(weights)
+        return {
+            name: (after[name] - before[name]) * (1 if larger else -1)
+            for name, larger in LARGER_IS_BETTER.items()
+        }
+
+    return bootstrap(
+        gained,
+        len(labels),
+        confidence=settings.confidence,
+        num_replicates=settings.num_replicates,
+        seed=settings.seed,
+    )
 
 
 def write_csv(paths: Paths, name: str, rows: list[dict[str, float]]) -> None:

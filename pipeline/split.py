@@ -21,6 +21,7 @@ from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_json, read_parquet, write_json, write_parquet
 from pipeline.core.hashing import keyed_hash
 from pipeline.core.intervals import wilson
+from pipeline.core.labels import positives
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Frozen, Project, nearest
 
@@ -181,7 +182,7 @@ def check_classes(parts: Mapping[str, pl.DataFrame], columns: Columns) -> None:
     """Refuse a part that lacks rows of the positive class, or of the others."""
     findings = []
     for name, rows in parts.items():
-        num_positive = int(_positive(rows, columns).sum())
+        num_positive = int(positives(rows, columns).sum())
         if num_positive in (0, rows.height):
             findings.append(f"{name}: {rows.height} rows, {num_positive} of them positive")
     if findings:
@@ -192,13 +193,9 @@ def check_classes(parts: Mapping[str, pl.DataFrame], columns: Columns) -> None:
         )
 
 
-def _positive(rows: pl.DataFrame, columns: Columns) -> pl.Series:
-    return (rows[columns.target].cast(pl.String) == columns.positive).fill_null(False)
-
-
 def describe(rows: pl.DataFrame, columns: Columns, num_all: int) -> dict[str, Any]:
     """A part's size, label rate and, by sensitive column, the share of each group."""
-    num_positive = int(_positive(rows, columns).sum())
+    num_positive = int(positives(rows, columns).sum())
     low, high = wilson(np.array([float(num_positive)]), np.array([float(rows.height)]))
     return {
         "rows": rows.height,
@@ -226,7 +223,7 @@ def stratification(parts: Mapping[str, pl.DataFrame], columns: Columns, by: str)
     independently: rows of one group fall together, and a rate may well change over time.
     """
     rows = {name: part.height for name, part in parts.items()}
-    positive = {name: int(_positive(part, columns).sum()) for name, part in parts.items()}
+    positive = {name: int(positives(part, columns).sum()) for name, part in parts.items()}
     num_all, rate = sum(rows.values()), sum(positive.values()) / sum(rows.values())
     tests = {}
     for name, num in rows.items():

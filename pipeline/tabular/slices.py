@@ -1,5 +1,6 @@
 """How well the model decides on parts of the test rows that people would ask for."""
 
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -45,4 +46,8 @@ def _ranges(values: pl.Series) -> pl.Series:
     number = values.cast(pl.Float64)
     quantiles = [number.quantile(i / NUM_RANGES) for i in range(1, NUM_RANGES)]
     breaks = sorted({float(value) for value in quantiles if value is not None})
-    return number.cut(breaks).cast(pl.String)
+    edges = ["-∞", *(f"{value:g}" for value in breaks), "∞"]
+    names = [f"({low}, {high}]" for low, high in pairwise(edges)]
+    index = pl.Series(breaks).search_sorted(number.fill_null(0.0), side="left")
+    ranges = index.replace_strict(range(len(names)), names, return_dtype=pl.String)
+    return pl.select(pl.when(number.is_not_null()).then(ranges)).to_series()

@@ -43,10 +43,13 @@ def code_dependencies(root: Path, stage: str, modality: str = "tabular") -> set[
 def import_graph(root: Path) -> grimp.ImportGraph:
     """The import graph of the package `pipeline` in `root`, read from the files, never imported."""
     sys.path.insert(0, str(root))
+    imported = sys.modules.pop("pipeline", None)  # grimp would look where this one came from
     try:
         return grimp.build_graph("pipeline", cache_dir=None)
     finally:
         sys.path.remove(str(root))
+        if imported is not None:
+            sys.modules["pipeline"] = imported
 
 
 def is_file(root: Path, module: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
+from flows.cli import cli
 from pipeline.core.paths import READING_ORDER
 from tests.contract.names import NOT_BUILT, problems
 
@@ -16,7 +16,7 @@ def test_all_places_name_the_same_stages(root: Path) -> None:
 
 def test_the_command_line_has_a_command_for_each_stage() -> None:
     for stage in set(READING_ORDER) - NOT_BUILT:
-        assert CliRunner().invoke(main, [stage, "--help"]).exit_code == 0
+        assert CliRunner().invoke(cli, [stage, "--help"]).exit_code == 0
 
 
 @pytest.mark.parametrize(

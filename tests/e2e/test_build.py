@@ -36,7 +36,7 @@ def test_dvc_users_find_graph_metrics_and_plots(clone: Clone) -> None:
 
 def test_an_experiment_runs_just_what_its_parameter_touches(clone: Clone) -> None:
     before = clone.digests()
-    run = clone.dvc("exp", "run", "-S", "data/adult/project.yaml:explain.num_cases=3")
+    run = clone.dvc("exp", "run", "-S", "data/adult/project.yaml:+explain.num_cases=3")
     assert run.returncode == 0, run.stderr
     after = clone.digests()
     changed = {path.split("/")[2] for path in after if after[path] != before[path]}

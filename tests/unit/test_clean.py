@@ -237,3 +237,11 @@ def test_a_clean_table_that_breaks_the_contract_is_not_written(tmp_path: Path) -
         run(stage(), paths)
     assert not paths.output("table.parquet").exists()
     assert not paths.output("ledger.json").exists()
+
+
+def test_rows_without_a_label_are_refused_with_the_rule_that_drops_them() -> None:
+    table = pl.DataFrame({"label": ["yes", "no", None], "sex": ["F", "M", "F"]})
+    with pytest.raises(ProjectError) as caught:
+        check_classes(table, COLUMNS)
+    assert "1 of 3 have none" in str(caught.value)
+    assert "drop_missing" in caught.value.hint

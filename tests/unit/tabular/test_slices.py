@@ -33,13 +33,13 @@ def test_small_slices_are_left_out() -> None:
 def test_numbers_fall_into_quarters() -> None:
     # Of 10 to 50 the nearest quartiles are 20, 30 and 40.
     assert found("numeric", "age") == {
-        "(-inf, 20]": (2, 0.5),
+        "(-∞, 20]": (2, 0.5),
         "(20, 30]": (1, 1),
         "(30, 40]": (1, 1),
-        "(40, inf]": (1, 0),
+        "(40, ∞]": (1, 0),
         "(missing)": (1, 1),
     }
-    assert found("numeric", "const") == {"(-inf, 1]": (6, 0.666667)}
+    assert found("numeric", "const") == {"(-∞, 1]": (6, 0.666667)}
 
 
 def test_an_all_missing_number_is_one_slice() -> None:
