@@ -18,11 +18,13 @@ import time
 from pathlib import Path
 
 IN_PROCESS = """
-import sys
+import sys, time
 from pathlib import Path
 from pipeline.core.runner import run_stage
 for stage in sys.argv[2:]:
+    started = time.perf_counter()
     run_stage(Path.cwd(), stage, sys.argv[1])
+    print(f"  {stage:<10} {time.perf_counter() - started:6.1f} s in one process", flush=True)
 """
 
 
@@ -61,7 +63,7 @@ def one_process(root: Path, project: str) -> float:
 
     stages = [stage for stage in READING_ORDER if (root / "pipeline" / f"{stage}.py").is_file()]
     started = time.perf_counter()
-    run(sys.executable, "-c", IN_PROCESS, project, *stages, cwd=root)
+    run(sys.executable, "-c", IN_PROCESS, project, *stages, cwd=root, shown=True)
     return time.perf_counter() - started
 
 
@@ -87,8 +89,9 @@ def profile(root: Path, whole: float) -> str:
     return "\n".join(lines)
 
 
-def run(*command: str, cwd: Path) -> None:
-    subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.DEVNULL)
+def run(*command: str, cwd: Path, shown: bool = False) -> None:
+    output = None if shown else subprocess.DEVNULL
+    subprocess.run(command, cwd=cwd, check=True, stdout=output, stderr=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

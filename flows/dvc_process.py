@@ -10,29 +10,31 @@ import os
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
 class Spares:
-    """One waiting DVC process, replaced when it is taken. Safe to use from several threads.
+    """Waiting DVC processes, each replaced when it is taken. Safe to use from several threads.
 
     Args:
         cwd: The checkout.
         env: The environment of every process.
+        num_waiting: How many wait at a time.
     """
 
-    def __init__(self, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, cwd: Path, env: Mapping[str, str], num_waiting: int) -> None:
         self.cwd = cwd
         self.env = dict(env)
         self._guard = threading.Lock()
-        self._waiting: subprocess.Popen[bytes] | None = None
+        self._waiting = deque(self._start() for _ in range(num_waiting))
 
     def take(self, arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         """Start `dvc ARGUMENTS…` in a process group of its own, with its output in `log`."""
         with self._guard:
-            process = self._waiting or self._start()
-            self._waiting = self._start()
+            self._waiting.append(self._start())
+            process = self._waiting.popleft()
         order = json.dumps({"arguments": list(arguments), "log": str(log)}) + "\n"
         assert process.stdin is not None  # noqa: S101 -- narrows the type: it was asked for
         try:
@@ -43,12 +45,12 @@ class Spares:
         return process
 
     def close(self) -> None:
-        """End the process that still waits."""
+        """End the processes that still wait."""
         with self._guard:
-            if self._waiting is not None:
-                self._waiting.kill()
-                self._waiting.communicate()
-                self._waiting = None
+            for process in self._waiting:
+                process.kill()
+                process.communicate()
+            self._waiting.clear()
 
     def _start(self) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(

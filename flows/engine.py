@@ -30,6 +30,7 @@ EXIT_DEADLINE = 124
 EXIT_INTERRUPTED = 130
 EXIT_CODES = {"SIGINT": EXIT_INTERRUPTED, "SIGTERM": 143}
 _POLL_S = 0.1
+NUM_SPARES = 2
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,10 @@ def build(request: Request, observer: Observer, pool: Pool | None = None) -> Out
         started = datetime.now(UTC)
         folder = local / "runs" / f"{started:%Y%m%dT%H%M%S%f}-{os.getpid()}"
         groups = ProcessGroups(folder, request.grace_s)
-        spares = Spares(request.root, environment(folder))
+        jobs = request.jobs or os.cpu_count() or 1
+        spares = Spares(request.root, environment(folder), min(jobs, NUM_SPARES))
         context = RunContext(request.root, request.project, folder, groups, spares, prices)
-        workers = ThreadPoolExecutor(request.jobs or os.cpu_count() or 1)
+        workers = ThreadPoolExecutor(jobs)
         try:
             with Planner(request.root, request.project) as planner:
                 run = _Build(request, observer, pool or workers, context, planner)
@@ -180,7 +182,7 @@ class _Build:
                 self._end(StageResult(step.name, "skipped"))
             elif len(states) == len(step.upstream) and len(self.running) < self.jobs:
                 reasons = step.reasons
-                if step.status == "waits":
+                if step.status == "waits" and not reasons:
                     reasons = self.planner.reasons(step.name)
                 self._start_or_pass(step.name, reasons)
 
