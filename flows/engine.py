@@ -174,7 +174,7 @@ class _Build:
         return True
 
     def _start_what_is_ready(self, plan: Plan) -> None:
-        for step in plan.steps:
+        for step in plan.most_awaited_first:
             if step.name in self.results or step.name in self.running.values():
                 continue
             states = [self.results[up].state for up in step.upstream if up in self.results]

@@ -57,6 +57,15 @@ class Plan:
         return tuple(step.name for step in self.steps)
 
     @property
+    def most_awaited_first(self) -> tuple[Step, ...]:
+        """The stages in the order to start them in: first what most others wait for."""
+        below: dict[str, set[str]] = {name: set() for name in self.names}
+        for step in reversed(self.steps):
+            for up in step.upstream:
+                below[up] |= below[step.name] | {step.name}
+        return tuple(sorted(self.steps, key=lambda step: -len(below[step.name])))
+
+    @property
     def is_fresh(self) -> bool:
         return all(step.status == "fresh" for step in self.steps)
 
@@ -170,10 +179,13 @@ class Planner:
                 reasons.append(Reason("always"))
             for dep in () if stage.frozen else stage.deps:
                 reasons += self._of_dependency(dep)
-            for out in stage.outs:
-                for how in out.workspace_status().values():
-                    reasons.append(Reason("output", self._relative(out.fs_path), how))
-        return reasons
+            return [*reasons, *self._of_outputs(stage.outs)]
+
+    def _of_outputs(self, outs: list[Any]) -> list[Reason]:
+        status = {self._relative(out.fs_path): [*out.workspace_status().values()] for out in outs}
+        if len(status) > 1 and all("deleted" in hows for hows in status.values()):
+            return [Reason("outputs", how="deleted")]
+        return [Reason("output", path, how) for path, hows in status.items() for how in hows]
 
     def _never_ran(self, stage: Any) -> bool:
         return not any(entry.hash_info for entry in (*stage.deps, *stage.outs))

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal[
-    "new", "command", "parameter", "items", "code", "lock", "file", "output", "forced", "always"
+    "new",
+    "command",
+    "parameter",
+    "items",
+    "code",
+    "lock",
+    "file",
+    "output",
+    "outputs",
+    "forced",
+    "always",
 ]
 
 MAX_VALUE_CHARS = 40
@@ -47,6 +57,7 @@ class Reason:
             "code": f"code {self.what} {self._verb()}",
             "lock": f"{self.what} {self._verb()}, so packages may differ",
             "file": f"{self.what} {self._verb()}",
+            "outputs": "its outputs are missing",
             "output": f"output {self.what} {self._output_verb()}",
         }[self.kind]
 

@@ -46,9 +46,14 @@ def fresh_clone(folder: Path) -> Path:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, target)
-    git = ["git", "-c", "user.name=tests", "-c", "user.email=tests@localhost"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "as tested"]):
-        subprocess.run([*git, *command], cwd=folder, check=True)
+    for command in (
+        ["init", "-q"],
+        ["config", "user.name", "tests"],  # an empty home has no identity
+        ["config", "user.email", "tests@localhost"],
+        ["add", "-A"],
+        ["commit", "-qm", "as tested"],
+    ):
+        subprocess.run(["git", *command], cwd=folder, check=True)
     return folder
 
 

@@ -1,6 +1,8 @@
 """What a user of `hallmark build` and of `dvc` meets, on the whole of Adult."""
 
 import json
+import shutil
+import subprocess
 
 import pytest
 
@@ -45,11 +47,8 @@ def test_an_experiment_runs_just_what_its_parameter_touches(clone: Clone) -> Non
 
 
 def test_metrics_of_two_commits_are_compared(clone: Clone) -> None:
-    git = ["-c", "user.name=tests", "-c", "user.email=tests@localhost"]
-    import subprocess
-
     subprocess.run(["git", "add", "-A"], cwd=clone.root, check=True)
-    subprocess.run(["git", *git, "commit", "-qm", "built"], cwd=clone.root, check=True)
+    subprocess.run(["git", "commit", "-qm", "built"], cwd=clone.root, check=True)
     clone.edit("data/adult/project.yaml", "calibrate: {}", "calibrate:\n  threshold: 0.9")
     built = clone.hallmark("build", "adult", "assess")
     assert "evaluate" in built.stdout
@@ -113,8 +112,6 @@ def test_a_corrupted_cache_file_is_named_and_can_be_mended(clone: Clone) -> None
     assert failed.returncode == 2, failed.stdout + failed.stderr
     assert "25_split/test.parquet" in failed.stdout + failed.stderr
     assert ".dvc/cache" in failed.stdout + failed.stderr
-    import shutil
-
     shutil.rmtree(clone.root / ".dvc/cache")
     clone.file("25_split/test.parquet").unlink(missing_ok=True)
     assert clone.dvc("pull", "data/adult/raw.dvc").returncode == 0

@@ -37,3 +37,7 @@ def test_each_changed_key_is_a_reason_of_its_own() -> None:
 def test_a_missing_output_is_not_a_changed_one() -> None:
     assert str(Reason("output", "o", "deleted")) == "output o is missing"
     assert str(Reason("output", "o", "modified")) == "output o was changed by hand"
+
+
+def test_lost_outputs_are_one_reason() -> None:
+    assert str(Reason("outputs", how="deleted")) == "its outputs are missing"
