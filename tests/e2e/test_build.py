@@ -50,10 +50,10 @@ def test_metrics_of_two_commits_are_compared(clone: Clone) -> None:
     subprocess.run(["git", "add", "-A"], cwd=clone.root, check=True)
     subprocess.run(["git", "commit", "-qm", "built"], cwd=clone.root, check=True)
     clone.edit("data/adult/project.yaml", "calibrate: {}", "calibrate:\n  threshold: 0.9")
-    built = clone.hallmark("build", "adult", "assess")
-    assert "evaluate" in built.stdout
+    built = clone.hallmark("build", "adult", "evaluate")
+    assert built.returncode == 0, built.stdout + built.stderr
     shown = json.loads(clone.dvc("metrics", "diff", "--json").stdout)
-    accuracy = shown["diff"]["data/adult/50_evaluate/metrics.json"]["accuracy"]
+    accuracy = shown["data/adult/50_evaluate/metrics.json"]["accuracy"]
     assert accuracy["new"] < accuracy["old"]
 
 
@@ -106,6 +106,7 @@ def test_a_corrupted_cache_file_is_named_and_can_be_mended(clone: Clone) -> None
     cached = clone.root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
     cached.chmod(0o644)
     cached.write_bytes(cached.read_bytes()[:1000])
+    cached.chmod(0o444)  # DVC trusts a read-only file; another it hashes, drops and makes anew
     clone.file("25_split/test.parquet").unlink()
     clone.edit("data/adult/project.yaml", "explain: {}", "explain:\n  num_cases: 3")
     failed = clone.hallmark("build", "adult", "explain")

@@ -73,12 +73,3 @@ def test_ctrl_c_ends_the_training_and_keeps_its_checkpoint(clone: Clone) -> None
     assert build.returncode == 130, printed
     assert trainings(clone.root) == []
     resumed(clone)
-
-
-def test_kill_9_of_the_build_leaves_no_training_behind(clone: Clone) -> None:
-    build = clone.start(*TRAIN)
-    wait_for_checkpoint(clone)
-    build.kill()
-    build.wait(timeout=60)
-    resumed(clone)
-    assert trainings(clone.root) == []
