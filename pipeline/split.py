@@ -34,14 +34,15 @@ ALPHA = 1e-4
 
 
 class Shares(Frozen):
-    train: float = Field(default=0.5, gt=0, lt=1)
+    train: float = Field(default=0.48, gt=0, lt=1)
     """What the model is fitted on."""
     validation: float = Field(default=0.1, gt=0, lt=1)
     """What training is stopped by."""
     calibration: float = Field(default=0.1, gt=0, lt=1)
     """What probabilities and the threshold are fitted on."""
-    test: float = Field(default=0.3, gt=0, lt=1)
-    """What the evidence is made of. With less than 0.3 small groups are seldom decided on."""
+    test: float = Field(default=0.32, gt=0, lt=1)
+    """What the evidence is made of. With less than 0.3 small groups are seldom decided on; the
+    hash meets a share up to chance, so the default lies above."""
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "Shares":
