@@ -1,5 +1,7 @@
 """Temperature and threshold against searches that try everything; policies at the extremes."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -29,18 +31,37 @@ def test_temperature_stays_in_its_range_for_perfect_logits() -> None:
     assert found == pytest.approx(0.05, rel=1e-2)
 
 
+def standard_error(decisions: np.ndarray, maximise: str) -> float:
+    right = decisions == (LABELS == 1)
+    parts = [right] if maximise == "accuracy" else [right[LABELS == 1], right[LABELS == 0]]
+    return float(np.sqrt(sum(part.var() / len(part) for part in parts)) / len(parts))
+
+
 @pytest.mark.parametrize(
-    ("maximise", "score"),
-    [("accuracy", accuracy_score), ("balanced_accuracy", balanced_accuracy_score)],
+    ("maximise", "score", "optimum"),
+    [
+        ("accuracy", accuracy_score, 0.5),
+        ("balanced_accuracy", balanced_accuracy_score, LABELS.mean()),
+    ],
 )
-def test_threshold_is_the_best_of_all(maximise: str, score: object) -> None:
-    probability = expit(LOGITS)
+def test_threshold_is_as_good_as_the_best_and_nearest_to_the_optimum(
+    maximise: str, score: Callable[..., float], optimum: float
+) -> None:
+    probability = expit(LOGITS / 1.7)
     found = choose_threshold(probability, LABELS, maximise)  # type: ignore[arg-type]
     tried = [i / 100 for i in range(5, 96)]
-    scores = [score(LABELS, probability >= one) for one in tried]  # type: ignore[operator]
-    best = [one for one, value in zip(tried, scores, strict=True) if value == max(scores)]
-    assert found in best
-    assert abs(found - 0.5) == pytest.approx(min(abs(one - 0.5) for one in best))
+    scores = {one: score(LABELS, probability >= one) for one in tried}
+    best = max(tried, key=scores.__getitem__)
+    least = scores[best] - standard_error(probability >= best, maximise)
+    good = [one for one in tried if scores[one] >= least - 1e-12]
+    assert 1 < len(good) < len(tried)
+    assert found == min(good, key=lambda one: abs(one - optimum))
+
+
+def test_a_threshold_that_is_better_beyond_noise_is_taken() -> None:
+    probability = np.repeat([0.1, 0.2, 0.4, 0.9], 250)
+    labels = np.repeat([0, 0, 1, 1.0], 250)
+    assert choose_threshold(probability, labels, "accuracy") == 0.4
 
 
 def test_of_equal_thresholds_the_one_nearest_to_a_half_is_chosen() -> None:
