@@ -13,7 +13,7 @@ export GX_ANALYTICS_ENABLED := false
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test slow lint format deps store lock clean
+.PHONY: help install run test lint format deps store lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -24,10 +24,7 @@ run: install ## build the Adult project end to end: data, model, verdict, report
 	@hallmark build adult
 test: $(VENV)/.dev ## run the tests
 	@dvc pull --quiet data/adult/raw.dvc
-	@pytest -m "not slow"
-slow: $(VENV)/.dev ## run the tests that take long
-	@dvc pull --quiet data/adult/raw.dvc
-	@pytest -m slow
+	@pytest
 lint: $(VENV)/.dev ## check style, types and who may import whom
 	@ruff format --check .
 	@ruff check .

@@ -21,7 +21,7 @@ SECTIONS = ("columns",)
 
 
 class Settings(Frozen):
-    confidence: float = Field(0.95, gt=0.5, lt=1)
+    confidence: float = Field(0.95, ge=0.9, lt=1)
     """Of each one-sided bound of a gap."""
     num_replicates: int = Field(2000, ge=100)
     """Bootstrap resamples."""

@@ -96,6 +96,14 @@ def check_classes(table: pl.DataFrame, columns: Columns) -> None:
             f"{', '.join(map(repr, classes.head(5)))}",
             hint="set `columns.positive` to one of them, or repair the values under `clean.rules`",
         )
+    for name in columns.numeric:
+        if not table.schema[name].is_numeric():
+            raise ProjectError(
+                f"columns.numeric: expected numbers in {name!r} after cleaning, "
+                f"found {table.schema[name]}",
+                hint=f"add a rule `cast` for {name!r} under `clean.rules`, or name it under "
+                "`columns.categorical`",
+            )
     for name in columns.sensitive:
         num_groups = table[name].drop_nulls().n_unique()
         if num_groups < 2:

@@ -19,7 +19,8 @@ from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json, read_parquet, replacing, write_json, write_parquet
 from pipeline.core.intervals import Interval, bootstrap
 from pipeline.core.labels import positives
-from pipeline.core.metrics import LARGER_IS_BETTER, BinaryMetrics, reliability, roc_curve
+from pipeline.core.measures import METRICS
+from pipeline.core.metrics import BinaryMetrics, reliability, roc_curve
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
@@ -32,7 +33,7 @@ Floats = NDArray[np.float64]
 
 
 class Settings(Frozen):
-    confidence: float = Field(0.95, gt=0.5, lt=1)
+    confidence: float = Field(0.95, ge=0.9, lt=1)
     """Of each one-sided bound."""
     num_replicates: int = Field(1000, ge=100)
     """Bootstrap resamples."""
@@ -154,8 +155,10 @@ def against_champion(
         return {"outcome": "no_rows", "version": live.version, "num_rows": 0}
     try:
         logits = live.model.logits(test.filter(pl.Series(fresh)))
-    except pl.exceptions.PolarsError as error:  # it takes a column that is no longer delivered
-        note = f"version {live.version} cannot predict these rows: {str(error).splitlines()[0]}"
+    except pl.exceptions.PolarsError:  # its message may hold values of rows
+        note = (
+            f"version {live.version} reads columns that are not there now, or not as it knows them"
+        )
         return {"outcome": "unreadable", "note": note}
     theirs = live.policy.probability(logits)
     found = gains(
@@ -193,7 +196,7 @@ def gains(
         after, before = new(weights), old(weights)
         return {
             name: (after[name] - before[name]) * (1 if larger else -1)
-            for name, larger in LARGER_IS_BETTER.items()
+            for name, larger in METRICS.items()
         }
 
     return bootstrap(

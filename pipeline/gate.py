@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_json, write_json
+from pipeline.core.measures import GAPS, METRICS
 from pipeline.core.paths import Paths
 from pipeline.core.project import Frozen, Project, nearest
 
@@ -25,11 +26,11 @@ class Rule(Frozen):
     """What is measured: a metric of `evaluate`, or, with `by`, a gap of `assess`."""
     by: str | None = None
     """The sensitive column, or columns joined by ` × `, whose groups are compared."""
-    at_most: float | None = None
+    at_most: float | None = Field(None, allow_inf_nan=False)
     """The upper bound of the measure must not lie above this."""
-    at_least: float | None = None
+    at_least: float | None = Field(None, allow_inf_nan=False)
     """The lower bound of the measure must not lie below this."""
-    accept_small_groups: str | None = None
+    accept_small_groups: str | None = Field(None, pattern=r"\S")
     """Why groups that are too small to be measured may be left out of this rule; the report shows
     it. Without a reason such groups make the rule's outcome insufficient."""
 
@@ -37,6 +38,14 @@ class Rule(Frozen):
     def _one_limit(self) -> "Rule":
         if (self.at_most is None) == (self.at_least is None):
             raise ValueError("expected one of `at_most` and `at_least`")
+        known = METRICS if self.by is None else GAPS
+        if self.measure not in known:
+            where = "without `by`" if self.by is None else "with `by`"
+            hint = nearest(self.measure, known)
+            raise ValueError(f"unknown measure {self.measure!r} {where}; {hint}")
+        if known[self.measure] == (self.at_least is None):
+            right = "at_least" if known[self.measure] else "at_most"
+            raise ValueError(f"{self.measure}: expected the limit under `{right}`")
         return self
 
     @property
@@ -129,26 +138,16 @@ def evidence(
     """The measured value with its bounds (None when it could not be measured), and the groups
     that were too small to take part."""
     if rule.by is None:
-        metrics = evaluation[who]["metrics"]
-        if rule.measure not in metrics:
-            raise unknown("measure", rule.measure, tuple(metrics), rule)
-        return metrics[rule.measure], []
+        return evaluation[who]["metrics"][rule.measure], []
     if rule.by not in assessment[who]:
-        raise unknown("by", rule.by, tuple(assessment[who]), rule)
+        known = tuple(assessment[who])
+        raise ProjectError(
+            f"project.yaml: gate.rules: rule `{rule.title}`: `by` is {rule.by!r}, "
+            f"expected one of {', '.join(known)}",
+            hint=nearest(rule.by, known),
+        )
     groups = assessment[who][rule.by]
-    if not groups["gaps"]:
-        return None, groups["too_small"]
-    if rule.measure not in groups["gaps"]:
-        raise unknown("measure", rule.measure, tuple(groups["gaps"]), rule)
-    return groups["gaps"][rule.measure], groups["too_small"]
-
-
-def unknown(key: str, name: str, known: tuple[str, ...], rule: Rule) -> ProjectError:
-    return ProjectError(
-        f"project.yaml: gate.rules: rule `{rule.title}`: `{key}` is {name!r}, "
-        f"expected one of {', '.join(known)}",
-        hint=nearest(name, known),
-    )
+    return groups["gaps"].get(rule.measure), groups["too_small"]
 
 
 def sentence(
@@ -167,9 +166,9 @@ def sentence(
     above = rule.at_least is None
     bound, limit = (found["high"], rule.at_most) if above else (found["low"], rule.at_least)
     side = "no more than" if above else "no less than"
+    measured = rule.measure + (f" by {rule.by}" if rule.by else "")
     shown = (
-        f"{rule.measure} is {found['value']:.3f}, "
-        f"with {confidence:.0%} confidence {side} {bound:.3f}"
+        f"{measured} is {found['value']:.3f}, with {confidence:.0%} confidence {side} {bound:.3f}"
     )
     if outcome == "pass":
         return f"{shown}; the limit of {limit:g} is kept."

@@ -28,7 +28,6 @@ from pipeline.core.project import Columns, Frozen, Project, nearest
 SECTIONS = ("columns",)
 PARTS = ("train", "validation", "calibration", "test")
 KEY = "_key"
-POSITION = "_row"
 ALPHA = 1e-4
 """The level of the test on label rates: one sound split in ten thousand is refused."""
 
@@ -56,7 +55,7 @@ class Settings(Frozen):
     shares: Shares = Shares()
     """Which share of the rows goes to which part."""
     by: Literal["content", "identifier", "group", "time"] = "content"
-    """What decides on a row's part: all it says but its label (`content`), who it is about
+    """What decides on a row's part: its features and sensitive columns (`content`), who it is about
     (`identifier`, `group`: all rows of one value stay together), or when it was (`time`:
     the earliest to train, the latest to test)."""
     column: str | None = None
@@ -77,8 +76,10 @@ def run(project: Project[Settings], paths: Paths) -> None:
     settings, columns = project.settings, project.columns
     contract = read_json(paths.input("validate", "report.json"))
     table = read_parquet(paths.input("clean", "table.parquet"))
-    parts = divide(table, settings, columns.target)
-    check_leakage(parts, settings.column if settings.by in ("identifier", "group") else None)
+    parts = divide(table, settings, columns)
+    named = settings.column if settings.by in ("identifier", "group") else None
+    leakage = {name: num_shared(parts, name) for name in (KEY, named) if name}
+    check_leakage(leakage)
     check_classes(parts, columns)
     tests = stratification(parts, columns, settings.by)
     check_stratification(tests)
@@ -89,25 +90,32 @@ def run(project: Project[Settings], paths: Paths) -> None:
         "delivered": {key: value for key, value in contract.items() if key != "expectations"},
         "parts": {name: describe(rows, columns, table.height) for name, rows in parts.items()},
         "stratification": tests,
-        "leakage": {"num_keys_in_two_parts": 0},
+        "leakage": {"num_keys_in_two_parts": leakage[KEY]},
     }
     for name, rows in parts.items():
         write_parquet(paths.output(f"{name}.parquet"), rows)
     write_json(paths.output("report.json"), report)
 
 
-def divide(table: pl.DataFrame, settings: Settings, target: str) -> dict[str, pl.DataFrame]:
+def divide(table: pl.DataFrame, settings: Settings, columns: Columns) -> dict[str, pl.DataFrame]:
     """The parts by name, in the order of PARTS, each with the column `_key` (UInt64)."""
     _check_columns(table, settings)
-    content = [name for name in table.columns if name not in (target, POSITION)]
-    named = settings.column if settings.by in ("identifier", "group") else None
-    keys = keyed_hash(table.select(named or content), settings.key)
+    keys = keyed_hash(table.select(_key_columns(settings, columns)), settings.key)
     table = table.with_columns(pl.Series(KEY, keys, dtype=pl.UInt64))
     if settings.by == "time":
         number = _by_time(table[str(settings.column)], settings.shares)
     else:
         number = _by_key(keys, settings.shares)
     return {name: table.filter(pl.Series(number == i)) for i, name in enumerate(PARTS)}
+
+
+def _key_columns(settings: Settings, columns: Columns) -> list[str]:
+    """What tells rows apart: dropped columns do not, so rows that a model cannot tell apart
+    share a part."""
+    if settings.by in ("identifier", "group"):
+        return [str(settings.column)]
+    content = (*columns.features, *columns.sensitive)
+    return list(dict.fromkeys((*content, settings.column) if settings.column else content))
 
 
 def _check_columns(table: pl.DataFrame, settings: Settings) -> None:
@@ -156,24 +164,22 @@ def _edges(shares: Shares) -> list[float]:
     return [math.fsum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
 
 
-def check_leakage(parts: Mapping[str, pl.DataFrame], column: str | None = None) -> None:
-    """Refuse parts that share a key, or a value of `column`.
+def num_shared(parts: Mapping[str, pl.DataFrame], column: str) -> int:
+    """How many values of `column` are found in two parts or more."""
+    values = [
+        rows.select(column).unique().with_columns(part=pl.lit(i))
+        for i, rows in enumerate(parts.values())
+    ]
+    return pl.concat(values).group_by(column).agg(pl.len()).filter(pl.col("len") > 1).height
 
-    Raises:
-        ProjectError: with the number of shared keys by pair of parts; never a value.
-    """
-    for name in (KEY, column) if column else (KEY,):
-        seen = pl.concat(
-            [
-                rows.select(name).unique().with_columns(part=pl.lit(i))
-                for i, rows in enumerate(parts.values())
-            ]
-        )
-        shared = seen.group_by(name).agg(pl.len()).filter(pl.col("len") > 1).height
-        if shared:
+
+def check_leakage(shared: Mapping[str, int]) -> None:
+    """Refuse parts that share keys, or values of the identifier or group; never names a value."""
+    for name, num in shared.items():
+        if num:
             raise ProjectError(
                 f"split: expected every value of {name!r} in one part alone, "
-                f"found {shared} in two or more",
+                f"found {num} in two or more",
                 hint="split `by: group` with a column that keeps together what belongs together, "
                 "or drop duplicates under `clean.rules`",
             )

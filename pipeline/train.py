@@ -43,7 +43,8 @@ def run(project: Project[Settings], paths: Paths) -> None:
     model = part(project.modality, "model")
     architecture = model.architecture(encoder, settings.network)
     torch.manual_seed(settings.seed)
-    checkpoint = checkpoint_of(project, paths)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    checkpoint = checkpoint_of(project, paths, device)
     best, progress = fit(
         model.build(architecture),
         tensors(train, encoder, columns, penalised),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FILE = "state.safetensors"
+NUM_KEPT = 5
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,21 @@ class Checkpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def checkpoint_of(project: Project[Any], paths: Paths) -> Checkpoint:
-    """The checkpoint of this stage with just these inputs."""
-    digest = declared_inputs_digest(project, paths)
-    return Checkpoint(local_state(paths.root) / "checkpoints" / digest[:32])
+def checkpoint_of(project: Project[Any], paths: Paths, device: str) -> Checkpoint:
+    """The checkpoint of this stage with just these inputs on this kind of device.
+
+    Of other trainings that never ended, the newest few are kept, the rest is deleted.
+    """
+    whole = f"{declared_inputs_digest(project, paths)} {device}"
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:32]
+    folder = local_state(paths.root) / "checkpoints"
+    others = sorted(
+        (other for other in folder.glob("*") if other.name != digest),
+        key=lambda other: other.stat().st_mtime,
+    )
+    for other in others[:-NUM_KEPT]:
+        shutil.rmtree(other, ignore_errors=True)
+    return Checkpoint(folder / digest)
 
 
 def declared_inputs_digest(project: Project[Any], paths: Paths) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core import plots
+from pipeline.core.measures import METRICS
 from pipeline.core.plots import Row
 from pipeline.core.wording import measure, rule_title
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
 GROUP_MEASURES = ("selection_rate", "true_positive_rate", "false_positive_rate")
 DIFFERENCES = ("demographic_parity_difference", "equalized_odds_difference")
-LARGER = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy")
 
 
 def draw(card: "Card") -> dict[str, str]:
@@ -123,8 +123,8 @@ def _quality(card: "Card") -> dict[str, str]:
     model, baseline = card.evaluate["model"]["metrics"], card.evaluate["baseline"]["metrics"]
     found = {}
     for name, chosen in (
-        ("larger", [one for one in model if measure(one).larger_is_better]),
-        ("smaller", [one for one in model if not measure(one).larger_is_better]),
+        ("larger", [one for one in model if METRICS[one]]),
+        ("smaller", [one for one in model if not METRICS[one]]),
     ):
         if chosen:
             found[name] = plots.intervals(

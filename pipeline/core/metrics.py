@@ -13,16 +13,6 @@ NUM_BINS = 10
 TINY = 1e-15
 EPSILON = float(np.finfo(np.float64).eps)
 
-LARGER_IS_BETTER = {
-    "roc_auc": True,
-    "average_precision": True,
-    "accuracy": True,
-    "balanced_accuracy": True,
-    "log_loss": False,
-    "brier_score": False,
-    "expected_calibration_error": False,
-}
-
 
 @dataclass(frozen=True)
 class BinaryMetrics:

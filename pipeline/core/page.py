@@ -5,6 +5,7 @@ from importlib import resources
 from typing import Any
 
 from pipeline.core import figures, wording
+from pipeline.core.measures import GAPS
 from pipeline.core.project import About, Columns
 
 WITHHELD = "(withheld)"
@@ -61,6 +62,7 @@ def render(card: Card) -> str:
         plots=plots,
         words=wording,
         measure=wording.measure,
+        larger_is_better=GAPS,
         rules=decided_first(card.gate["rules"]),
         verdict=headline(card.gate),
         roles=roles(card.columns),

@@ -6,6 +6,7 @@ the shared ones that it names in SECTIONS, nothing else: DVC watches just these.
 """
 
 import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,8 @@ from pipeline.core.errors import ProjectError
 from pipeline.core.modality import part
 from pipeline.core.paths import READING_ORDER
 
+M = TypeVar("M", bound=BaseModel)
+
 
 class Frozen(BaseModel):
     """The base of all settings: read once, never changed, unknown keys refused."""
@@ -45,7 +48,7 @@ def of_modality(name: str) -> AfterValidator:
 
 def _validate(name: str, value: dict[str, Any], info: ValidationInfo) -> Any:
     model = _model_of((info.context or {})["modality"], name)
-    return model.model_validate(value, context=info.context)
+    return strictly(model, value, info.context or {})
 
 
 def _model_of(modality: str, name: str) -> type[BaseModel]:
@@ -113,6 +116,7 @@ class Columns(Frozen):
         return self
 
 
+PARAMS_KEYS = ("projects", "prices")
 SHARED: dict[str, type[Frozen]] = {"about": About, "columns": Columns}
 
 S = TypeVar("S", bound=Frozen)
@@ -171,13 +175,18 @@ def load_project(
 def projects(root: Path) -> dict[str, str]:
     """The repository's projects and their modalities, from `params.yaml`."""
     source = Path("params.yaml")
-    entries = read_yaml(root, source).get("projects")
+    content = read_yaml(root, source)
+    for key in content:
+        if key not in PARAMS_KEYS:
+            raise ProjectError(f"{source}: unknown key `{key}`", nearest(str(key), PARAMS_KEYS))
+    entries = content.get("projects")
     if not isinstance(entries, dict) or not entries:
         raise ProjectError(f"{source}: expected the key `projects` to map names to modalities")
     for name, entry in entries.items():
-        if not isinstance(entry, dict) or not isinstance(entry.get("modality"), str):
+        only_modality = isinstance(entry, dict) and list(entry) == ["modality"]
+        if not only_modality or not isinstance(entry["modality"], str):
             raise ProjectError(
-                f"{source}: projects.{name}: expected `modality: NAME`, got {entry!r}",
+                f"{source}: projects.{name}: expected `modality: NAME` alone, got {entry!r}",
                 hint="write it as `modality: tabular`",
             )
     return {str(name): entry["modality"] for name, entry in entries.items()}
@@ -218,9 +227,6 @@ def check_section_names(source: Path, content: Mapping[str, Any]) -> None:
             )
 
 
-M = TypeVar("M", bound=BaseModel)
-
-
 def section(source: Path, content: Mapping[str, Any], key: str, model: type[M], modality: str) -> M:
     """One section of a project file as its typed settings.
 
@@ -239,10 +245,18 @@ def section(source: Path, content: Mapping[str, Any], key: str, model: type[M], 
             hint=f"write `{key}: {{}}` to keep its defaults",
         )
     try:
-        return model.model_validate(value, context={"modality": modality})
+        return strictly(model, value, {"modality": modality})
     except ValidationError as error:
         findings, hint = _explained(error, key, model, modality)
         raise ProjectError(f"{source}: {findings[0]}", hint=hint, findings=findings[1:]) from None
+
+
+def strictly(model: type[M], value: Any, context: Mapping[str, Any]) -> M:
+    """Validate without turning a value of another type into the right one: `true` is no 1.
+
+    By way of JSON, as only there pydantic's strict mode takes a list for a tuple.
+    """
+    return model.model_validate_json(json.dumps(value, default=str), strict=True, context=context)
 
 
 def _explained(

@@ -7,11 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Measure:
-    """How a measure is called and explained, and which end of it is the good one."""
+    """How a measure is called and explained."""
 
     title: str
     explanation: str
-    larger_is_better: bool | None = None
 
 
 MEASURES = {
@@ -19,59 +18,49 @@ MEASURES = {
         "Ranking quality (ROC AUC)",
         "Take one case with the outcome and one without it: how often the first gets the higher "
         "probability. 0.5 is guessing, 1 is perfect.",
-        True,
     ),
     "average_precision": Measure(
         "Average precision",
         "Going down the cases from the highest probability: the share of true outcomes among "
         "those seen so far, averaged over the outcomes found. Guessing gives their overall rate.",
-        True,
     ),
-    "accuracy": Measure("Accuracy", "The share of decisions that are right.", True),
+    "accuracy": Measure("Accuracy", "The share of decisions that are right."),
     "balanced_accuracy": Measure(
         "Balanced accuracy",
         "The share of right decisions among cases with the outcome and among those without it, "
         "averaged, so that the larger class does not outvote the smaller one. 0.5 is guessing.",
-        True,
     ),
     "log_loss": Measure(
         "Log loss",
         "The penalty for probabilities that miss what happened; being sure and wrong costs most.",
-        False,
     ),
     "brier_score": Measure(
         "Brier score",
         "The mean squared distance between the probability and what happened (0 or 1).",
-        False,
     ),
     "expected_calibration_error": Measure(
         "Calibration error",
         "How far stated probabilities are from observed frequencies, on average: of cases given "
         "30%, about 30% should have the outcome.",
-        False,
     ),
     "demographic_parity_difference": Measure(
         "Difference in selection rates",
         "A group’s selection rate is the share of it that is decided positive. This is the "
         "highest rate minus the lowest one; 0 means that all groups are selected alike often.",
-        False,
     ),
     "demographic_parity_ratio": Measure(
         "Ratio of selection rates",
         "The lowest selection rate divided by the highest one; 1 means alike.",
-        True,
     ),
     "equalized_odds_difference": Measure(
         "Difference in error rates",
         "The larger of two gaps between groups: in the share of true outcomes that is found, and "
         "in the share of false alarms. 0 means that errors fall on all groups alike often.",
-        False,
     ),
     "equalized_odds_ratio": Measure(
         "Ratio of error rates",
         "The smaller of two ratios between groups, lowest by highest: of outcomes found, and of "
         "false alarms. 1 means alike.",
-        True,
     ),
     "selection_rate": Measure("Selection rate", "The share of the group that is decided positive."),
     "true_positive_rate": Measure(

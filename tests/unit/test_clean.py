@@ -167,7 +167,7 @@ def test_requests_get_the_rules_of_the_columns_that_they_carry() -> None:
     assert clean.to_dicts() == [{"age": 3, "job": "cook"}]
 
 
-COLUMNS = Columns(target="label", positive="yes", numeric=("age",), sensitive=("sex",))
+COLUMNS = Columns(target="label", positive="yes", categorical=("age",), sensitive=("sex",))
 
 
 @pytest.mark.parametrize(
@@ -245,3 +245,12 @@ def test_rows_without_a_label_are_refused_with_the_rule_that_drops_them() -> Non
         check_classes(table, COLUMNS)
     assert "1 of 3 have none" in str(caught.value)
     assert "drop_missing" in caught.value.hint
+
+
+def test_a_numeric_feature_that_is_still_text_is_refused_without_its_values() -> None:
+    columns = COLUMNS.model_copy(update={"numeric": ("age",), "categorical": ()})
+    table = pl.DataFrame({"label": ["yes", "no"], "sex": ["F", "M"], "age": ["41", "secret"]})
+    with pytest.raises(ProjectError, match="expected numbers in 'age'") as caught:
+        check_classes(table, columns)
+    assert "secret" not in str(caught.value)
+    assert "`cast`" in caught.value.hint

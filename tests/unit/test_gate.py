@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.runner import run_stage
@@ -61,7 +62,8 @@ def decided(**rule: Any) -> dict[str, Any]:
     ],
 )
 def test_outcomes(limit: dict[str, float], low: float, high: float, outcome: Outcome) -> None:
-    assert compare(Rule(measure="m", **limit), low, high) == outcome  # type: ignore[arg-type]
+    measure = "log_loss" if "at_most" in limit else "accuracy"
+    assert compare(Rule(measure=measure, **limit), low, high) == outcome  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -143,26 +145,42 @@ def test_what_could_not_be_measured_is_insufficient_also_with_a_reason() -> None
 
 
 @pytest.mark.parametrize(
-    ("rule", "expected"),
+    ("rule", "words"),
     [
-        ({"measure": "roc_auk"}, ["`measure` is 'roc_auk'", "did you mean `roc_auc`?"]),
         (
-            {"measure": "demographic_parity_diff", "by": "sex"},
-            ["`measure` is 'demographic_parity_diff'", "`demographic_parity_difference`?"],
+            {"measure": "roc_auk", "at_least": 0.5},
+            "unknown measure 'roc_auk' without `by`; did you mean `roc_auc`?",
         ),
         (
-            {"measure": "demographic_parity_difference", "by": "sexx"},
-            ["`by` is 'sexx', expected one of sex, region, both", "did you mean `sex`?"],
+            {"measure": "demographic_parity_diff", "by": "sex", "at_most": 0.1},
+            "with `by`; did you mean `demographic_parity_difference`?",
         ),
-        ({"measure": "demographic_parity_difference"}, ["`measure` is", "roc_auc, log_loss"]),
+        ({"measure": "accuracy", "by": "sex", "at_least": 0.1}, "unknown measure 'accuracy' with"),
+        ({"measure": "roc_auc", "at_most": 0.5}, "roc_auc: expected the limit under `at_least`"),
+        ({"measure": "log_loss", "at_least": 0.5}, "expected the limit under `at_most`"),
+        (
+            {"measure": "demographic_parity_ratio", "by": "sex", "at_most": 0.9},
+            "expected the limit under `at_least`",
+        ),
+        ({"measure": "log_loss", "at_most": float("inf")}, "at_most"),
+        (
+            {"measure": "log_loss", "at_most": 1, "accept_small_groups": " "},
+            "accept_small_groups",
+        ),
     ],
 )
-def test_what_was_not_measured_is_refused_by_name(
-    rule: dict[str, Any], expected: list[str]
+def test_a_rule_that_cannot_decide_is_refused_before_anything_runs(
+    rule: dict[str, Any], words: str
 ) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Rule.model_validate(rule)
+    assert words in str(caught.value)
+
+
+def test_an_unknown_grouping_is_refused_by_name() -> None:
     with pytest.raises(ProjectError) as caught:
-        decided(**rule, at_most=0.5)
-    for words in (*expected, "project.yaml: gate.rules"):
+        decided(measure="demographic_parity_difference", by="sexx", at_most=0.5)
+    for words in ("project.yaml: gate.rules", "expected one of sex, region, both", "`sex`?"):
         assert words in str(caught.value)
 
 

@@ -22,6 +22,7 @@ from pipeline.split import (
     check_leakage,
     check_stratification,
     divide,
+    num_shared,
     run,
     stratification,
 )
@@ -43,12 +44,12 @@ def rows(num: int, first: int = 0) -> pl.DataFrame:
 
 
 def part_of(table: pl.DataFrame, settings: Settings, name: str = "x") -> dict[Any, str]:
-    parts = divide(table, settings, "label")
+    parts = divide(table, settings, COLUMNS)
     return {value: part for part, some in parts.items() for value in some[name]}
 
 
 def test_every_row_is_in_one_part_and_shares_are_about_right() -> None:
-    parts = divide(rows(20_000), Settings(), "label")
+    parts = divide(rows(20_000), Settings(), COLUMNS)
     assert list(parts) == list(PARTS)
     together = pl.concat(parts.values())
     assert sorted(together["x"]) == list(range(20_000))
@@ -97,23 +98,25 @@ def test_a_number_hashes_as_its_digits_whatever_its_type() -> None:
 
 
 def test_rows_that_differ_in_their_label_alone_stay_together() -> None:
-    table = pl.DataFrame({"x": [1, 1] * 50, "label": ["yes", "no"] * 50})
-    parts = divide(table, Settings(), "label")
+    table = pl.DataFrame({"x": [1, 1] * 50, "sex": ["F"] * 100, "label": ["yes", "no"] * 50})
+    parts = divide(table, Settings(), COLUMNS)
     assert sorted(part.height for part in parts.values()) == [0, 0, 0, 100]
 
 
 def test_groups_stay_together() -> None:
-    parts = divide(rows(1000), Settings(by="group", column="person"), "label")
+    parts = divide(rows(1000), Settings(by="group", column="person"), COLUMNS)
     people = [set(part["person"]) for part in parts.values()]
     assert sum(map(len, people)) == len(set.union(*people)) == 500
-    check_leakage(parts, "person")
+    check_leakage({"person": num_shared(parts, "person")})
 
 
 def test_by_time_the_earliest_train_and_one_time_stays_together() -> None:
     days = [date(2020, 1, 1 + i // 2) for i in range(20)]
-    table = pl.DataFrame({"x": range(20), "day": days, "label": ["yes", "no"] * 10})
+    table = pl.DataFrame(
+        {"x": range(20), "sex": ["F"] * 20, "day": days, "label": ["yes", "no"] * 10}
+    )
     shares = Shares(train=0.45, validation=0.15, calibration=0.1, test=0.3)
-    parts = divide(table.reverse(), Settings(by="time", column="day", shares=shares), "label")
+    parts = divide(table.reverse(), Settings(by="time", column="day", shares=shares), COLUMNS)
     # Of ten days of two rows: a day is in train while fewer than 45 % of the rows are earlier.
     assert {name: sorted(set(part["day"].dt.day())) for name, part in parts.items()} == {
         "train": [1, 2, 3, 4, 5],
@@ -124,20 +127,24 @@ def test_by_time_the_earliest_train_and_one_time_stays_together() -> None:
 
 
 def test_leakage_is_refused() -> None:
-    parts = divide(rows(100), Settings(by="group", column="person"), "label")
+    parts = divide(rows(100), Settings(by="group", column="person"), COLUMNS)
     parts["test"] = pl.concat([parts["test"], parts["train"].head(1)])
-    with pytest.raises(ProjectError, match="found 1 in two or more"):
-        check_leakage(parts)
+    shared = {name: num_shared(parts, name) for name in ("_key", "person")}
+    assert shared == {"_key": 1, "person": 1}
+    with pytest.raises(ProjectError, match="'_key' in one part alone, found 1 in two or more"):
+        check_leakage(shared)
     with pytest.raises(ProjectError, match="'person' in one part alone, found 1"):
-        check_leakage(
-            {n: p.with_columns(_key=pl.col("_row")) for n, p in parts.items() if n != "test"}
-            | {"test": parts["train"].head(1).with_columns(_key=pl.lit(9999, pl.UInt32))},
-            "person",
-        )
+        check_leakage({"_key": 0, "person": 1})
+
+
+def test_a_dropped_column_does_not_take_twins_apart() -> None:
+    table = rows(400).with_columns(x=pl.col("x") // 2, sex=pl.lit("F"), number=pl.col("x"))
+    parts = divide(table, Settings(), COLUMNS)
+    assert num_shared(parts, "x") == 0
 
 
 def test_a_part_without_both_classes_is_refused() -> None:
-    parts = divide(rows(1000), Settings(), "label")
+    parts = divide(rows(1000), Settings(), COLUMNS)
     parts["calibration"] = parts["calibration"].filter(pl.col("label") == "no")
     with pytest.raises(ProjectError) as caught:
         check_classes(parts, COLUMNS)
@@ -193,7 +200,7 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any
 def test_a_column_that_cannot_decide_is_refused(settings: Settings, words: str) -> None:
     table = rows(10).with_columns(gap=pl.when(pl.col("x") > 0).then(pl.col("x")))
     with pytest.raises(ProjectError) as caught:
-        divide(table, settings, "label")
+        divide(table, settings, COLUMNS)
     assert words in str(caught.value)
 
 

@@ -54,7 +54,7 @@ def test_a_damaged_state_is_ignored(tmp_path: Path, damage: str) -> None:
 
 def folder(root: Path) -> Path:
     project = load_project(root, "people", "train", train.Settings, train.SECTIONS)
-    return checkpoint_of(project, Paths(root, "people", "train")).folder
+    return checkpoint_of(project, Paths(root, "people", "train"), "cpu").folder
 
 
 CHANGES: dict[str, Any] = {

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
+from pipeline.core.measures import METRICS
 from pipeline.core.metrics import (
-    LARGER_IS_BETTER,
     BinaryMetrics,
     Floats,
     reliability,
     roc_curve,
 )
 
-NAMES = sorted(LARGER_IS_BETTER)
+NAMES = sorted(METRICS)
 
 
 def expected(name: str, labels: Floats, probability: Floats, weights: Floats) -> float:

@@ -230,3 +230,20 @@ def test_nearest_lists_what_is_known_when_nothing_is_near() -> None:
     assert nearest("roc_auk", ("roc_auc", "accuracy")) == "did you mean `roc_auc`?"
     assert nearest("zzz", ("roc_auc", "accuracy")) == "known are: roc_auc, accuracy"
     assert nearest("zzz", ()) == ""
+
+
+@pytest.mark.parametrize("value", [True, "40", 4.5])
+def test_a_value_of_another_type_is_not_turned_into_the_right_one(
+    tmp_path: Path, value: Any
+) -> None:
+    make_project(tmp_path, train={"max_epochs": value})
+    assert "train.max_epochs" in refusal(tmp_path, train)
+
+
+def test_an_unknown_key_of_params_is_named(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    with (tmp_path / "params.yaml").open("a") as params:
+        params.write("pricez: {}\n")
+    message = refusal(tmp_path, ingest)
+    assert "params.yaml: unknown key `pricez`" in message
+    assert "did you mean `prices`?" in message
