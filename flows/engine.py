@@ -132,7 +132,7 @@ class _Build:
         self.running: dict[Future[StageResult], str] = {}
 
     def to_the_end(self, started: datetime) -> Outcome:
-        plan = self._checked(self.planner.plan(self.request.target))
+        plan = self._checked(self.planner.plan(self.request.target, self.request.rerun))
         self.observer.planned(plan, self.context)
         before = tree(self.request.root)
         stop: tuple[str, int] | None = None
@@ -188,7 +188,7 @@ class _Build:
 
     def _start_or_pass(self, stage: str, reasons: tuple[Reason, ...]) -> None:
         force = stage == self.request.rerun
-        texts = tuple(map(str, (*reasons, *([Reason("forced")] if force else []))))
+        texts = tuple(map(str, reasons))
         if absent := missing_sources(reasons):
             self._end(StageResult(stage, "failed", texts, error=_absent(absent)))
         elif texts:

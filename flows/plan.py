@@ -96,8 +96,12 @@ class Planner:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def plan(self, target: str | None = None) -> Plan:
+    def plan(self, target: str | None = None, forced: str | None = None) -> Plan:
         """All stages of the project, or `target` and what it reads from.
+
+        Args:
+            target: The stage to reach; None for all.
+            forced: A stage that is to run anew: it counts as stale, so what follows it waits.
 
         Raises:
             ProjectError: dvc.yaml does not parse, or there is no such stage.
@@ -110,6 +114,8 @@ class Planner:
             for name, stage in stages.items():
                 upstream = self._upstream(graph, stage)
                 reasons = self._reasons(stage)
+                if name == forced:
+                    reasons.append(Reason("forced"))
                 if any(status[up] != "fresh" for up in upstream):
                     status[name] = "waits"
                     made_upstream = self._paths_made_by(graph, stage)

@@ -123,6 +123,16 @@ def test_a_build_from_a_subfolder_says_that_all_is_fresh(
     assert "0.0250 EUR" in shown  # five times 36 s at 0.50 an hour
 
 
+def test_a_forced_stage_is_not_called_fresh(here: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("build", "tiny", "--from", "train") == 0
+
+    shown = capsys.readouterr().out
+    assert "nothing to run" not in shown
+    assert "tiny: 3 of 5 stages are fresh" in shown
+    assert "train      ran          36.0 s  asked for by --from" in shown
+    assert "gate       starts" not in shown  # the same bytes
+
+
 def test_outside_a_repository_there_is_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
