@@ -141,11 +141,11 @@ def why(project: str, stage: str | None) -> None:
       hallmark why adult train
     """
     from flows.plan import Planner
+    from flows.settings import check_project
     from flows.why import explanations
-    from pipeline.core.project import known_project
 
     root = find_root(Path.cwd())
-    known_project(root, project)
+    check_project(root, project)
     with Planner(root, project) as planner:
         plan = planner.plan(stage)
     for name, text in explanations(plan):

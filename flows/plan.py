@@ -125,6 +125,21 @@ class Planner:
                 steps.append(Step(name, upstream, status[name], tuple(reasons)))
         return Plan(self.project, tuple(steps))
 
+    def check_names(self, target: str | None, forced: str | None) -> None:
+        """Refuse what dvc.yaml has no such stage for; no stage is asked whether it is fresh.
+
+        Raises:
+            ProjectError: there is no stage `target`, or a build up to it has no stage `forced`.
+        """
+        with self._locked() as graph:
+            names = tuple(self._chosen(graph, target))
+        if forced is not None and forced not in names:
+            raise ProjectError(
+                f"--from: expected a stage that this build has ({', '.join(names)}), "
+                f"got {forced!r}",
+                hint=nearest(forced, names),
+            )
+
     def reasons(self, name: str) -> tuple[Reason, ...]:
         """Why the stage `name` is stale now, its inputs being ready; empty when it is fresh."""
         with self._locked() as graph:

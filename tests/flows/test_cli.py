@@ -195,6 +195,25 @@ def test_set_refuses_what_the_settings_do_not_know(
     assert here.settings.read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("trian",), "expected a stage of dvc.yaml, got 'trian'"),
+        (("--from", "trian"), "--from: expected a stage that this build has"),
+        (("train", "--from", "gate"), "(ingest, clean, train), got 'gate'"),
+    ],
+)
+def test_set_writes_nothing_when_a_name_is_no_stage(
+    here: Tiny, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], found: str
+) -> None:
+    before = here.settings.read_text()
+
+    assert run("build", "tiny", *arguments, "--set", "train.value=20") == 2
+
+    assert found in capsys.readouterr().err
+    assert here.settings.read_text() == before
+
+
 def test_a_build_refuses_an_unknown_key_anywhere_in_the_file(
     here: Tiny, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -258,18 +277,38 @@ def test_why_names_each_cause(here: Tiny, capsys: pytest.CaptureFixture[str]) ->
     (root / "code" / "ingest.py").write_text((root / "code" / "ingest.py").read_text() + "#\n")
     here.settings.write_text(
         here.settings.read_text()
-        .replace("clean:\n  value: 10", "clean:\n  value: 10\n  rules:\n    trim: true")
+        .replace("clean:\n  value: 10", "clean:\n  value: 10\n  optimiser:\n    rate: 0.2")
         .replace("train:\n  value: 10", "train:\n  value: 30")
     )
     here.output("audit").unlink()
 
     assert why(capsys) == {
         "ingest": "stale: code code/ingest.py changed",
-        "clean": "waits for ingest; besides: clean.rules added: {'trim': True}",
+        "clean": "waits for ingest; besides: clean.optimiser added: {'rate': 0.2}",
         "audit": "waits for clean; besides: output data/tiny/30_audit/out.txt is missing",
         "train": "waits for clean; besides: train.value 10 → 30",
         "gate": "waits for audit, train",
     }
+
+
+def test_why_refuses_an_unknown_key_as_a_build_does(
+    here: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.settings.write_text(here.settings.read_text().replace("gate:\n", "gate:\n  vlaue: 1\n"))
+
+    assert run("why", "tiny") == 2
+
+    assert "unknown key `gate.vlaue`" in capsys.readouterr().err
+
+
+def test_why_without_a_project_file_names_it(
+    here: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.settings.unlink()
+
+    assert run("why", "tiny") == 2
+
+    assert "expected the file data/tiny/project.yaml, found none" in capsys.readouterr().err
 
 
 def test_why_of_one_stage_is_one_line(here: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
