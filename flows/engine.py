@@ -24,7 +24,7 @@ from flows.reasons import Reason
 from flows.stage_run import RunContext, StageError, StageResult, environment, run_stage
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.paths import local_state
-from pipeline.core.project import known_project, nearest
+from pipeline.core.project import known_project
 
 EXIT_DEADLINE = 124
 EXIT_INTERRUPTED = 130
