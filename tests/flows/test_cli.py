@@ -1,6 +1,7 @@
 """The command line as people meet it."""
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -385,6 +386,25 @@ def test_cost_of_what_never_ran_says_what_to_do(
     assert run("cost", "tiny") == 2
 
     assert "hint: hallmark build tiny" in capsys.readouterr().err
+
+
+def test_cost_skips_incomplete_builds_and_counts_them(
+    here: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = here.last_build()
+    without = {key: value for key, value in whole.items() if key != "totals"}
+    older = {**whole, "stages": [{**whole["stages"][0], "cost": {"wall_s": 1.0}}]}
+    for number, content in enumerate([json.dumps(without), json.dumps(older), "[]", '{"proj']):
+        folder = here.runs / f"9999010{number}T000000-1"
+        folder.mkdir()
+        (folder / "build.json").write_text(content)
+
+    assert run("cost", "tiny") == 0
+
+    shown = capsys.readouterr().out
+    assert f"last build, {whole['started']}, exit code 0:" in shown
+    assert "(1 builds; 5 stage runs" in shown
+    assert "skipped 4 build.json: incomplete or of another version" in shown
 
 
 def test_unknown_prices_are_refused_by_name(here: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
