@@ -45,6 +45,10 @@ class Outcome:
     def failed(self) -> tuple[StageResult, ...]:
         return tuple(result for result in self.stages if result.state == "failed")
 
+    def reached(self, stage: str) -> bool:
+        """Whether this build included the stage, and what the stage wrote is of this state."""
+        return _reached(self.stages, stage)
+
 
 def write_build(
     context: RunContext,
@@ -85,7 +89,7 @@ def read_verdict(
     root: Path, project: str, stages: tuple[StageResult, ...]
 ) -> dict[str, Any] | None:
     """The gate's verdict, if the gate belongs to these stages and none of its inputs is amiss."""
-    if not any(r.name == GATE and r.state in ("cached", "restored", "ran") for r in stages):
+    if not _reached(stages, GATE):
         return None
     source = Paths(root, project, GATE).output("verdict.json")
     try:
@@ -93,6 +97,10 @@ def read_verdict(
     except ArtifactMissing:
         return None
     return content if isinstance(content, dict) and "outcome" in content else None
+
+
+def _reached(stages: tuple[StageResult, ...], name: str) -> bool:
+    return any(r.name == name and r.state in ("cached", "restored", "ran") for r in stages)
 
 
 def _exit_code(

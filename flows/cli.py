@@ -44,7 +44,7 @@ def cli(debug: bool) -> None:
     \b
     A first build, then a change of one parameter:
       hallmark build adult
-      hallmark build adult --set train.epochs=40
+      hallmark build adult --set train.max_epochs=40
       hallmark why adult
     """
     del debug  # read in main()
@@ -86,10 +86,10 @@ def build(
 
     \b
     Examples:
-      hallmark build adult                          all of it
-      hallmark build adult train                    up to training
-      hallmark build adult --set train.epochs=40    with another parameter
-      hallmark build adult --from train             training anew
+      hallmark build adult                              all of it
+      hallmark build adult train                        up to training
+      hallmark build adult --set train.max_epochs=40    with another parameter
+      hallmark build adult --from train                 training anew
     \b
     Exit codes: 0 passed, 3 refused by the gate, 2 bad input, 1 a bug, 124 deadline, 130 Ctrl-C.
     """
@@ -141,11 +141,11 @@ def why(project: str, stage: str | None) -> None:
       hallmark why adult train
     """
     from flows.plan import Planner
+    from flows.settings import check_project
     from flows.why import explanations
-    from pipeline.core.project import known_project
 
     root = find_root(Path.cwd())
-    known_project(root, project)
+    check_project(root, project)
     with Planner(root, project) as planner:
         plan = planner.plan(stage)
     for name, text in explanations(plan):

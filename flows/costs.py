@@ -4,11 +4,11 @@ Every figure comes from the records that the stages leave under `.local/runs/`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from pipeline.core.project import Frozen, read_yaml, section
 from pipeline.core.runner import read_record
@@ -117,7 +117,55 @@ def last_success(runs: Path, project: str, stage: str, prices: Prices | None) ->
     return None
 
 
-def builds(runs: Path, project: str) -> list[dict[str, Any]]:
-    """What the builds of a project wrote of themselves, newest first."""
-    found = (read_record(source) for source in sorted(runs.glob("*/build.json"), reverse=True))
-    return [build for build in found if build.get("project") == project]
+def _with_every_figure(value: Any) -> Any:
+    """Refuse a written cost that lacks a figure: its default would pass for a measurement."""
+    if isinstance(value, Mapping) and (absent := {f.name for f in fields(Cost)} - set(value)):
+        raise ValueError(f"expected {', '.join(sorted(absent))}, found none")
+    return value
+
+
+WrittenCost = Annotated[Cost, BeforeValidator(_with_every_figure)]
+
+
+class WrittenStage(BaseModel):
+    """What build.json says of one stage, as far as costs go."""
+
+    name: str
+    state: str
+    cost: WrittenCost | None
+    saved: WrittenCost | None
+
+
+class WrittenTotals(BaseModel):
+    """What build.json says of all its stages together."""
+
+    spent: WrittenCost
+    saved: WrittenCost
+    num_saved_unknown: int
+
+
+class WrittenBuild(BaseModel):
+    """What a build wrote of itself, as far as costs go; what else it wrote is not read."""
+
+    started: str
+    exit_code: int
+    stages: tuple[WrittenStage, ...]
+    totals: WrittenTotals
+
+
+def builds(runs: Path, project: str) -> tuple[list[WrittenBuild], int]:
+    """What the builds of a project wrote of themselves, newest first.
+
+    Also how many files were skipped: incomplete, or written by another version. One that does
+    not even say its project may be of this one and counts.
+    """
+    found, num_skipped = [], 0
+    for source in sorted(runs.glob("*/build.json"), reverse=True):
+        content: Any = read_record(source)
+        if isinstance(content, Mapping) and content.get("project", project) != project:
+            continue
+        try:
+            found.append(WrittenBuild.model_validate(content))
+        except ValidationError:
+            num_skipped += 1
+    return found, num_skipped

@@ -75,7 +75,6 @@ def wait_and_run() -> None:
     import dvc.repo.reproduce
     import dvc.stage.cache
     import dvc.stage.run  # noqa: F401 -- imported so that it is there
-    import scmrepo.git  # noqa: F401 -- likewise
     from dvc.cli import main
     from dvc.cli.parser import get_main_parser
 

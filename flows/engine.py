@@ -24,7 +24,7 @@ from flows.reasons import Reason
 from flows.stage_run import RunContext, StageError, StageResult, environment, run_stage
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.paths import local_state
-from pipeline.core.project import known_project, nearest
+from pipeline.core.project import known_project
 
 EXIT_DEADLINE = 124
 EXIT_INTERRUPTED = 130
@@ -45,7 +45,8 @@ class Request:
         jobs: How many stages may run side by side; None for one a core.
         deadline_s: End everything after so many seconds; None for never.
         grace_s: How long a stopped stage may take to end before it is killed.
-        prepare: Called once the checkout is ours and before anything is planned.
+        prepare: Called once the checkout is ours and `target` and `rerun` are known to be stages,
+            before anything is planned.
     """
 
     root: Path
@@ -91,7 +92,6 @@ def build(request: Request, observer: Observer, pool: Pool | None = None) -> Out
         if ended := end_leftovers(local / "runs", request.grace_s):
             observer.noted(f"ended what a killed build had left running: {', '.join(ended)}")
         clean_rwlock(request.root)
-        request.prepare()
         started = datetime.now(UTC)
         folder = local / "runs" / f"{started:%Y%m%dT%H%M%S%f}-{os.getpid()}"
         groups = ProcessGroups(folder, request.grace_s)
@@ -132,7 +132,7 @@ class _Build:
         self.running: dict[Future[StageResult], str] = {}
 
     def to_the_end(self, started: datetime) -> Outcome:
-        plan = self._checked(self.planner.plan(self.request.target))
+        plan = self._planned()
         self.observer.planned(plan, self.context)
         before = tree(self.request.root)
         stop: tuple[str, int] | None = None
@@ -149,15 +149,13 @@ class _Build:
         ordered = tuple(self.results[name] for name in plan.names)
         return write_build(self.context, started, before, self.request.target, ordered, stop)
 
-    def _checked(self, plan: Plan) -> Plan:
-        rerun = self.request.rerun
-        if rerun is not None and rerun not in plan.names:
-            raise ProjectError(
-                f"--from: expected a stage that this build has ({', '.join(plan.names)}), "
-                f"got {rerun!r}",
-                hint=nearest(rerun, plan.names),
-            )
-        return plan
+    def _planned(self) -> Plan:
+        """The plan; the names are checked before `prepare` may change a file."""
+        target, rerun = self.request.target, self.request.rerun
+        if target is not None or rerun is not None:
+            self.planner.check_names(target, rerun)
+        self.request.prepare()
+        return self.planner.plan(target, rerun)
 
     def _until_done(self, plan: Plan) -> bool:
         """Go on until every stage has a result; False when the deadline passed before."""
@@ -188,7 +186,7 @@ class _Build:
 
     def _start_or_pass(self, stage: str, reasons: tuple[Reason, ...]) -> None:
         force = stage == self.request.rerun
-        texts = tuple(map(str, (*reasons, *([Reason("forced")] if force else []))))
+        texts = tuple(map(str, reasons))
         if absent := missing_sources(reasons):
             self._end(StageResult(stage, "failed", texts, error=_absent(absent)))
         elif texts:

@@ -96,8 +96,12 @@ class Planner:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def plan(self, target: str | None = None) -> Plan:
+    def plan(self, target: str | None = None, forced: str | None = None) -> Plan:
         """All stages of the project, or `target` and what it reads from.
+
+        Args:
+            target: The stage to reach; None for all.
+            forced: A stage that is to run anew: it counts as stale, so what follows it waits.
 
         Raises:
             ProjectError: dvc.yaml does not parse, or there is no such stage.
@@ -110,6 +114,8 @@ class Planner:
             for name, stage in stages.items():
                 upstream = self._upstream(graph, stage)
                 reasons = self._reasons(stage)
+                if name == forced:
+                    reasons.append(Reason("forced"))
                 if any(status[up] != "fresh" for up in upstream):
                     status[name] = "waits"
                     made_upstream = self._paths_made_by(graph, stage)
@@ -118,6 +124,21 @@ class Planner:
                     status[name] = "stale" if reasons else "fresh"
                 steps.append(Step(name, upstream, status[name], tuple(reasons)))
         return Plan(self.project, tuple(steps))
+
+    def check_names(self, target: str | None, forced: str | None) -> None:
+        """Refuse what dvc.yaml has no such stage for; no stage is asked whether it is fresh.
+
+        Raises:
+            ProjectError: there is no stage `target`, or a build up to it has no stage `forced`.
+        """
+        with self._locked() as graph:
+            names = tuple(self._chosen(graph, target))
+        if forced is not None and forced not in names:
+            raise ProjectError(
+                f"--from: expected a stage that this build has ({', '.join(names)}), "
+                f"got {forced!r}",
+                hint=nearest(forced, names),
+            )
 
     def reasons(self, name: str) -> tuple[Reason, ...]:
         """Why the stage `name` is stale now, its inputs being ready; empty when it is fresh."""

@@ -33,7 +33,7 @@ class Change:
     """One key that `--set` gives a value.
 
     Attributes:
-        key: Dotted: section first, `train.epochs`.
+        key: Dotted: section first, `train.max_epochs`.
         old: What it was, written out.
         new: What it is now, written out.
     """
@@ -123,7 +123,7 @@ def _assign(source: Path, before: "_Defaults", content: CommentedMap, assignment
     if not equals or len(path) < 2 or not all(path):
         raise ProjectError(
             f"--set: expected STAGE.KEY=VALUE, got {assignment!r}",
-            hint="for instance --set train.epochs=40",
+            hint="for instance --set train.max_epochs=40",
         )
     _check_section(path[0])
     try:

@@ -16,16 +16,17 @@ OUTCOMES = {"pass": "passed", "fail": "refused", "insufficient": "insufficient e
 
 
 def closing(root: Path, project: str, outcome: Outcome) -> list[str]:
-    """The closing lines of a build."""
+    """The closing lines of a build; of evaluate, gate and report only when it reached them."""
     lines = [line for result in outcome.failed for line in failure(project, result, outcome)]
     if outcome.stopped:
         lines.append(f"stopped: {outcome.stopped}")
     lines += verdict_lines(outcome.verdict)
-    if outcome.exit_code in (0, 3):
+    has_ended = outcome.exit_code in (0, 3)
+    if has_ended and outcome.reached("evaluate"):
         lines += metric_lines(root, project)
     lines += cost_lines(outcome)
     report = Paths(root, project, "report").output("report.html")
-    if outcome.exit_code in (0, 3) and report.is_file():
+    if has_ended and outcome.reached("report") and report.is_file():
         lines.append(f"report: {report.relative_to(root)}")
     return lines
 

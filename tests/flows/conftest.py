@@ -80,6 +80,8 @@ def main(stage, output, inputs):
         section = re.search(rf"^{stage}:\\n((?:  .*\\n)*)", settings, re.M)
         value = int(re.search(r"value: (\\d+)", section[1])[1])
         made = f"{stage} {value // 10} [{' '.join(Path(p).read_text() for p in inputs)}]"
+        if words[0] == "vary":
+            made += words[1]
         if stage == "gate":
             outcome = "fail" if value >= 100 else "pass"
             made = json.dumps({"outcome": outcome, "made_from": made, "rules": [

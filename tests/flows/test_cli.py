@@ -1,6 +1,7 @@
 """The command line as people meet it."""
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -75,7 +76,7 @@ def test_help_imports_nothing_heavy() -> None:
     )
 
     assert ended.returncode == 0, ended.stderr
-    assert "hallmark build adult --set train.epochs=40" in ended.stdout
+    assert "hallmark build adult --set train.max_epochs=40" in ended.stdout
     assert "Single stages" in ended.stdout
 
 
@@ -123,6 +124,16 @@ def test_a_build_from_a_subfolder_says_that_all_is_fresh(
     assert "0.0250 EUR" in shown  # five times 36 s at 0.50 an hour
 
 
+def test_a_forced_stage_is_not_called_fresh(here: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("build", "tiny", "--from", "train") == 0
+
+    shown = capsys.readouterr().out
+    assert "nothing to run" not in shown
+    assert "tiny: 3 of 5 stages are fresh" in shown
+    assert "train      ran          36.0 s  asked for by --from" in shown
+    assert "gate       starts" not in shown  # the same bytes
+
+
 def test_outside_a_repository_there_is_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -164,7 +175,7 @@ def test_set_of_a_key_that_is_not_in_the_file_names_the_default(
         ("train.valeu=20", "unknown key `train.valeu`", "did you mean `value`?"),
         ("train.value=many", "train.value: Input should be a valid integer", "got 'many'"),
         ("trian.value=20", "expected a section of project.yaml, got 'trian'", "`train`"),
-        ("train=20", "expected STAGE.KEY=VALUE, got 'train=20'", "--set train.epochs=40"),
+        ("train=20", "expected STAGE.KEY=VALUE, got 'train=20'", "--set train.max_epochs=40"),
         ("train.value.deep=1", "expected keys below `train.value`", "found 10"),
     ],
 )
@@ -182,6 +193,25 @@ def test_set_refuses_what_the_settings_do_not_know(
     error = capsys.readouterr().err
     assert found in error
     assert hint in error
+    assert here.settings.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("trian",), "expected a stage of dvc.yaml, got 'trian'"),
+        (("--from", "trian"), "--from: expected a stage that this build has"),
+        (("train", "--from", "gate"), "(ingest, clean, train), got 'gate'"),
+    ],
+)
+def test_set_writes_nothing_when_a_name_is_no_stage(
+    here: Tiny, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], found: str
+) -> None:
+    before = here.settings.read_text()
+
+    assert run("build", "tiny", *arguments, "--set", "train.value=20") == 2
+
+    assert found in capsys.readouterr().err
     assert here.settings.read_text() == before
 
 
@@ -248,18 +278,38 @@ def test_why_names_each_cause(here: Tiny, capsys: pytest.CaptureFixture[str]) ->
     (root / "code" / "ingest.py").write_text((root / "code" / "ingest.py").read_text() + "#\n")
     here.settings.write_text(
         here.settings.read_text()
-        .replace("clean:\n  value: 10", "clean:\n  value: 10\n  rules:\n    trim: true")
+        .replace("clean:\n  value: 10", "clean:\n  value: 10\n  optimiser:\n    rate: 0.2")
         .replace("train:\n  value: 10", "train:\n  value: 30")
     )
     here.output("audit").unlink()
 
     assert why(capsys) == {
         "ingest": "stale: code code/ingest.py changed",
-        "clean": "waits for ingest; besides: clean.rules added: {'trim': True}",
+        "clean": "waits for ingest; besides: clean.optimiser added: {'rate': 0.2}",
         "audit": "waits for clean; besides: output data/tiny/30_audit/out.txt is missing",
         "train": "waits for clean; besides: train.value 10 → 30",
         "gate": "waits for audit, train",
     }
+
+
+def test_why_refuses_an_unknown_key_as_a_build_does(
+    here: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.settings.write_text(here.settings.read_text().replace("gate:\n", "gate:\n  vlaue: 1\n"))
+
+    assert run("why", "tiny") == 2
+
+    assert "unknown key `gate.vlaue`" in capsys.readouterr().err
+
+
+def test_why_without_a_project_file_names_it(
+    here: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.settings.unlink()
+
+    assert run("why", "tiny") == 2
+
+    assert "expected the file data/tiny/project.yaml, found none" in capsys.readouterr().err
 
 
 def test_why_of_one_stage_is_one_line(here: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
@@ -336,6 +386,25 @@ def test_cost_of_what_never_ran_says_what_to_do(
     assert run("cost", "tiny") == 2
 
     assert "hint: hallmark build tiny" in capsys.readouterr().err
+
+
+def test_cost_skips_incomplete_builds_and_counts_them(
+    here: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = here.last_build()
+    without = {key: value for key, value in whole.items() if key != "totals"}
+    older = {**whole, "stages": [{**whole["stages"][0], "cost": {"wall_s": 1.0}}]}
+    for number, content in enumerate([json.dumps(without), json.dumps(older), "[]", '{"proj']):
+        folder = here.runs / f"9999010{number}T000000-1"
+        folder.mkdir()
+        (folder / "build.json").write_text(content)
+
+    assert run("cost", "tiny") == 0
+
+    shown = capsys.readouterr().out
+    assert f"last build, {whole['started']}, exit code 0:" in shown
+    assert "(1 builds; 5 stage runs" in shown
+    assert "skipped 4 build.json: incomplete or of another version" in shown
 
 
 def test_unknown_prices_are_refused_by_name(here: Tiny, capsys: pytest.CaptureFixture[str]) -> None:

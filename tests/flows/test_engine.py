@@ -14,6 +14,7 @@ import pytest
 
 from flows.engine import Request, build
 from flows.locks import BuildRunningError, build_lock
+from flows.plan import Planner
 from flows.stage_run import StageError, explain
 from pipeline.core.errors import ProjectError
 from tests.flows.conftest import Tiny
@@ -256,6 +257,40 @@ def test_from_runs_a_fresh_stage_anew_and_its_same_bytes_stop_there(tiny: Tiny) 
         "gate": "cached",
     }
     assert outcome.stages[1].reasons == ("asked for by --from",)
+
+
+def test_from_a_stage_that_writes_other_bytes_runs_what_follows(tiny: Tiny) -> None:
+    tiny.order("clean", "vary otherwise")
+
+    outcome = tiny.build(rerun="clean")
+
+    assert tiny.states(outcome) == {
+        "ingest": "cached",
+        "clean": "ran",
+        "audit": "ran",
+        "train": "ran",
+        "gate": "ran",
+    }
+    assert outcome.stages[2].reasons == ("data/tiny/20_clean/out.txt changed",)
+    assert "otherwise" in tiny.output("gate").read_text()
+
+
+def test_from_a_stage_whose_inputs_change_first_runs_it_on_the_new_ones(tiny: Tiny) -> None:
+    tiny.set_value("ingest", 20)
+
+    outcome = tiny.build(target="train", rerun="clean")
+
+    assert tiny.states(outcome) == {"ingest": "ran", "clean": "ran", "train": "ran"}
+    assert "ingest 2" in tiny.output("train").read_text()
+
+
+def test_a_plan_takes_a_forced_stage_for_stale(tiny: Tiny) -> None:
+    with Planner(tiny.root, "tiny") as planner:
+        plan = planner.plan(forced="train")
+
+    statuses = {step.name: step.status for step in plan.steps if step.status != "fresh"}
+    assert statuses == {"train": "stale", "gate": "waits"}
+    assert [str(reason) for reason in plan["train"].reasons] == ["asked for by --from"]
 
 
 def test_from_a_stage_outside_the_build_is_refused(tiny: Tiny) -> None:
