@@ -6,6 +6,7 @@ UV_VERSION := 0.13.9
 
 # Where pip is told to look for packages, uv looks as well: it does not read pip's settings.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export UV_SYSTEM_CERTS ?= true
 # Nobody is told what is done here.
 export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := 1
