@@ -133,8 +133,7 @@ def explain(code: int, record: Mapping[str, Any], log: Path) -> StageError:
         return StageError(kind, message, int(record["exit_code"]))
     lines = last_lines(log)
     tail = "\n".join(f"  | {line}" for line in lines) or "  | (the log is empty)"
-    killed = re.search(r"exited with -(\d+)", "\n".join(lines))
-    number = -code if code < 0 else int(killed.group(1)) if killed else 0
+    number = -code if code < 0 else ending_signal("\n".join(lines))
     if number:
         message = (
             f"expected the stage to end by itself, signal {number} ended it"
@@ -146,6 +145,16 @@ def explain(code: int, record: Mapping[str, Any], log: Path) -> StageError:
         return StageError("DvcFailed", message, EXIT_BUG)
     message = f"the stage left no record of its end; its last lines:\n{tail}"
     return StageError("NoRecord", message, EXIT_BUG)
+
+
+def ending_signal(text: str) -> int:
+    """The signal that ended a stage's command, from DVC's words; 0 when none did.
+
+    DVC tells of -9 when its shell became the command, of 137 when the shell waited for it.
+    """
+    found = re.search(r"exited with (-?\d+)", text)
+    code = int(found.group(1)) if found else 0
+    return -code if code < 0 else code - 128 if 128 < code <= 192 else 0
 
 
 def last_lines(log: Path, num_lines: int = NUM_LOG_LINES) -> list[str]:

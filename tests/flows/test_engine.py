@@ -189,7 +189,11 @@ def test_a_failure_lets_independent_stages_end(tiny: Tiny) -> None:
     assert outcome.exit_code == 2
 
 
-def test_a_killed_stage_is_told_apart_from_a_failed_one(tiny: Tiny) -> None:
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_a_killed_stage_is_told_apart_from_a_failed_one(
+    tiny: Tiny, shell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHELL", shell)
     tiny.set_value("train", 20)
     tiny.order("train", "die")
 
