@@ -18,6 +18,8 @@ from pathlib import Path
 class Spares:
     """Waiting DVC processes, each replaced when it is taken. Safe to use from several threads.
 
+    None is started before the first is asked for: a build that finds all fresh needs none.
+
     Args:
         cwd: The checkout.
         env: The environment of every process.
@@ -27,14 +29,16 @@ class Spares:
     def __init__(self, cwd: Path, env: Mapping[str, str], num_waiting: int) -> None:
         self.cwd = cwd
         self.env = dict(env)
+        self.num_waiting = num_waiting
         self._guard = threading.Lock()
-        self._waiting = deque(self._start() for _ in range(num_waiting))
+        self._waiting: deque[subprocess.Popen[bytes]] = deque()
 
     def take(self, arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         """Start `dvc ARGUMENTS…` in a process group of its own, with its output in `log`."""
         with self._guard:
-            self._waiting.append(self._start())
-            process = self._waiting.popleft()
+            process = self._waiting.popleft() if self._waiting else self._start()
+            while len(self._waiting) < self.num_waiting:
+                self._waiting.append(self._start())
         order = json.dumps({"arguments": list(arguments), "log": str(log)}) + "\n"
         assert process.stdin is not None  # noqa: S101 -- narrows the type: it was asked for
         try:

@@ -58,6 +58,11 @@ class Request:
     grace_s: float = GRACE_S
     prepare: Callable[[], None] = field(default=lambda: None)
 
+    @property
+    def num_jobs(self) -> int:
+        """How many stages may run side by side, the default worked out."""
+        return self.jobs or os.cpu_count() or 1
+
 
 class Observer(Protocol):
     """Who watches a build. Called from the thread that called `build`."""
@@ -95,10 +100,9 @@ def build(request: Request, observer: Observer, pool: Pool | None = None) -> Out
         started = datetime.now(UTC)
         folder = local / "runs" / f"{started:%Y%m%dT%H%M%S%f}-{os.getpid()}"
         groups = ProcessGroups(folder, request.grace_s)
-        jobs = request.jobs or os.cpu_count() or 1
-        spares = Spares(request.root, environment(folder), min(jobs, NUM_SPARES))
+        spares = Spares(request.root, environment(folder), min(request.num_jobs, NUM_SPARES))
         context = RunContext(request.root, request.project, folder, groups, spares, prices)
-        workers = ThreadPoolExecutor(jobs)
+        workers = ThreadPoolExecutor(request.num_jobs)
         try:
             with Planner(request.root, request.project) as planner:
                 run = _Build(request, observer, pool or workers, context, planner)
@@ -126,7 +130,6 @@ class _Build:
         self.pool = pool
         self.context = context
         self.planner = planner
-        self.jobs = request.jobs or os.cpu_count() or 1
         self.deadline = time.monotonic() + (request.deadline_s or float("inf"))
         self.results: dict[str, StageResult] = {}
         self.running: dict[Future[StageResult], str] = {}
@@ -178,7 +181,7 @@ class _Build:
             states = [self.results[up].state for up in step.upstream if up in self.results]
             if any(state in ("failed", "skipped") for state in states):
                 self._end(StageResult(step.name, "skipped"))
-            elif len(states) == len(step.upstream) and len(self.running) < self.jobs:
+            elif len(states) == len(step.upstream) and len(self.running) < self.request.num_jobs:
                 reasons = step.reasons
                 if step.status == "waits" and not reasons:
                     reasons = self.planner.reasons(step.name)
