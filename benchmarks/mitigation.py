@@ -21,16 +21,15 @@ from rich.table import Table
 
 from pipeline import train
 from pipeline.core import fairness
-from pipeline.core.calibration import choose_threshold, fit_temperature
+from pipeline.core.calibration import fit_policy
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.files import read_parquet
 from pipeline.core.labels import positives
 from pipeline.core.metrics import BinaryMetrics
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
-from pipeline.core.policy import Policy
 from pipeline.core.prediction import Predictor
-from pipeline.core.project import Columns, Project, load_project
+from pipeline.core.project import Project, load_project
 from pipeline.core.training import fit
 
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5)
@@ -73,7 +72,8 @@ def measured(
     mitigation = project.settings.mitigation.model_copy(update={"strength": strength})
     settings = project.settings.model_copy(update={"mitigation": mitigation})
     model = trained(project, settings, rows, validation)
-    policy = fitted_policy(model, calibration, columns)
+    known = positives(calibration, columns).to_numpy().astype(float)
+    policy = fit_policy(model.logits(calibration), known, "accuracy")
     probability = policy.probability(model.logits(validation))
     decisions = policy.decide(probability).astype(int)
     labels = positives(validation, columns).to_numpy().astype(int)
@@ -93,15 +93,6 @@ def measured(
         found = gap["demographic_parity_difference"]
         line += [f"{found['value']:.3f}", f"{found['high']:.3f}"]
     return line
-
-
-def fitted_policy(model: Predictor, calibration: pl.DataFrame, columns: Columns) -> Policy:
-    """Temperature and threshold, as `calibrate` fits them."""
-    logits = model.logits(calibration)
-    labels = positives(calibration, columns).to_numpy().astype(float)
-    temperature = fit_temperature(logits, labels)
-    probability = Policy(temperature, 0.5).probability(logits)
-    return Policy(temperature, choose_threshold(probability, labels, "accuracy"))
 
 
 def trained(

@@ -8,11 +8,10 @@ Refuses when: the model's files do not belong together.
 from pydantic import Field
 
 from pipeline.core import prediction
-from pipeline.core.calibration import Objective, choose_threshold, fit_temperature
+from pipeline.core.calibration import Objective, fit_policy
 from pipeline.core.files import read_parquet, write_json
 from pipeline.core.labels import positives
 from pipeline.core.paths import Paths
-from pipeline.core.policy import Policy
 from pipeline.core.project import Frozen, Project
 
 SECTIONS = ("columns",)
@@ -34,9 +33,6 @@ def run(project: Project[Settings], paths: Paths) -> None:
     model = prediction.load(paths.input("train", ""), project.modality)
     labels = positives(table, columns).to_numpy().astype(float)
     logits = model.logits(table)
-    temperature = settings.temperature or fit_temperature(logits, labels)
-    probability = Policy(temperature, 0.5).probability(logits)
-    threshold = settings.threshold or choose_threshold(probability, labels, settings.maximise)
-    policy = Policy(temperature, threshold)
+    policy = fit_policy(logits, labels, settings.maximise, settings.temperature, settings.threshold)
     found = {**policy.as_dict(), "maximise": settings.maximise, "num_rows": table.height}
     write_json(paths.output("policy.json"), found)

@@ -6,6 +6,7 @@ Writes: metrics.json, report.json, predictions.parquet, roc.csv, reliability.csv
 Refuses when: the model's files do not belong together.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.core import champion, prediction
-from pipeline.core.calibration import choose_threshold, fit_temperature
+from pipeline.core.calibration import fit_policy
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json, read_parquet, replacing, write_json, write_parquet
 from pipeline.core.intervals import Interval, bootstrap
@@ -107,9 +108,7 @@ def fit_baseline(
         train, [calibration, test], project.columns, encoder, project.settings.seed
     )
     labels = positives(calibration, project.columns).to_numpy().astype(float)
-    temperature = fit_temperature(fitting, labels)
-    probability = Policy(temperature, 0.5).probability(fitting)
-    policy = Policy(temperature, choose_threshold(probability, labels, maximise))
+    policy = fit_policy(fitting, labels, maximise)
     return policy, policy.probability(testing)
 
 
@@ -117,10 +116,21 @@ def measured(
     labels: Floats, probability: Floats, policy: Policy, settings: Settings
 ) -> dict[str, Interval]:
     """All measures with one-sided bounds."""
-    metrics = BinaryMetrics.of(labels, probability, policy.decide(probability).astype(float))
+    return resampled(metrics_of(labels, probability, policy), len(labels), settings)
+
+
+def metrics_of(labels: Floats, probability: Floats, policy: Policy) -> BinaryMetrics:
+    """All measures of these rows under a policy."""
+    return BinaryMetrics.of(labels, probability, policy.decide(probability).astype(float))
+
+
+def resampled(
+    statistics: Callable[[Floats], dict[str, float]], num_rows: int, settings: Settings
+) -> dict[str, Interval]:
+    """The bootstrap as this stage's settings have it."""
     return bootstrap(
-        metrics,
-        len(labels),
+        statistics,
+        num_rows,
         confidence=settings.confidence,
         num_replicates=settings.num_replicates,
         seed=settings.seed,
@@ -187,10 +197,7 @@ def gains(
         theirs: The same of the champion.
         settings: Of the resampling.
     """
-    new, old = (
-        BinaryMetrics.of(labels, probability, policy.decide(probability).astype(float))
-        for probability, policy in (ours, theirs)
-    )
+    new, old = metrics_of(labels, *ours), metrics_of(labels, *theirs)
 
     def gained(weights: Floats) -> dict[str, float]:
         after, before = new(weights), old(weights)
@@ -199,13 +206,7 @@ def gains(
             for name, larger in METRICS.items()
         }
 
-    return bootstrap(
-        gained,
-        len(labels),
-        confidence=settings.confidence,
-        num_replicates=settings.num_replicates,
-        seed=settings.seed,
-    )
+    return resampled(gained, len(labels), settings)
 
 
 def write_csv(paths: Paths, name: str, rows: list[dict[str, float]]) -> None:

@@ -49,10 +49,15 @@ class Rule(Frozen):
         return self
 
     @property
+    def subject(self) -> str:
+        """The measure, and between whose groups."""
+        return self.measure + (f" by {self.by}" if self.by else "")
+
+    @property
     def title(self) -> str:
         """The rule in one line."""
-        what = self.measure + (f" by {self.by}" if self.by else "")
-        return f"{what} ≤ {self.at_most}" if self.at_least is None else f"{what} ≥ {self.at_least}"
+        limit = f"≤ {self.at_most}" if self.at_least is None else f"≥ {self.at_least}"
+        return f"{self.subject} {limit}"
 
 
 class Settings(Frozen):
@@ -159,17 +164,12 @@ def sentence(
 ) -> str:
     """The outcome in words."""
     if found is None:
-        return (
-            f"{rule.measure} by {rule.by} could not be measured: "
-            "fewer than two groups are large enough."
-        )
+        return f"{rule.subject} could not be measured: fewer than two groups are large enough."
     above = rule.at_least is None
     bound, limit = (found["high"], rule.at_most) if above else (found["low"], rule.at_least)
     side = "no more than" if above else "no less than"
-    measured = rule.measure + (f" by {rule.by}" if rule.by else "")
-    shown = (
-        f"{measured} is {found['value']:.3f}, with {confidence:.0%} confidence {side} {bound:.3f}"
-    )
+    certain = f"with {confidence:.0%} confidence {side} {bound:.3f}"
+    shown = f"{rule.subject} is {found['value']:.3f}, {certain}"
     if outcome == "pass":
         return f"{shown}; the limit of {limit:g} is kept."
     if outcome == "fail":

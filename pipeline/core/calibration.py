@@ -5,6 +5,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.policy import Policy
+
 Floats = NDArray[np.float64]
 Objective = Literal["accuracy", "balanced_accuracy"]
 THRESHOLDS = np.round(np.arange(0.05, 0.951, 0.01), 2)
@@ -55,3 +57,24 @@ def choose_threshold(probability: Floats, labels: Floats, maximise: Objective) -
     good = np.flatnonzero(score >= score[best] - error[best])
     optimum = 0.5 if maximise == "accuracy" else labels.mean()
     return float(THRESHOLDS[good[np.argmin(np.abs(THRESHOLDS[good] - optimum))]])
+
+
+def fit_policy(
+    logits: Floats,
+    labels: Floats,
+    maximise: Objective,
+    temperature: float | None = None,
+    threshold: float | None = None,
+) -> Policy:
+    """The decision policy that these rows give.
+
+    Args:
+        logits: Shape (rows,).
+        labels: 0 or 1, shape (rows,).
+        maximise: What the threshold is chosen for.
+        temperature: Taken instead of a fitted one.
+        threshold: Taken instead of a chosen one.
+    """
+    temperature = temperature or fit_temperature(logits, labels)
+    probability = Policy(temperature, 0.5).probability(logits)
+    return Policy(temperature, threshold or choose_threshold(probability, labels, maximise))
