@@ -93,8 +93,8 @@ def build(
     \b
     Exit codes: 0 passed, 3 refused by the gate, 2 bad input, 1 a bug, 124 deadline, 130 Ctrl-C.
     """
+    from flows.complete import complete_build
     from flows.engine import Request
-    from flows.engine import build as run_build
     from flows.summary import closing
     from flows.views import view_for_stdout
 
@@ -110,12 +110,12 @@ def build(
         prepare=lambda: _prepare(root, project, assignments),
     )
     try:
-        outcome = run_build(request, view)
+        completed = complete_build(request, view)
     finally:
         view.close()
-    for line in closing(root, project, outcome):
+    for line in (*closing(root, project, completed.outcome), *completed.lines):
         click.echo(line)
-    sys.exit(outcome.exit_code)
+    sys.exit(completed.exit_code)
 
 
 def _prepare(root: Path, project: str, assignments: tuple[str, ...]) -> None:
