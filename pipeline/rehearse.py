@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter
 from pipeline.core import bento as packaged
 from pipeline.core import prediction
 from pipeline.core.errors import ArtifactMissing, PipelineError
-from pipeline.core.files import read_json, read_parquet, write_json
+from pipeline.core.files import damaged, read_json, read_parquet, write_json
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
@@ -118,8 +118,13 @@ def offline(bento: Path, rows: pl.DataFrame) -> Floats:
 
 
 def policy_of(bento: Path) -> Policy:
-    """The policy that a bento decides with."""
-    return Policy.from_dict(read_json(bento / packaged.SOURCE / packaged.MODEL / "policy.json"))
+    """The policy that a bento decides with; raises ArtifactMissing when it is absent or damaged."""
+    source = bento / packaged.SOURCE / packaged.MODEL / "policy.json"
+    state = read_json(source)
+    try:
+        return Policy.from_dict(state)
+    except (KeyError, TypeError) as error:
+        raise damaged(source, "policy", error) from None
 
 
 def check_reported(bento: Path, report: dict[str, Any]) -> None:

@@ -27,6 +27,8 @@ from pipeline.core.termination import terminating
 HOST = "127.0.0.1"
 NUM_LOG_LINES = 8
 MAX_ATTEMPTS = 3
+STARTUP_FAILED = "Application startup failed"
+"""What uvicorn says when a worker cannot start; BentoML's own process goes on without it."""
 _POLL_S = 0.05
 _SAMPLE_S = 0.25
 
@@ -97,7 +99,10 @@ def served(
                 running = stack.enter_context(_running(copy, log, timeout_s, grace_s, variables))
                 break
             except NotServed:
-                if attempt == MAX_ATTEMPTS or "address already in use" not in log.read_text():
+                if (
+                    attempt == MAX_ATTEMPTS
+                    or "address already in use" not in log.read_text(errors="replace").lower()
+                ):
                     raise
         yield running
 
@@ -142,6 +147,11 @@ def wait_until_ready(service: Served, process: "subprocess.Popen[bytes]", timeou
                 raise NotServed(
                     f"expected the service to get ready, its process ended with exit code "
                     f"{process.returncode}; its last lines:\n{service.last_lines()}"
+                )
+            if STARTUP_FAILED in service.log.read_text(errors="replace"):
+                raise NotServed(
+                    f"expected the service to get ready, its start-up failed; its last lines:\n"
+                    f"{service.last_lines()}"
                 )
             with contextlib.suppress(httpx.HTTPError):
                 if client.get("/readyz").status_code == httpx.codes.OK:
