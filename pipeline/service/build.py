@@ -24,7 +24,7 @@ from pipeline.service import imports
 
 ROOT = Path(__file__).parents[2]
 ENTRY_MODULE = "pipeline.service.entry"
-SERVICE = "service:Hallmark"
+SERVICE = "service:service"
 DRAFT = "draft"
 CREATED = "1970-01-01T00:00:00+00:00"
 """Stands for the time of building, which is none of the inputs."""
