@@ -93,8 +93,6 @@ def ran(words: list[str], folder: Path, source: Path) -> str:
     done = subprocess.run(
         words, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    if done.returncode == ProjectError.exit_code and done.stdout:
-        raise ProjectError(done.stdout.strip())
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise PipelineError(
