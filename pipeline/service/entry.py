@@ -9,7 +9,8 @@ from typing import Any
 
 import bentoml
 
-from pipeline.service.app import App, Receive, Scope, Send
+from pipeline.service.app import App
+from pipeline.service.http import Receive, Scope, Send
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 HEALTH = ("/healthz", "/livez", "/readyz")
