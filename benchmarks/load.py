@@ -58,10 +58,10 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         self.transport.close()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         if time.perf_counter() < self.load.end:
             self.load.statuses["connection lost"] += 1
-        self.load.left(self)
+        self.load.left()
 
 
 class Load:
@@ -90,7 +90,7 @@ class Load:
         await asyncio.wait_for(self.done.wait(), self.seconds + WARM_UP_S + 60)
         return self.summary()
 
-    def left(self, _: Connection) -> None:
+    def left(self) -> None:
         self.num_open -= 1
         if self.num_open == 0:
             self.done.set()

@@ -254,13 +254,16 @@ class Rehearsal:
 
 
 def counters(text: str) -> dict[str, float]:
-    """The sum of each counter over its labels, from Prometheus' text."""
+    """The sum of each counter over its labels, from Prometheus' text; none from another text."""
     from prometheus_client.parser import text_string_to_metric_families
 
     found: dict[str, float] = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            found[sample.name] = found.get(sample.name, 0.0) + sample.value
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                found[sample.name] = found.get(sample.name, 0.0) + sample.value
+    except ValueError:
+        return {}
     return found
 
 

@@ -8,8 +8,7 @@ import asyncio
 import gc
 import hmac
 import os
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,61 +17,31 @@ import orjson
 
 from pipeline.core.errors import ProjectError
 from pipeline.service.batching import Batcher, Saturated
+from pipeline.service.http import (
+    Gone,
+    Receive,
+    Refusal,
+    Response,
+    Scope,
+    Send,
+    header,
+    invalid,
+    saturated,
+    whole_body,
+)
 from pipeline.service.metrics import Metrics
 from pipeline.service.openapi import openapi
 from pipeline.service.page import Page
 from pipeline.service.predictor import Answer, Predictor, load
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-JSON = (b"content-type", b"application/json")
 PROMETHEUS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 HTML = (b"content-type", b"text/html; charset=utf-8")
 CARD_POLICY = (
     b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 )
 PLAIN_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-RETRY_AFTER_S = 1
 MAX_EXPLAINING = 64
 """Explanations that are worked on or wait; each takes some hundredths of a second."""
-
-
-@dataclass(frozen=True)
-class Response:
-    status: int
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
-
-
-class Refusal(Exception):
-    """A request that is not answered.
-
-    Args:
-        status: The HTTP status.
-        reason: What the counter of refused requests calls it.
-        error: One sentence for the client.
-        findings: What is wrong with single fields.
-        headers: Further headers.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        reason: str,
-        error: str,
-        findings: Iterable[dict[str, Any]] = (),
-        headers: tuple[tuple[bytes, bytes], ...] = (),
-    ) -> None:
-        super().__init__(error)
-        self.reason = reason
-        body = orjson.dumps({"error": error, "findings": list(findings)})
-        self.response = Response(status, body, (JSON, *headers))
-
-
-class Gone(Exception):
-    """The client went before its request was whole."""
 
 
 class App:
@@ -254,53 +223,9 @@ class App:
         return content
 
 
-def header(scope: Scope, name: bytes) -> bytes:
-    """A header's value; empty when it is not there."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return b""
-
-
-async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The request's body; refused as soon as it is longer than the limit."""
-    declared = header(scope, b"content-length")
-    if declared.isdigit() and int(declared) > limit:
-        raise too_large(limit)
-    message = await receive()
-    parts, size = [], 0
-    while True:
-        if message["type"] == "http.disconnect":
-            raise Gone
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise too_large(limit)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-        message = await receive()
-
-
-def saturated(what: str) -> Refusal:
-    retry = (b"retry-after", str(RETRY_AFTER_S).encode())
-    return Refusal(503, "saturated", f"too many {what} wait already; try again", (), (retry,))
-
-
-def too_large(limit: int) -> Refusal:
-    return Refusal(413, "body_size", f"expected a body of at most {limit:,} bytes")
-
-
 def check_rows(answer: Answer) -> None:
     if answer.findings:
         raise invalid(answer.findings)
-
-
-def invalid(findings: list[dict[str, Any]]) -> Refusal:
-    one = findings[0]
-    where = f"row {one['row']}" + (f", field {one['field']}" if one["field"] else "")
-    error = f"{where}: expected {one['expected']}, found {one['found']}"
-    return Refusal(422, "invalid_row", error, findings)
 
 
 def description(predictor: Predictor, version: str) -> dict[str, Any]:

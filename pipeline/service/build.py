@@ -24,7 +24,7 @@ from pipeline.service import imports
 
 ROOT = Path(__file__).parents[2]
 ENTRY_MODULE = "pipeline.service.entry"
-SERVICE = "service:Hallmark"
+SERVICE = "service:service"
 DRAFT = "draft"
 CREATED = "1970-01-01T00:00:00+00:00"
 """Stands for the time of building, which is none of the inputs."""
@@ -93,8 +93,6 @@ def ran(words: list[str], folder: Path, source: Path) -> str:
     done = subprocess.run(
         words, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    if done.returncode == ProjectError.exit_code and done.stdout:
-        raise ProjectError(done.stdout.strip())
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise PipelineError(

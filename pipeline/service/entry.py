@@ -3,12 +3,16 @@
 `package` puts this file into the bento as `service.py`; the model and its settings lie beside it.
 """
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import bentoml
 
-from pipeline.service.app import App, Receive, Scope, Send
+from pipeline.service.app import App
+from pipeline.service.http import Receive, Scope, Send
 
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 HEALTH = ("/healthz", "/livez", "/readyz")
 
 app = App()
@@ -35,7 +39,7 @@ class Hallmark:
 class Ahead:
     """Answers ahead of BentoML's routing, and leaves it what it knows: whether it is ready."""
 
-    def __init__(self, following: object, application: App) -> None:
+    def __init__(self, following: Application, application: Application) -> None:
         self.following, self.application = following, application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,4 +47,5 @@ class Ahead:
         await (self.application if ours else self.following)(scope, receive, send)
 
 
-Hallmark.add_asgi_middleware(Ahead, application=app)
+service: Any = Hallmark  # the decorator made a BentoML service of the class
+service.add_asgi_middleware(Ahead, application=app)

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.errors import PipelineError
+
 OURS = "pipeline"
 
 
@@ -49,4 +51,7 @@ def imported(file: Path) -> set[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(Path(sys.argv[1]))))
+    try:
+        sys.stdout.write(json.dumps(main(Path(sys.argv[1]))))
+    except PipelineError as error:
+        sys.exit(f"{error}")

@@ -69,5 +69,5 @@ class Metrics:
         registry = self.registry
         if os.environ.get(WORKERS_FOLDER):
             registry = prometheus.CollectorRegistry()
-            MultiProcessCollector(registry)
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return prometheus.generate_latest(registry)

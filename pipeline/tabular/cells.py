@@ -156,11 +156,11 @@ class CellColumn:
         if broken:
             return Cell(code, value, True, ((self.expected, ""),))
         failed = [check for check in self.checks if not check.passes(value)]
-        problems = [(check.expected, check.meaning) for check in failed]
-        refused = any(check.critical for check in failed)
+        refusing = [check for check in failed if check.critical]
+        problems = [(check.expected, check.meaning) for check in refusing or failed]
         if not failed and value is not None and self.encoder.levels and code == UNKNOWN_LEVEL:
             problems.append((f"a value that training rows had often enough, got {value}", ""))
-        return Cell(code, value, refused, tuple(problems))
+        return Cell(code, value, bool(refusing), tuple(problems))
 
 
 REFUSES = "\0"

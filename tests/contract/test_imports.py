@@ -43,6 +43,12 @@ def test_the_walls_stand(root: Path) -> None:
             "import great_expectations",
             "only pipeline.core.expectations imports great_expectations",
         ),
+        ("pipeline/package.py", "import pipeline.gate", "stages meet only through files"),
+        (
+            "pipeline/core/bento.py",
+            "import bentoml",
+            "only the service and its packaging import bentoml",
+        ),
         ("flows/engine.py", "import prefect", "the engine runs without prefect"),
     ],
 )

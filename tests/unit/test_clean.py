@@ -227,6 +227,7 @@ def test_the_stage_writes_the_table_and_a_ledger_of_every_change(tmp_path: Path)
         {"name": "rule 0", "rule": "replace", "cells": {"label": 1}, "rows_dropped": 0}
     ]
     assert ledger["prepared"]["success"] is True
+    assert json.loads(paths.output("rules.json").read_text()) == [{"name": "rule 0", **DOT}]
     table = pl.read_parquet(paths.output("table.parquet"))
     assert table.columns == ["label", "sex", "age", "_row"]
 

@@ -28,7 +28,7 @@ from pipeline.core.project import Columns
 from pipeline.core.runner import run_stage
 from pipeline.rehearse import Settings, chosen, offline, rehearse
 from tests.conftest import ROOT
-from tests.packaged import FEATURES, delivered, package, replace_in, with_model_digest
+from tests.rehearsed import delivered, meddle, name_its_model, package, start_with
 
 Report = dict[str, Any]
 
@@ -79,7 +79,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
 
 
 def rows_of(num_rows: int) -> pl.DataFrame:
-    return delivered().select(FEATURES).tail(num_rows)
+    return delivered().tail(num_rows)
 
 
 def rehearsed(bento: Path, expected: Any = None, **settings: Any) -> Report:
@@ -128,7 +128,7 @@ def test_another_model_in_the_bento_is_found(bento: Path) -> None:
     last = max(name for name in weights if name.startswith("layers") and "bias" in name)
     weights[last] = weights[last] + 0.01
     save_file(weights, model)
-    with_model_digest(bento)
+    name_its_model(bento)
 
     report = rehearsed(bento, expected)
 
@@ -173,17 +173,18 @@ def test_a_service_that_takes_too_long_to_start_is_ended(bento: Path) -> None:
 
 
 def test_faults_of_the_service_and_a_tiny_budget_are_named_one_by_one(bento: Path) -> None:
-    app = bento / "src/pipeline/service/app.py"
-    replace_in(app, 'return Refusal(422, "invalid_row"', 'return Refusal(500, "invalid_row"')
-    replace_in(bento / "src/pipeline/service/metrics.py", ".inc(count)", ".inc(0)")
-    replace_in(app, "Response(200, self.described)", 'Response(200, b"{}")')
+    meddle(
+        bento,
+        of_scope='if scope["path"] in ("/schema", "/metrics"):\n    scope["path"] = "/nowhere"',
+        of_message='if message.get("status") == 422:\n    message["status"] = 500',
+    )
 
     report = rehearsed(bento, max_single_p99_ms=1e-3, max_batch_p99_ms=1e-3, max_memory_gb=1e-3)
 
     found = failed(report)
     bad = {name: what for name, what in found.items() if name.startswith("bad request")}
     assert bad["bad request: null in hours"] == "status 500"
-    assert bad["bad request: an unknown category in job"] == "status 500"
+    assert bad["bad request: more than the most in age"] == "status 500"
     assert bad["bad request: one bad row among good ones"] == "status 500"
     assert "bad request: not JSON" not in bad
     assert set(found) - set(bad) == {
@@ -193,15 +194,10 @@ def test_faults_of_the_service_and_a_tiny_budget_are_named_one_by_one(bento: Pat
 
 def test_code_from_elsewhere_and_a_process_that_will_not_end_are_found(bento: Path) -> None:
     stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-    entry = bento / "src/service.py"
-    entry.write_text(
-        entry.read_text().replace(
-            "from pathlib import Path",
-            "import subprocess, sys\nfrom pathlib import Path\n"
-            f"sys.path.insert(0, {str(ROOT)!r})\n"
-            f"subprocess.Popen([sys.executable, '-c', {stubborn!r}], start_new_session=True)",
-            1,
-        )
+    start_with(
+        bento,
+        f"import subprocess, sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        f"subprocess.Popen([sys.executable, '-c', {stubborn!r}], start_new_session=True)",
     )
 
     report = rehearsed(bento, max_stop_s=3)
@@ -213,11 +209,7 @@ def test_code_from_elsewhere_and_a_process_that_will_not_end_are_found(bento: Pa
 
 
 def test_a_service_that_dies_under_questions_is_an_outcome(bento: Path) -> None:
-    replace_in(
-        bento / "src/pipeline/service/app.py",
-        "Response(200, self.described)",
-        "__import__('os')._exit(1)",
-    )
+    meddle(bento, of_scope='if scope["path"] == "/schema":\n    os._exit(1)')
 
     report = rehearsed(bento)
 
@@ -227,9 +219,7 @@ def test_a_service_that_dies_under_questions_is_an_outcome(bento: Path) -> None:
 
 
 def test_the_version_that_it_is_served_as_is_checked(bento: Path) -> None:
-    replace_in(
-        bento / "src/service.py", 'os.environ.get("HALLMARK_MODEL_VERSION")', 'os.environ.get("")'
-    )
+    start_with(bento, "import os\nos.environ.pop('HALLMARK_MODEL_VERSION', None)")
     rows = rows_of(5)
 
     report = rehearse(bento, rows, offline(bento, rows), Settings(batch_rows=2), version="7")
@@ -295,7 +285,7 @@ def test_a_bento_that_package_did_not_report_is_refused(with_bento: Path, tmp_pa
 def test_offline_probabilities_of_a_bento_are_those_that_evaluate_wrote(with_bento: Path) -> None:
     home = with_bento / "data/people"
     known = pl.read_parquet(home / "50_evaluate/predictions.parquet")
-    rows = delivered().select(FEATURES)[known["_row"].to_list()]
+    rows = delivered()[known["_row"].to_list()]
 
     found = offline(home / "75_package/bento", rows)
 

@@ -1,0 +1,58 @@
+"""A packaged project that is served: in this process, and as `bentoml serve` does it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
+
+from pipeline.core.runner import run_stage
+from pipeline.service.app import App
+from tests.data import set_section
+from tests.packaged import FIELDS, write_inputs
+from tests.unit.conftest import finished
+
+__all__ = ["finished"]
+
+
+@pytest.fixture(scope="session")
+def home(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a packaged project."""
+    root = shutil.copytree(finished, tmp_path_factory.mktemp("served") / "root")
+    folder = write_inputs(root)
+    set_section(
+        root,
+        "package",
+        {"fields": FIELDS, "max_rows": 200, "max_body_bytes": 20_000, "body_timeout_s": 0.3},
+    )
+    run_stage(root, "package", "people")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bento_folder(home: Path) -> Path:
+    return home / "75_package/bento"
+
+
+def started(bento_folder: Path, token: str = "") -> App:
+    app = App()
+    registry = CollectorRegistry()
+    app.start(bento_folder / "src", "7", token, registry=registry, freeze=False)
+    return app
+
+
+@pytest.fixture
+def app(bento_folder: Path) -> App:
+    return started(bento_folder)
+
+
+@pytest.fixture
+def client(app: App) -> TestClient:
+    return TestClient(app)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def guarded(bento_folder: Path) -> TestClient:
+    """A service that asks for the token `secret`."""
+    return TestClient(started(bento_folder, "secret"))  # type: ignore[arg-type]
