@@ -156,6 +156,10 @@ class Store:
             )
         )
 
+    def tags(self, run: str) -> dict[str, str]:
+        """The tags of one run."""
+        return dict(self._patience.get(lambda: self._client.get_run(run)).data.tags)
+
     def link(self, run: str) -> str:
         """Where people see a run, behind the UI's own address."""
         return f"#/experiments/{self.experiment}/runs/{run}"
