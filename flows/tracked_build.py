@@ -188,9 +188,9 @@ def log(root: Path, tracked: TrackedBuild, store: Store) -> Logged:
     )
     store.end_run(run, _status(build), end_ms)
     write(root, replace(tracked, state="logged", run_id=run))
-    lines = [f"tracked: run {run[:8]} of {tracked.project}, {store.link(run)}"]
+    lines = [f"tracked: {store.link(run)}"]
     if original:
-        lines.append(f"  its model was trained by run {original[:8]}")
+        lines.append(f"  its model was trained by run {original}")
     return Logged(run, (*lines, *model_lines))
 
 

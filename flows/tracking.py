@@ -19,6 +19,7 @@ from flows.tracked_build import CURVES, TRAIN, TrackedBuild
 from flows.tracked_content import curve_points
 from flows.tracking_address import TrackingDown, patience_s, ui_command
 from flows.tracking_store import Store
+from pipeline.core.errors import ProjectError
 from pipeline.core.paths import Paths
 
 SWITCH = "HALLMARK_TRACKING"
@@ -116,6 +117,32 @@ def log_patiently(root: Path, tracked: TrackedBuild) -> list[str]:
             f"  nothing is lost: `hallmark track {tracked.project}` logs build {tracked.build}",
         ]
     return [*logged.lines, f"runs: `{ui_command(root)}`"]
+
+
+def track_builds(root: Path, project: str, build: str | None) -> tuple[list[str], bool]:
+    """Log one build, or all that are due; also whether all of them are logged now.
+
+    Raises:
+        ProjectError: there is nothing to log of such a build.
+    """
+    if build is None:
+        builds = tracked_build.due(root, project)
+        if not builds:
+            return [f"every build of {project} is tracked: `{ui_command(root)}`"], True
+    else:
+        found = tracked_build.read(root, build)
+        if found is None or found.project != project:
+            raise ProjectError(
+                f"expected a build of {project} that ran something, got {build!r}",
+                hint="`ls .local/runs` lists the builds",
+            )
+        if not found.is_due:
+            done = f"run {found.run_id}" if found.run_id else "it goes on"
+            return [f"build {build}: nothing to do, {done}"], True
+        builds = [found]
+    lines = [line for one in builds for line in log_patiently(root, one)]
+    left = [read for one in builds if (read := tracked_build.read(root, one.build)) and read.is_due]
+    return lines, not left
 
 
 def due_lines(root: Path, project: str) -> list[str]:
