@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from flows.checkout import find_root
+from flows.prune_commands import prune
 from flows.stage_commands import stage_commands
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import READING_ORDER
@@ -170,6 +171,7 @@ def cost(project: str) -> None:
     print_costs(root, project)
 
 
+cli.add_command(prune)
 for _stage in stage_commands():
     cli.add_command(_stage)
 

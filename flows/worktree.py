@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from flows.locks import cache_in_use
 from flows.plan import explained
 from flows.processes import is_same_process
 from pipeline.core.errors import ArtifactMissing, PipelineError
@@ -109,7 +110,8 @@ def create(checkout: Path, project: str, run_id: str, commit: str = "HEAD") -> W
         write_json(_owner_file(root), {**asdict(worktree), "root": str(root)})
         git(checkout, "worktree", "add", "--quiet", "-b", worktree.branch, str(root), start)
     _share_cache(checkout, root)
-    check_out_data(root, project)
+    with cache_in_use(local):
+        check_out_data(root, project)
     return worktree
 
 
