@@ -12,6 +12,7 @@ import click
 
 from flows.checkout import find_root
 from flows.prune_commands import prune
+from flows.stack_commands import down, status, up
 from flows.stage_commands import stage_commands
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import READING_ORDER
@@ -171,7 +172,8 @@ def cost(project: str) -> None:
     print_costs(root, project)
 
 
-cli.add_command(prune)
+for _command in (up, down, status, prune):
+    cli.add_command(_command)
 for _stage in stage_commands():
     cli.add_command(_stage)
 

@@ -63,7 +63,8 @@ def _worktrees(main: Path) -> Iterator[Path]:
 
 def _without_results(runs: Path, held: set[str]) -> Iterator[Path]:
     """The run-cache's entries of which a result is gone: they restore nothing."""
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     yaml = YAML(typ="safe")
     for source in sorted(path for path in runs.glob("*/*/*") if path.is_file()):
