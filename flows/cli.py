@@ -91,7 +91,8 @@ def build(
       hallmark build adult --set train.max_epochs=40    with another parameter
       hallmark build adult --from train                 training anew
     \b
-    Exit codes: 0 passed, 3 refused by the gate, 2 bad input, 1 a bug, 124 deadline, 130 Ctrl-C.
+    Exit codes: 0 passed, 3 refused by the gate or in the rehearsal, 2 bad input, 1 a bug,
+    124 deadline, 130 Ctrl-C.
     """
     from flows.complete import complete_build
     from flows.engine import Request

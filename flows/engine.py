@@ -88,7 +88,7 @@ class Pool(Protocol):
 def build(request: Request, observer: Observer, pool: Pool | None = None) -> Outcome:
     """Build a project; the outcome is also written to `.local/runs/<build id>/build.json`.
 
-    A stage that fails, a deadline and Ctrl-C are outcomes, not exceptions.
+    A stage that is refused or fails, a deadline and Ctrl-C are outcomes, not exceptions.
 
     Raises:
         PipelineError: nothing could be started: unknown project or stage, a graph that does not
@@ -184,7 +184,7 @@ class _Build:
             if step.name in self.results or step.name in self.running.values():
                 continue
             states = [self.results[up].state for up in step.upstream if up in self.results]
-            if any(state in ("failed", "skipped") for state in states):
+            if any(state in ("refused", "failed", "skipped") for state in states):
                 self._end(StageResult(step.name, "skipped"))
             elif len(states) == len(step.upstream) and len(self.running) < self.request.num_jobs:
                 reasons = step.reasons
