@@ -12,7 +12,7 @@ from pipeline.core.errors import ArtifactMissing, GateRefused
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import Paths
 
-GATE = "gate"
+GATE, REHEARSE = "gate", "rehearse"
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,12 @@ class Outcome:
         folder: The build's folder, with `build.json`, records and logs.
         stages: Every stage of the plan, in its order.
         verdict: What the gate wrote; None when this build has no gate or did not reach it.
+        rehearsal: What the rehearsal wrote; None when this build has none or did not reach it.
         spent: What this build cost.
         saved: What the cache saved, of stages whose earlier cost is known.
         num_unknown: How many spared stages have no earlier cost on record.
-        exit_code: 0 passed, 3 refused, a failed stage's own, 124 deadline, 130 interrupted.
+        exit_code: 0 passed, 3 refused by a gate or in the rehearsal, a failed stage's own,
+            124 deadline, 130 interrupted.
         currency: Of all money; None when params.yaml has no prices.
         stopped: Why it was stopped, if it was.
     """
@@ -40,10 +42,15 @@ class Outcome:
     exit_code: int
     currency: str | None = None
     stopped: str | None = None
+    rehearsal: dict[str, Any] | None = None
 
     @property
     def failed(self) -> tuple[StageResult, ...]:
         return tuple(result for result in self.stages if result.state == "failed")
+
+    @property
+    def refused(self) -> tuple[StageResult, ...]:
+        return tuple(result for result in self.stages if result.state == "refused")
 
     def reached(self, stage: str) -> bool:
         """Whether this build included the stage, and what the stage wrote is of this state."""
@@ -70,6 +77,7 @@ def write_build(
     """
     spared = [result for result in stages if result.state in ("cached", "restored")]
     verdict = read_verdict(context.root, context.project, stages)
+    rehearsal = read_rehearsal(context.root, context.project, stages)
     outcome = Outcome(
         folder=context.folder,
         stages=stages,
@@ -77,9 +85,10 @@ def write_build(
         spent=total(result.cost for result in stages if result.cost),
         saved=total(result.saved for result in spared if result.saved),
         num_unknown=sum(result.saved is None for result in spared),
-        exit_code=_exit_code(stages, verdict, stop),
+        exit_code=_exit_code(stages, (verdict, rehearsal), stop),
         currency=context.prices.currency if context.prices else None,
         stopped=stop[0] if stop else None,
+        rehearsal=rehearsal,
     )
     write_json(context.folder / "build.json", _as_json(context, started, before, target, outcome))
     return outcome
@@ -89,9 +98,23 @@ def read_verdict(
     root: Path, project: str, stages: tuple[StageResult, ...]
 ) -> dict[str, Any] | None:
     """The gate's verdict, if the gate belongs to these stages and none of its inputs is amiss."""
-    if not _reached(stages, GATE):
+    return _outcome_of(root, project, stages, GATE, "verdict.json")
+
+
+def read_rehearsal(
+    root: Path, project: str, stages: tuple[StageResult, ...]
+) -> dict[str, Any] | None:
+    """The rehearsal's report, if it belongs to these stages and none of its inputs is amiss."""
+    return _outcome_of(root, project, stages, REHEARSE, "report.json")
+
+
+def _outcome_of(
+    root: Path, project: str, stages: tuple[StageResult, ...], stage: str, name: str
+) -> dict[str, Any] | None:
+    """A file with the key `outcome`; None when these stages did not make it."""
+    if not _reached(stages, stage):
         return None
-    source = Paths(root, project, GATE).output("verdict.json")
+    source = Paths(root, project, stage).output(name)
     try:
         content = read_json(source)
     except ArtifactMissing:
@@ -105,15 +128,18 @@ def _reached(stages: tuple[StageResult, ...], name: str) -> bool:
 
 def _exit_code(
     stages: tuple[StageResult, ...],
-    verdict: dict[str, Any] | None,
+    decisions: tuple[dict[str, Any] | None, ...],
     stop: tuple[str, int] | None,
 ) -> int:
+    """A failure counts before a refusal: it is what somebody must look into first."""
     if stop:
         return stop[1]
-    for result in stages:
-        if result.error:
-            return result.error.exit_code
-    return 0 if verdict is None or verdict["outcome"] == "pass" else GateRefused.exit_code
+    for state in ("failed", "refused"):
+        for result in stages:
+            if result.state == state and result.error:
+                return result.error.exit_code
+    passed = all(one is None or one["outcome"] == "pass" for one in decisions)
+    return 0 if passed else GateRefused.exit_code
 
 
 def _as_json(
@@ -134,6 +160,7 @@ def _as_json(
         "currency": outcome.currency,
         "stages": [asdict(result) for result in outcome.stages],
         "verdict": outcome.verdict["outcome"] if outcome.verdict else None,
+        "rehearsal": outcome.rehearsal["outcome"] if outcome.rehearsal else None,
         "stopped": outcome.stopped,
         "totals": {
             "spent": outcome.spent.as_json(),

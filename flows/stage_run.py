@@ -11,9 +11,10 @@ from typing import Any, Literal
 from flows.costs import Cost, Prices, cost_of
 from flows.dvc_process import Spares
 from flows.processes import RUN_DIR, ProcessGroups
+from pipeline.core.errors import GateRefused
 from pipeline.core.runner import EXIT_BUG, read_record
 
-State = Literal["cached", "restored", "ran", "failed", "skipped"]
+State = Literal["cached", "restored", "ran", "refused", "failed", "skipped"]
 
 NUM_LOG_LINES = 12
 TELEMETRY_OFF = {
@@ -28,7 +29,7 @@ TELEMETRY_OFF = {
 
 @dataclass(frozen=True)
 class StageError:
-    """Why a stage failed.
+    """Why a stage was refused or failed.
 
     Attributes:
         kind: The class of its error; `Killed`, `NoRecord` or `DvcFailed` when it could not say.
@@ -47,12 +48,13 @@ class StageResult:
 
     Attributes:
         name: The stage's name without its project.
-        state: cached (not touched), restored (from DVC's run-cache), ran, failed, or skipped
-            (something upstream failed or the build was stopped).
+        state: cached (not touched), restored (from DVC's run-cache), ran, refused (by a gate,
+            which is no failure), failed, or skipped (something upstream was refused or failed,
+            or the build was stopped).
         reasons: Why it was not fresh, as text.
         cost: What the run used; None when it did not run or left no record.
         saved: What its newest real run had used, when the cache spared one; None when unknown.
-        error: Set when it failed.
+        error: Set when it was refused or failed.
     """
 
     name: str
@@ -111,7 +113,9 @@ def run_stage(
     cost = cost_of(record, context.prices)
     if code == 0:
         return StageResult(stage, "ran" if record else "restored", reasons, cost)
-    return StageResult(stage, "failed", reasons, cost, error=explain(code, record, log))
+    error = explain(code, record, log)
+    state: State = "refused" if error.kind == GateRefused.__name__ else "failed"
+    return StageResult(stage, state, reasons, cost, error=error)
 
 
 def environment(folder: Path) -> dict[str, str]:

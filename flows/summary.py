@@ -1,4 +1,7 @@
-"""What a build tells people at its end: verdict, metrics, cost, where the report is. Text only."""
+"""What a build tells people at its end: verdict, metrics, rehearsal, cost, where things lie.
+
+Text only.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,23 +15,34 @@ from pipeline.core.files import read_json
 from pipeline.core.paths import Paths
 
 MAX_METRICS = 8
+MAX_CHECKS = 10
 OUTCOMES = {"pass": "passed", "fail": "refused", "insufficient": "insufficient evidence"}
 
 
 def closing(root: Path, project: str, outcome: Outcome) -> list[str]:
-    """The closing lines of a build; of evaluate, gate and report only when it reached them."""
+    """The closing lines of a build; of a stage's result only when it reached that stage."""
     lines = [line for result in outcome.failed for line in failure(project, result, outcome)]
     if outcome.stopped:
         lines.append(f"stopped: {outcome.stopped}")
     lines += verdict_lines(outcome.verdict)
+    lines += [line for result in outcome.refused for line in refusal(project, result)]
     has_ended = outcome.exit_code in (0, 3)
     if has_ended and outcome.reached("evaluate"):
         lines += metric_lines(root, project)
+    lines += rehearsal_lines(outcome.rehearsal)
     lines += cost_lines(outcome)
-    report = Paths(root, project, "report").output("report.html")
-    if has_ended and outcome.reached("report") and report.is_file():
-        lines.append(f"report: {report.relative_to(root)}")
+    if has_ended:
+        for stage, name in (("report", "report.html"), ("package", "bento")):
+            made = Paths(root, project, stage).output(name)
+            if outcome.reached(stage) and made.exists():
+                lines.append(f"{Path(name).stem}: {made.relative_to(root)}")
     return lines
+
+
+def refusal(project: str, result: StageResult) -> Iterator[str]:
+    """A stage that a gate refused: what it says, and no word of a failure."""
+    if result.error:
+        yield f"{result.name}@{project} refused: {result.error.message}"
 
 
 def failure(project: str, result: StageResult, outcome: Outcome) -> Iterator[str]:
@@ -49,6 +63,36 @@ def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
         mark = {"pass": "✓", "fail": "✗"}.get(rule.get("outcome"), "?")
         lines.append(f"  {mark} {rule.get('sentence') or rule.get('rule')}")
     return lines
+
+
+def rehearsal_lines(rehearsal: Mapping[str, Any] | None) -> list[str]:
+    """How the packaged service did, and one line for each check that did not pass."""
+    if rehearsal is None:
+        return []
+    passed = rehearsal["outcome"] == "pass"
+    lines = [f"rehearsal: {'passed' if passed else 'failed'}{_replayed(rehearsal)}"]
+    failed = [one for one in rehearsal.get("checks", ()) if one.get("outcome") != "pass"]
+    for check in failed[:MAX_CHECKS]:
+        expected, found = check.get("expected"), check.get("found")
+        lines.append(f"  ✗ {check.get('name')}: expected {expected}, found {found}")
+    if len(failed) > MAX_CHECKS:
+        lines.append(f"  … and {len(failed) - MAX_CHECKS} more")
+    return lines
+
+
+def _replayed(rehearsal: Mapping[str, Any]) -> str:
+    """`, 500 rows replayed, at most 1.2e-08 from …`; nothing when the service never answered."""
+    if rehearsal.get("max_abs_difference") is None:
+        return ""
+    single = rehearsal["latency_ms"]["single"]
+    bad = [one for one in rehearsal["checks"] if one["name"].startswith("bad request")]
+    num_answered = sum(one["outcome"] == "pass" for one in bad)
+    return (
+        f", {rehearsal['num_rows']} rows replayed, at most "
+        f"{rehearsal['max_abs_difference']:.1g} from the offline probabilities; "
+        f"p50 {single['p50']:.1f} ms, p99 {single['p99']:.1f} ms; "
+        f"{num_answered} of {len(bad)} bad requests answered as they must be"
+    )
 
 
 def metric_lines(root: Path, project: str) -> list[str]:

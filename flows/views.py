@@ -20,6 +20,7 @@ STYLES = {
     "cached": "green dim",
     "restored": "green",
     "ran": "bold green",
+    "refused": "bold yellow",
     "failed": "bold red",
     "skipped": "yellow",
 }
@@ -32,7 +33,9 @@ def line_of(result: StageResult) -> str:
 
 
 def cause(result: StageResult) -> str:
-    """One line: what went wrong, else why it was not fresh."""
+    """One line: what was refused or went wrong, else why it was not fresh."""
+    if result.error and result.state == "refused":
+        return result.error.message.splitlines()[0]
     if result.error:
         return f"{result.error.kind}: {result.error.message.splitlines()[0]}"
     return "; ".join(result.reasons)

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from flows.costs import builds
 from flows.engine import Request, build
 from flows.locks import BuildRunningError, build_lock
 from flows.plan import Planner
@@ -174,6 +175,67 @@ def test_every_exit_code_is_the_stages_own(tmp_path: Path, kind: str, code: int)
     record = {"exit_code": code, "error": {"class": kind, "message": "no"}}
 
     assert explain(255, record, tmp_path / "log") == StageError(kind, "no", code)
+
+
+def test_a_refused_stage_is_no_failure_and_what_follows_is_skipped(tiny: Tiny) -> None:
+    tiny.set_value("train", 20)
+    tiny.order("train", "refuse the budget is spent")
+
+    outcome = tiny.build()
+
+    assert outcome.exit_code == 3
+    assert outcome.failed == ()
+    assert [result.name for result in outcome.refused] == ["train"]
+    assert outcome.refused[0].error == StageError("GateRefused", "the budget is spent", 3)
+    assert (tiny.states(outcome)["train"], tiny.states(outcome)["gate"]) == ("refused", "skipped")
+    assert ("refused", "train") in tiny.watcher.events
+    stages = {stage["name"]: stage["state"] for stage in tiny.last_build()["stages"]}
+    assert (stages["train"], stages["gate"]) == ("refused", "skipped")
+    assert builds(tiny.runs, "tiny")[0][0].exit_code == 3  # `hallmark cost` reads it
+
+
+def test_a_failure_counts_before_a_refusal(tiny: Tiny) -> None:
+    tiny.set_value("audit", 20)
+    tiny.set_value("train", 20)
+    tiny.order("audit", "refuse too few rows")
+    tiny.order("train", "fail column age is empty")
+
+    outcome = tiny.build(jobs=2)
+
+    assert outcome.exit_code == 2
+    assert [result.name for result in outcome.refused] == ["audit"]
+    assert [result.name for result in outcome.failed] == ["train"]
+
+
+REHEARSE = """
+  rehearse:
+    foreach: ${projects}
+    do:
+      cmd: mkdir -p data/tiny/80_rehearse && cp wanted.json data/tiny/80_rehearse/report.json
+      deps:
+        - wanted.json
+        - data/${key}/65_gate/verdict.json
+      outs:
+        - data/${key}/80_rehearse/report.json
+"""
+
+
+@pytest.mark.parametrize(("found", "code"), [("pass", 0), ("fail", 3)])
+def test_a_failed_rehearsal_is_exit_code_3_also_when_cached(
+    tiny: Tiny, found: str, code: int
+) -> None:
+    graph = tiny.root / "dvc.yaml"
+    graph.write_text(graph.read_text() + REHEARSE)
+    (tiny.root / "wanted.json").write_text(json.dumps({"outcome": found, "checks": []}))
+
+    first, again = tiny.build(), tiny.build()
+
+    assert tiny.states(again)["rehearse"] == "cached"
+    assert first.rehearsal is not None
+    assert first.rehearsal["outcome"] == found
+    assert (first.exit_code, again.exit_code) == (code, code)
+    assert tiny.last_build()["rehearsal"] == found
+    assert tiny.last_build()["verdict"] == "pass"
 
 
 def test_a_failure_lets_independent_stages_end(tiny: Tiny) -> None:

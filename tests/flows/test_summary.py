@@ -4,20 +4,38 @@ from pathlib import Path
 
 import pytest
 
-from flows.build_record import Outcome, read_verdict
+from flows.build_record import Outcome, read_rehearsal, read_verdict
 from flows.costs import Cost
-from flows.stage_run import StageResult, State
-from flows.summary import closing
+from flows.stage_run import StageError, StageResult, State
+from flows.summary import closing, rehearsal_lines
+from flows.views import line_of
 from pipeline.core.files import write_json, write_text
 from pipeline.core.paths import Paths
+
+REHEARSAL = {
+    "outcome": "fail",
+    "num_rows": 500,
+    "max_abs_difference": 1.25e-8,
+    "latency_ms": {
+        "single": {"p50": 2.04, "p95": 3.0, "p99": 9.96},
+        "batch": {"p50": 8.0, "p95": 9.0, "p99": 9.5},
+    },
+    "checks": [
+        {"name": "bad request: not JSON", "outcome": "pass", "expected": "400", "found": "400"},
+        {"name": "bad request: too long", "outcome": "fail", "expected": "413", "found": "500"},
+        {"name": "start-up", "outcome": "pass", "expected": "at most 60 s", "found": "4.1 s"},
+    ],
+}
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A checkout in which an earlier build left metrics, a verdict and a report."""
+    """A checkout in which an earlier build left all that there is to tell of."""
     write_json(Paths(tmp_path, "tiny", "evaluate").output("metrics.json"), {"accuracy": 0.9})
     write_json(Paths(tmp_path, "tiny", "gate").output("verdict.json"), {"outcome": "pass"})
     write_text(Paths(tmp_path, "tiny", "report").output("report.html"), "<p>")
+    write_text(Paths(tmp_path, "tiny", "package").output("bento/bento.yaml"), "{}")
+    write_json(Paths(tmp_path, "tiny", "rehearse").output("report.json"), REHEARSAL)
     return tmp_path
 
 
@@ -32,8 +50,10 @@ def headings(root: Path, **states: State) -> list[str]:
         saved=Cost(),
         num_unknown=0,
         exit_code=0,
+        rehearsal=read_rehearsal(root, "tiny", stages),
     )
-    return [line.partition(":")[0] for line in closing(root, "tiny", outcome)]
+    lines = [line for line in closing(root, "tiny", outcome) if not line.startswith(" ")]
+    return [line.partition(":")[0] for line in lines]
 
 
 def test_a_build_up_to_clean_says_nothing_of_older_results(root: Path) -> None:
@@ -41,17 +61,51 @@ def test_a_build_up_to_clean_says_nothing_of_older_results(root: Path) -> None:
 
 
 def test_a_stage_that_was_skipped_has_no_result(root: Path) -> None:
-    assert headings(root, ingest="ran", evaluate="skipped", gate="skipped", report="skipped") == []
+    skipped: dict[str, State] = dict.fromkeys(
+        ("evaluate", "gate", "report", "package", "rehearse"), "skipped"
+    )
+    assert headings(root, ingest="ran", **skipped) == []
 
 
 @pytest.mark.parametrize("state", ["ran", "restored"])
 def test_a_whole_build_says_all(root: Path, state: State) -> None:
-    found = headings(root, evaluate=state, gate=state, report=state)
+    found = headings(root, evaluate=state, gate=state, report=state, package=state, rehearse=state)
 
-    assert [name for name in found if name != "the cache saved"] == ["verdict", "metrics", "report"]
+    told = [name for name in found if name != "the cache saved"]
+    assert told == ["verdict", "metrics", "rehearsal", "report", "bento"]
 
 
 def test_each_result_is_told_by_its_own_stage(root: Path) -> None:
     assert headings(root, evaluate="ran") == ["metrics"]
     assert headings(root, gate="ran") == ["verdict"]
     assert headings(root, report="ran") == ["report"]
+    assert headings(root, package="ran") == ["bento"]
+    assert headings(root, rehearse="ran") == ["rehearsal"]
+
+
+def test_a_failed_rehearsal_names_what_did_not_pass() -> None:
+    assert rehearsal_lines(REHEARSAL) == [
+        "rehearsal: failed, 500 rows replayed, at most 1e-08 from the offline probabilities; "
+        "p50 2.0 ms, p99 10.0 ms; 1 of 2 bad requests answered as they must be",
+        "  ✗ bad request: too long: expected 413, found 500",
+    ]
+
+
+def test_a_service_that_never_answered_has_no_figures() -> None:
+    checks = [{"name": "start", "outcome": "fail", "expected": "ready", "found": "it ended"}]
+    rehearsal = {"outcome": "fail", "max_abs_difference": None, "checks": checks}
+
+    assert rehearsal_lines(rehearsal) == [
+        "rehearsal: failed",
+        "  ✗ start: expected ready, found it ended",
+    ]
+
+
+def test_a_refusal_reads_as_one(root: Path) -> None:
+    message = "expected a verdict that passed, found fail\n  hint: hallmark build tiny"
+    refused = StageResult("package", "refused", error=StageError("GateRefused", message, 3))
+    outcome = Outcome(root / "runs", (refused,), None, Cost(), Cost(), 0, 3)
+
+    assert closing(root, "tiny", outcome) == [f"package@tiny refused: {message}"]
+    shown = " ".join(line_of(refused).split())
+    assert shown == "package refused expected a verdict that passed, found fail"
