@@ -22,7 +22,7 @@ help: ## list the targets
 install: $(VENV)/.run ## install what a run needs into .venv
 run: install ## build the Adult project end to end: data, model, verdict, report
 	@dvc pull --quiet data/adult/raw.dvc
-	@hallmark build adult
+	@hallmark build adult --flow
 test: $(VENV)/.dev ## run the tests
 	@dvc pull --quiet data/adult/raw.dvc
 	@pytest

@@ -9,7 +9,7 @@ import getpass
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -31,38 +31,56 @@ from pipeline.core.files import read_json, write_json
 from pipeline.core.project import load_project
 
 Kind = Literal["promote", "rollback"]
+Tell = Callable[[str], None]
 
 
-def promote(root: Path, project: str, name: str, who: str, why: str) -> list[str]:
-    """Make a version the champion; return what people are told.
+def _nobody(_: str) -> None:
+    """Told what nobody needs to hear."""
+
+
+def promote(
+    root: Path,
+    project: str,
+    version: str | None = None,
+    *,
+    who: str,
+    why: str,
+    tell: Tell = _nobody,
+) -> Move:
+    """Make a version the champion.
 
     Args:
         root: The checkout.
         project: The project's name.
-        name: A version's number, or `candidate`.
+        version: Its number; None for the candidate.
         who: Whom to ask about it.
         why: The reason.
+        tell: Is told what else people should know.
 
     Raises:
         GateRefused: verdict, rehearsal, digests or tree do not allow it; the findings say which.
-        ProjectError: there is no such version, or the reason is missing.
+        ProjectError: there is no such version, it is the champion, or the reason is missing.
     """
     reason = _reason(why)
     with moving(root, project):
-        version = registry.resolve(root, project, name)
+        chosen = registry.resolve(root, project, version or registry.CANDIDATE)
         live = champion_version(root, project)
-        if live == version.version:
-            return [f"{project} version {live} is the champion already", *settle(root, project)]
-        if objections := list(against(root, version)):
+        if live == chosen.version:
+            settle(root, project, tell)
+            raise ProjectError(
+                f"expected a version of {project} that is not live, {live} is the champion already",
+                hint=f"`hallmark versions {project}` lists the others",
+            )
+        if objections := list(against(root, chosen)):
             raise GateRefused(
-                f"{project} version {version.version} cannot be the champion",
+                f"{project} version {chosen.version} cannot be the champion",
                 findings=objections,
                 hint=f"`hallmark versions {project}` lists the others",
             )
-        return _move(root, "promote", version, live, who, reason)
+        return _move(root, "promote", chosen, live, who, reason, tell)
 
 
-def rollback(root: Path, project: str, who: str, why: str) -> list[str]:
+def rollback(root: Path, project: str, *, who: str, why: str, tell: Tell = _nobody) -> Move:
     """Make the version live again that was so before the champion; it is rehearsed first.
 
     Raises:
@@ -88,7 +106,7 @@ def rollback(root: Path, project: str, who: str, why: str) -> list[str]:
                 hint=f"`hallmark promote {project} VERSION` takes another one",
             )
         live = champion_version(root, project)
-        return _move(root, "rollback", version, live, who, reason)
+        return _move(root, "rollback", version, live, who, reason, tell)
 
 
 def against(root: Path, version: Version) -> Iterator[str]:
@@ -147,16 +165,13 @@ def rehearsed_anew(root: Path, version: Version) -> Iterator[str]:
 
 
 def _move(
-    root: Path, kind: Kind, version: Version, before: str | None, who: str, why: str
-) -> list[str]:
+    root: Path, kind: Kind, version: Version, before: str | None, who: str, why: str, tell: Tell
+) -> Move:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     move = Move(kind, now, who, why, before, version.version, version.bento_digest)
     append(root, version.project, move)
-    was = f"version {before}" if before else "none"
-    return [
-        f"champion of {version.project}: version {version.version} (before: {was})",
-        *settle(root, version.project),
-    ]
+    settle(root, version.project, tell)
+    return move
 
 
 def pointer(root: Path, project: str) -> Path:
@@ -184,22 +199,22 @@ def point(root: Path, project: str) -> Version | None:
     return live
 
 
-def settle(root: Path, project: str) -> list[str]:
-    """Set pointer and MLflow's alias by the history; return what people are told when one lags."""
+def settle(root: Path, project: str, tell: Tell) -> None:
+    """Set pointer and MLflow's alias by the history; tell when the alias cannot be set now."""
     from flows.tracking import is_on
     from flows.tracking_store import Store
 
     live = point(root, project)
     if live is None or not is_on():
-        return []
+        return
     try:
         store = Store(root, project)
         if store.aliases().get(registry.CHAMPION) != live.version:
             store.set_alias(registry.CHAMPION, live.version)
-    except Exception as error:
+    except Exception as error:  # the alias is for people to see; the history has decided
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return [f"MLflow's alias `champion` lags behind: {why}; the next promotion sets it right"]
-    return []
+        tell(f"MLflow's alias `champion` lags behind: {why}")
+        tell("  nothing depends on it; the next promotion, or `hallmark track`, sets it right")
 
 
 def identity(root: Path) -> str:

@@ -1,10 +1,14 @@
 """`hallmark versions`, `promote`, `rollback`, `history` and `track`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from flows.checkout import find_root
+
+if TYPE_CHECKING:
+    from flows.history import Move
 
 WHO = click.option("--who", help="Whom to ask about it; else git's identity or your user name.")
 WHY = click.option(
@@ -18,6 +22,11 @@ def _root_of(project: str) -> Path:
     root = find_root(Path.cwd())
     known_project(root, project)
     return root
+
+
+def _line_of(project: str, move: "Move") -> str:
+    was = f"version {move.before}" if move.before else "none"
+    return f"champion of {project}: version {move.after} (before: {was})"
 
 
 @click.command()
@@ -46,10 +55,10 @@ def versions(project: str) -> None:
 
 @click.command()
 @click.argument("project")
-@click.argument("version", default="candidate")
+@click.argument("version", required=False)
 @WHY
 @WHO
-def promote(project: str, version: str, why: str, who: str | None) -> None:
+def promote(project: str, version: str | None, why: str, who: str | None) -> None:
     """Make VERSION, or the candidate, the champion: the version that is served.
 
     It needs a passing verdict, a passing rehearsal of the very bento that is registered, and a
@@ -63,8 +72,9 @@ def promote(project: str, version: str, why: str, who: str | None) -> None:
     from flows import promotion
 
     root = _root_of(project)
-    for line in promotion.promote(root, project, version, who or promotion.identity(root), why):
-        click.echo(line)
+    asked = who or promotion.identity(root)
+    move = promotion.promote(root, project, version, who=asked, why=why, tell=click.echo)
+    click.echo(_line_of(project, move))
 
 
 @click.command()
@@ -82,8 +92,9 @@ def rollback(project: str, why: str, who: str | None) -> None:
 
     root = _root_of(project)
     click.echo("rehearsing the version before, this takes a while")
-    for line in promotion.rollback(root, project, who or promotion.identity(root), why):
-        click.echo(line)
+    asked = who or promotion.identity(root)
+    move = promotion.rollback(root, project, who=asked, why=why, tell=click.echo)
+    click.echo(_line_of(project, move))
 
 
 @click.command()
