@@ -133,11 +133,14 @@ def track(project: str, build: str | None) -> None:
       hallmark track adult
       hallmark track adult 20260101T120000000000-4242
     """
+    from flows.promotion import settle
     from flows.tracking import track_builds
 
-    lines, all_logged = track_builds(_root_of(project), project, build)
+    root = _root_of(project)
+    lines, all_logged = track_builds(root, project, build)
     for line in lines:
         click.echo(line)
+    settle(root, project, click.echo)
     if not all_logged:
         raise click.exceptions.Exit(1)
 

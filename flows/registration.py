@@ -12,6 +12,7 @@ from flows import registry
 from flows.outputs import Outputs
 from flows.registry import Version
 from flows.tracking_store import Store
+from flows.worktree import commit_changes
 from pipeline.core import bento
 from pipeline.core.files import read_json, write_json, write_parquet
 
@@ -126,6 +127,7 @@ def register(
     """
     build, package, outputs = evidence.build, evidence.package or {}, evidence.outputs
     verdict, rehearsal = evidence.verdict or {}, evidence.rehearsal or {}
+    results = commit_changes(root, f"Results of build {build['id']}")
     fields: dict[str, Any] = {
         "project": outputs.project,
         "bento_tag": package["tag"],
@@ -134,7 +136,7 @@ def register(
         "verdict": verdict["outcome"],
         "verdict_digest": bento.file_digest(packed / bento.SOURCE / bento.VERDICT),
         "rehearsal": rehearsal["outcome"],
-        "commit": build["commit"],
+        "commit": results or build["commit"],
         "dirty": build["dirty"] or build["commit"] is None,
         "dirty_files": tuple(build["dirty_files"]),
         "build": build["id"],
