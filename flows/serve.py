@@ -24,9 +24,8 @@ from flows import registry
 from flows.promotion import point
 from flows.registry import Version
 from flows.relay import Relay
-from pipeline.core import bento
+from pipeline.core import bento, watcher
 from pipeline.core.errors import PipelineError, ProjectError
-from pipeline.core.process_groups import end_group
 
 INNER_HOST = "127.0.0.1"
 START_S = 90.0
@@ -52,7 +51,9 @@ class Service:
 
     Attributes:
         version: What it serves.
-        process: The leader of its process group.
+        process: The first of its processes.
+        mark: What all of them have in their environment; see `pipeline.core.watcher`.
+        guard: Ends them when we are killed.
         port: Where it listens.
         state: BentoML's folder for it.
         started: When, by `time.monotonic`.
@@ -60,6 +61,8 @@ class Service:
 
     version: Version
     process: asyncio.subprocess.Process
+    mark: str
+    guard: asyncio.subprocess.Process
     port: int
     state: Path
     started: float
@@ -70,11 +73,10 @@ class Service:
 
     async def end(self) -> None:
         """End all its processes; requests that it works on are answered first."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.terminate()  # the leader ends the others in order
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.process.wait(), GRACE_S)
-        await asyncio.to_thread(end_group, self.process.pid, 0.5)
+        await asyncio.to_thread(watcher.end, self.mark, GRACE_S)
+        await self.process.wait()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            await self.guard.communicate(b"nothing is left\n")
         shutil.rmtree(self.state, ignore_errors=True)
 
 
@@ -88,16 +90,20 @@ async def start(root: Path, version: Version) -> Service:
     folder = await asyncio.to_thread(registry.bento_folder, root, version)
     port, state = free_port(), Path(tempfile.mkdtemp(prefix="hallmark-serve-"))
     token = os.environ.get("HALLMARK_TOKEN")
+    mark = str(state)
+    guard = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", watcher.__file__, mark, str(GRACE_S)),
+        stdin=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-c", _WITH_PARENT, str(os.getpid())),
         *bento.serve_command(folder, INNER_HOST, port),
         cwd=bento.working_folder(folder),
-        env=bento.serve_environment(state, version.version, token),
+        env={**bento.serve_environment(state, version.version, token), watcher.MARK: mark},
         stdin=asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )
-    service = Service(version, process, port, state, time.monotonic())
+    service = Service(version, process, mark, guard, port, state, time.monotonic())
     try:
         await _until_ready(service)
     except BaseException:
@@ -226,9 +232,7 @@ class Serving:
         return f"version {version.version}" + (f" ({names})" if names else "")
 
 
-def serve(
-    root: Path, project: str, host: str, port: int, version: str | None, tell: Tell
-) -> None:
+def serve(root: Path, project: str, host: str, port: int, version: str | None, tell: Tell) -> None:
     """Serve a project's model until SIGTERM or Ctrl-C.
 
     Args:

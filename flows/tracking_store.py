@@ -28,6 +28,7 @@ _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+_ARTIFACTS_VARIABLE = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 _MAX_BATCH = 100
 _MAX_PARAMETER_LENGTH = 6000
 
@@ -103,6 +104,8 @@ class Store:
     def _client(self) -> "MlflowClient":
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        if not self.address.startswith("http"):  # else mlflow makes a folder `mlruns` here
+            os.environ.setdefault(_ARTIFACTS_VARIABLE, (folder(self.root) / "artifacts").as_uri())
         folder(self.root).mkdir(parents=True, exist_ok=True)
         import mlflow
 
@@ -219,6 +222,7 @@ class Store:
     def log_model(self, run: str, files: ModelFiles) -> str:
         """Keep a model with the run; return its address, `models:/m-…`."""
         self._client  # noqa: B018 -- imports mlflow
+        import mlflow
         from mlflow import pyfunc
         from mlflow.models import Model, ModelSignature, infer_signature
         from mlflow.types import ColSpec, Schema
@@ -231,6 +235,9 @@ class Store:
             pyfunc.save_model(**rest)
 
         def log() -> str:
+            mlflow.set_experiment(
+                experiment_id=self.experiment
+            )  # Model.log asks for the active one
             made = Model.log(
                 artifact_path=None,
                 name="model",
