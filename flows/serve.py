@@ -251,7 +251,7 @@ def serve(root: Path, project: str, host: str, port: int, version: str | None, t
     if chosen is None:
         registry.served(root, project)  # refuses before a port is taken
     with contextlib.closing(bound(host, port)) as listener:
-        asyncio.run(_serve(root, project, chosen and chosen.version, listener, tell))
+        asyncio.run(_serve(root, project, chosen.version if chosen else None, listener, tell))
 
 
 async def _serve(
