@@ -141,7 +141,7 @@ def register(
         "dirty_files": tuple(build["dirty_files"]),
         "build": build["id"],
         "run_id": run,
-        "created": datetime.now(UTC),
+        "created": datetime.now(UTC).replace(microsecond=0),
     }
     registry.store_bento(root, packed, fields["bento_tag"], fields["bento_digest"])
     with tempfile.TemporaryDirectory() as temporary:

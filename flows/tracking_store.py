@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flows.tracking_address import Patience, address, folder
+from flows.tracking_address import URI_VARIABLE, Patience, address, folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -111,8 +111,11 @@ class Store:
 
         logging.getLogger("mlflow").setLevel(logging.CRITICAL)
         logging.getLogger("alembic").setLevel(logging.CRITICAL)
+        given = os.environ.get(URI_VARIABLE)
         mlflow.set_tracking_uri(self.address)
         mlflow.set_registry_uri(self.address)
+        if given is None:  # mlflow has set it, for its children; ours must not take it for a wish
+            os.environ.pop(URI_VARIABLE, None)
         return mlflow.MlflowClient(self.address, self.address)
 
     @cached_property
