@@ -147,6 +147,22 @@ def test_the_same_bento_is_not_registered_twice_nor_the_champions_model(root: Pa
     assert why_not_registered(root, evidence_of(root)) == "its model is the champion's, version 1"
 
 
+def test_the_same_bento_built_anew_from_a_clean_tree_is_a_version_that_can_be_promoted(
+    root: Path,
+) -> None:
+    registered(root, evidence_of(root, dirty=True, dirty_files=["params.yaml"]))
+    dirty = evidence_of(root, dirty=True, dirty_files=["params.yaml"])
+    assert why_not_registered(root, dirty) == "it is registered already, as version 1"
+    with pytest.raises(GateRefused):
+        promote(root)
+
+    clean = evidence_of(root, id="20260102T000000000000-1")
+    assert why_not_registered(root, clean) is None
+    registered(root, clean)
+
+    assert promote(root).after == "2"
+
+
 def test_promote_makes_the_candidate_the_champion_and_says_so_everywhere(root: Path) -> None:
     two_versions(root)
 
