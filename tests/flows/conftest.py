@@ -302,3 +302,10 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("mlflow")
     Store(root, "nobody")._client.search_experiments()
     return root / ".local" / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def _untracked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds of these tests go untracked, but for those of a module that says `TRACKED = True`."""
+    if not getattr(request.module, "TRACKED", False):
+        monkeypatch.setenv("HALLMARK_TRACKING", "off")

@@ -34,6 +34,8 @@ from tests.flows.tracked import (
 from tests.packaged import package
 from tests.unit.conftest import finished  # noqa: F401 -- a fixture
 
+TRACKED = True
+
 
 @pytest.fixture(scope="session")
 def packaged_project(
@@ -45,6 +47,8 @@ def packaged_project(
     package(root)
     rehearsal_of(root)
     (root / ".gitignore").write_text("/.local/\n/.cache-of-tests/\n__pycache__/\n")
+    (root / ".dvc").mkdir()
+    (root / ".dvc" / "config").write_text("")
     git(root, "init", "--quiet")
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "As built")

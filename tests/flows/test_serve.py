@@ -29,6 +29,8 @@ from tests.flows.tracked import PROJECT, another_model, evidence_of, registered
 
 Process = subprocess.Popen[str]
 
+TRACKED = True
+
 
 class Server:
     """`hallmark serve people` in a process of its own."""

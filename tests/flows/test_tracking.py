@@ -23,6 +23,8 @@ from tests.flows.tracked import with_tables
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 
+TRACKED = True
+
 
 @pytest.fixture(autouse=True)
 def _quick_tables(tiny: Tiny, tables: Path) -> None:
