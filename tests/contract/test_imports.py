@@ -49,6 +49,11 @@ def test_the_walls_stand(root: Path) -> None:
             "import bentoml",
             "only the service and its packaging import bentoml",
         ),
+        (
+            "flows/registry.py",
+            "import mlflow",
+            "only flows.tracking_store imports mlflow",
+        ),
         ("flows/engine.py", "import prefect", "the engine runs without prefect"),
     ],
 )

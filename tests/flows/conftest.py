@@ -292,3 +292,20 @@ def fresh_clone(unbuilt: Path, tmp_path: Path) -> Tiny:
     """A tiny repository of the test's own in which nothing ran yet."""
     shutil.copytree(unbuilt, tmp_path / "tiny")
     return Tiny(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables with nothing in them: making them takes seconds."""
+    from flows.tracking_store import Store
+
+    root = tmp_path_factory.mktemp("mlflow")
+    Store(root, "nobody")._client.search_experiments()
+    return root / ".local" / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def _untracked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds of these tests go untracked, but for those of a module that says `TRACKED = True`."""
+    if not getattr(request.module, "TRACKED", False):
+        monkeypatch.setenv("HALLMARK_TRACKING", "off")
