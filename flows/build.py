@@ -6,7 +6,7 @@ form for its parameters; `build_here` runs a command line's request as a flow ru
 
 import signal
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,7 +61,14 @@ def build(
     An empty field leaves things as project.yaml has them. Runs in the checkout of the current
     folder. A build that a gate refuses ends in Refused and is not tried again.
     """
-    given = dict(prefect.runtime.flow_run.parameters)
+    given = {
+        "project": project,
+        "from_stage": from_stage,
+        "mitigation_strength": mitigation_strength,
+        "max_epochs": max_epochs,
+        "learning_rate": learning_rate,
+        "deadline_s": deadline_s,
+    }
     try:
         form = read_form(given)
         root = find_root(Path.cwd())
@@ -112,8 +119,11 @@ def build_here(request: Request, view: Observer) -> FlowRun:
     ) -> State[Any]:
         """A command line's build."""
         ids.append(str(prefect.runtime.flow_run.id))
+        shown = replace(
+            request, project=project, target=target, rerun=from_stage, deadline_s=deadline_s
+        )
         try:
-            ended.append(_run(request, (view,)))
+            ended.append(_run(shown, (view,)))
         except PipelineError as error:
             refused.append(error)
             return failed(error)

@@ -88,7 +88,8 @@ class TaskPool:
             except BaseException as error:
                 answer.set_exception(error)
 
-        task = self._runner.submit(_task(stage, work), {}, wait_for=self._before(stage))
+        submit: Any = self._runner.submit  # typed for futures, it takes states as well
+        task = submit(_task(stage, work), {}, wait_for=self._before(stage))
         task.add_done_callback(ended)
         return answer
 
@@ -101,7 +102,7 @@ class TaskPool:
             self.report(context, result.name, result)
             return state_of_stage(result)
 
-        task = _task(result.name, work)
+        task: Any = _task(result.name, work)
         waits = [prefect.allow_failure(state) for state in self._before(result.name)]
         self._states[result.name] = task(return_state=True, wait_for=waits)
 
@@ -158,8 +159,8 @@ def quietly(logger: Logger, otherwise: str) -> Iterator[None]:
         logger.warning("%s: %s: %s", otherwise, type(error).__name__, error)
 
 
-def _task(stage: str, work: Callable[[], State[Any]]) -> prefect.Task[[], State[Any]]:
-    return prefect.task(
+def _task(stage: str, work: Callable[[], State[Any]]) -> prefect.Task[..., Any]:
+    return prefect.Task(
         work,
         name=stage,
         task_run_name=stage,
