@@ -17,6 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import artifacts
@@ -103,8 +104,8 @@ class TaskPool:
             return state_of_stage(result)
 
         task: Any = _task(result.name, work)
-        waits = [prefect.allow_failure(state) for state in self._before(result.name)]
-        self._states[result.name] = task(return_state=True, wait_for=waits)
+        before = self._before(result.name)
+        self._states[result.name] = task(return_state=True, wait_for=before)
 
     def report(self, context: RunContext, stage: str, result: StageResult) -> None:
         """Show what the stage wrote, after this, in a thread of its own."""
@@ -122,7 +123,13 @@ class TaskPool:
         self._reporter.submit(copy_context().run, show)
 
     def _before(self, stage: str) -> list[State[Any]]:
-        return [self._states[up] for up in self._upstream.get(stage, ()) if up in self._states]
+        """The edges to a stage.
+
+        Its upstream tasks have ended, well or not: the engine waited for them. Prefect would not
+        begin a task after one that did not end well, so each is named in a state that did.
+        """
+        ups = (self._states[up] for up in self._upstream.get(stage, ()) if up in self._states)
+        return [Completed(data=up.name, state_details=up.state_details) for up in ups]
 
 
 class TaskObserver:

@@ -67,6 +67,10 @@ def main(stage, output, inputs):
             time.sleep(0.05)
     if words[0] == "restore":
         Path(words[1]).write_text(Path("orders", stage + ".old").read_text())
+    if words[0] == "curve":  # a training that tells of so many epochs
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        lines = ['{"epoch": %d, "validation_loss": 0.5}\\n' % n for n in range(int(words[1]))]
+        Path(output).with_name("curves.jsonl").write_text("".join(lines))
     if words[0] == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if words[0] == "vanish":
