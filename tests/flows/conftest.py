@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +25,9 @@ from flows.build_record import Outcome
 from flows.engine import Request, build
 from flows.plan import Plan, Planner
 from flows.stage_run import RunContext, StageResult
+
+if TYPE_CHECKING:
+    from tests.flows.prefect_api import Api
 
 SOURCE = Path(__file__).parents[2]
 UPSTREAM = {
@@ -201,8 +204,10 @@ class Tiny:
         wait_until(lambda: self.has_begun(stage))
         return int((self.root / "orders" / f"{stage}.pid").read_text().split()[0])
 
-    def start(self, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
-        """`hallmark ARGUMENTS` in a process of its own."""
+    def start(
+        self, *arguments: str, stdout: int = subprocess.PIPE, in_a_session: bool = False
+    ) -> subprocess.Popen[str]:
+        """`hallmark ARGUMENTS` in a process of its own; in a session, as a terminal starts it."""
         program = (
             "import flows.settings as s; s.settings_of = lambda name: None; "
             "from flows.cli import main; main()"
@@ -214,6 +219,7 @@ class Tiny:
             stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=in_a_session,
         )
 
     def git(self, *arguments: str) -> None:
@@ -296,3 +302,33 @@ def fresh_clone(unbuilt: Path, tmp_path: Path) -> Tiny:
     """A tiny repository of the test's own in which nothing ran yet."""
     shutil.copytree(unbuilt, tmp_path / "tiny")
     return Tiny(tmp_path / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def _no_lasting_server(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No Prefect server of whoever runs the tests is found, and nothing of theirs is touched."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.delenv("PREFECT_PROFILE", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.getbasetemp() / "no-prefect"))
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Api"]:
+    """One Prefect server for all tests: its start takes twenty seconds."""
+    from tests.flows.prefect_api import serving
+
+    root = tmp_path_factory.mktemp("prefect")
+    (root / ".git").mkdir()
+    with serving(root) as api:
+        yield api
+
+
+@pytest.fixture
+def api(prefect_server: "Api", _no_lasting_server: None) -> Iterator["Api"]:
+    """The server, and this process talks to it."""
+    from tests.flows.prefect_api import talking
+
+    with talking(prefect_server):
+        yield prefect_server

@@ -83,22 +83,27 @@ class Api:
 
 @contextmanager
 def serving(root: Path) -> Iterator[Api]:
-    """Serve with a home of its own; this process talks to it, also if it had imported prefect."""
+    """A server with a home of its own. This process does not talk to it yet."""
+    with temporary_server(root) as server:
+        server.wait_until_it_answers()
+        yield Api(server.url, root)
+
+
+@contextmanager
+def talking(api: Api) -> Iterator[Api]:
+    """This process, and those that it starts, talk to the server, and to no other."""
     with ExitStack() as stack:
-        server = stack.enter_context(temporary_server(root))
-        api = Api(server.url, root)
         stack.enter_context(mock.patch.dict(os.environ, {**api.environment, **QUIET}))
         from prefect.context import _temporary_global_settings_context, get_settings_context
         from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
+        from flows.prefect_flush import flush
+
         updates: dict[Any, Any] = {
-            PREFECT_API_URL: server.url,
+            PREFECT_API_URL: api.url,
             PREFECT_HOME: api.environment["PREFECT_HOME"],
         }
         stack.enter_context(temporary_settings(updates=updates))
         stack.enter_context(_temporary_global_settings_context(get_settings_context()))
-        server.wait_until_it_answers()
         yield api
-        from flows.prefect_flush import flush
-
         flush()

@@ -1,7 +1,6 @@
 """The Prefect flow against a real server: tasks, edges, states, logs, artifacts."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import flows.settings
 from flows.locks import build_lock
 from pipeline.core.project import Frozen
 from tests.flows.conftest import UPSTREAM, Tiny, wait_until
-from tests.flows.prefect_api import Api, serving
+from tests.flows.prefect_api import Api
 from tests.flows.test_engine import is_gone, pass_deadline_when
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
@@ -23,14 +22,6 @@ class Settings(Frozen):
     """What the stage writes, divided by ten."""
     max_epochs: int = 80
     """As training has it."""
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    root = tmp_path_factory.mktemp("prefect")
-    (root / ".git").mkdir()
-    with serving(root) as found:
-        yield found
 
 
 @pytest.fixture
@@ -223,9 +214,7 @@ def test_from_a_stage_runs_it_anew(api: Api, here: Tiny) -> None:
     assert found["gate"] == CACHED
 
 
-def test_the_deadline_ends_the_run(
-    api: Api, here: Tiny, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_deadline_ends_the_run(api: Api, here: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     here.set_value("train", 20)
     here.order("train", "sleep 60")
     pass_deadline_when(monkeypatch, lambda: here.has_begun("train"))
@@ -250,9 +239,7 @@ def test_two_runs_after_each_other_and_the_second_finds_all_cached(api: Api, her
     assert set(states(api.tasks(run_id(state))).values()) == {CACHED}
 
 
-def test_independent_stages_overlap(
-    api: Api, here: Tiny, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_independent_stages_overlap(api: Api, here: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of the two ends only after the other has begun."""
     monkeypatch.setattr("flows.engine.os.cpu_count", lambda: 2)
     here.set_value("audit", 20)
