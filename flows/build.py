@@ -22,6 +22,7 @@ from flows import artifacts
 from flows.checkout import find_root
 from flows.complete import Completed, complete_build
 from flows.engine import Observer, Request
+from flows.orphans import terminate_self, when_parent_ends
 from flows.overrides import field, read_form
 from flows.plan import Plan
 from flows.prefect_states import state_of_build
@@ -80,7 +81,8 @@ def build(
             prepare=lambda: _prepare(root, form.project, form.assignments),
             interruption=TerminationSignal,
         )
-        completed = _run(request, ())
+        with when_parent_ends(terminate_self):
+            completed = _run(request, ())
     except PipelineError as error:
         return failed(error)
     state = state_of_build(form.project, completed)

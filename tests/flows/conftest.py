@@ -228,6 +228,10 @@ class Tiny:
             ["git", *identity, *arguments], cwd=self.root, check=True, capture_output=True
         )
 
+    def last_build_pid(self) -> int:
+        """The process of the build that began last."""
+        return int(max(path.name for path in self.runs.iterdir()).rpartition("-")[2])
+
     def last_build(self) -> dict[str, Any]:
         source = max(self.runs.glob("*/build.json"))
         content: dict[str, Any] = json.loads(source.read_text())

@@ -50,10 +50,10 @@ def deploy(api: Api, tiny: Tiny) -> Any:
 
 @contextmanager
 def worker(api: Api, tiny: Tiny) -> Iterator["subprocess.Popen[bytes]"]:
+    options = ["--pool", POOL, "--type", "process", "--name", tiny.root.parent.name]
     log = (tiny.root / "orders" / "worker.log").open("wb")
     process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "worker", "start"]
-        + ["--pool", POOL, "--type", "process", "--name", tiny.root.parent.name],
+        [sys.executable, "-m", "prefect", "worker", "start", *options],
         cwd=tiny.root,
         env={
             **{k: v for k, v in os.environ.items() if not k.startswith("PREFECT_LOGGING")},
@@ -112,13 +112,29 @@ def test_a_cancelled_run_ends_its_stages_and_leaves_nothing_held(api: Api, tiny:
     assert tiny.watcher.notes == []  # nor a process
 
 
-def test_a_worker_that_is_stopped_takes_its_runs_stages_with_it(api: Api, tiny: Tiny) -> None:
-    with worker(api, tiny):
+def test_a_worker_that_is_killed_takes_its_runs_with_it(api: Api, tiny: Tiny) -> None:
+    """The run ends its stages and says that it was ended: nothing goes on unseen."""
+    with worker(api, tiny) as process:
         run = started(api, tiny)
         pid = tiny.pid("train")
+        process.kill()
+        process.wait()
 
-    assert is_gone(pid)
+    wait_until(lambda: is_gone(pid), timeout_s=LIMIT_S)
     wait_until(lambda: api.flow_run(run.id).state.is_final())
-    assert not api.flow_run(run.id).state.is_completed()
+    assert api.flow_run(run.id).state.type.value == "CRASHED"
+    wait_until(lambda: not list(tiny.runs.glob("*/processes.json")))
+    wait_until(lambda: is_gone(tiny.last_build_pid()))
+    tiny.order("train", "work")
+    assert tiny.build().exit_code == 0
+
+
+def test_a_worker_that_is_stopped_leaves_no_stage_at_work(api: Api, tiny: Tiny) -> None:
+    """Prefect's worker then kills the run's process; its stages end by themselves."""
+    with worker(api, tiny):
+        started(api, tiny)
+        pid = tiny.pid("train")
+
+    wait_until(lambda: is_gone(pid), timeout_s=LIMIT_S)
     tiny.order("train", "work")
     assert tiny.build().exit_code == 0
