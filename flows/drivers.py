@@ -5,6 +5,7 @@ Imports prefect only when the flow is to run.
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -46,7 +47,7 @@ def drive(request: Request, view: Observer, wanted: Driver | None = None) -> Com
 def _with_link(request: Request, view: Observer, url: str) -> Completed:
     completed, run_id = _with_flow(request, view)
     link = f"run: {ui_link(url, run_id)}"
-    return Completed(completed.outcome, (*completed.lines, link))
+    return replace(completed, lines=(*completed.lines, link))
 
 
 def _with_flow(request: Request, view: Observer) -> tuple[Completed, str]:
