@@ -134,7 +134,13 @@ def build_here(request: Request, view: Observer) -> FlowRun:
         return state_of_build(project, ended[0])
 
     parameters = (request.project, request.target, request.rerun, request.deadline_s)
-    state = build(*parameters, return_state=True)
+    try:
+        state = build(*parameters, return_state=True)
+    except Exception as error:  # a server that went away: the build itself is done
+        if not ended:
+            raise
+        line = f"Prefect does not know of this build's end: {type(error).__name__}: {error}"
+        return FlowRun(replace(ended[0], lines=(*ended[0].lines, line)), ids[0])
     if refused:
         raise refused[0]
     if not ended:

@@ -67,7 +67,7 @@ def _own_server(root: Path) -> Iterator[str]:
     """A server for this run alone; prefect is imported while it starts."""
     from flows.prefect_server import temporary_server
 
-    click.echo("building with the Prefect flow, through a server started for this run")
+    click.echo("building with the Prefect flow, through a server started for this run (10 to 30 s)")
     with terminating(), temporary_server(root) as server:
         apply(root, {API_URL: server.url})
         import flows.build  # noqa: F401 -- takes two seconds, as the server does

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.prefect_server import end_abandoned
+from flows.prefect_server import end_abandoned, temporary_server
 from flows.prefect_settings import lasting_server, write_profile
 from tests.flows.conftest import Tiny
 from tests.flows.prefect_api import Api
@@ -140,6 +140,42 @@ def test_flow_starts_a_server_for_the_run_and_ends_it(tiny: Tiny) -> None:
     assert final_states(home)["tiny"] == ("FAILED", "Refused")
     assert stage_states(home)["train"] == ("COMPLETED", "Completed")
     assert not list((home / "temporary").glob("*.json"))
+
+
+def test_a_server_that_cannot_start_is_told_with_its_last_lines(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:////no/where.db")
+
+    process = tiny.start("build", "tiny", "--flow")
+    shown = finish(process)
+
+    assert process.returncode == 2, shown
+    assert "expected a temporary Prefect server to answer, it ended with code 3" in shown
+    assert "unable to open database file" in shown
+    assert "hint: `hallmark build PROJECT --engine` builds without Prefect" in shown
+
+
+def test_a_server_that_goes_away_costs_no_build(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "1")
+    tiny.set_value("train", 20)
+    tiny.order("train", "meet gone")  # ends when the server is gone
+    with temporary_server(tmp_path) as server:
+        server.wait_until_it_answers()
+        monkeypatch.setenv("PREFECT_API_URL", server.url)
+        process = tiny.start("build", "tiny")
+        tiny.pid("train")
+    (tiny.root / "orders" / "gone.pid").write_text("1")
+
+    shown = finish(process)
+
+    assert process.returncode == 0, shown
+    assert "verdict: passed" in shown
+    assert "Prefect does not know of this build's end: ConnectError" in shown
+    assert tiny.last_build()["exit_code"] == 0
 
 
 def final_states(home: Path) -> dict[str, tuple[str, str]]:
