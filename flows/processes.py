@@ -164,6 +164,13 @@ def is_same_process(pid: int, create_time: float) -> bool:
         return False
 
 
+def is_running_build(folder: Path) -> bool:
+    """Whether the build whose folder this is lives."""
+    content = _read(folder / _FILE)
+    build = content["build"] if content else None
+    return build is not None and is_same_process(build["pid"], build["create_time"])
+
+
 def end_leftovers(runs: Path, grace_s: float = GRACE_S) -> list[str]:
     """End what builds that were killed have left running; return the names of these stages."""
     ended = []
