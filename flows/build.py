@@ -31,6 +31,7 @@ from flows.report_sheets import cost_sheet
 from flows.retries import retrying
 from flows.settings import apply, check_project
 from flows.stage_run import RunContext, StageResult
+from flows.worktree import commit_changes
 from pipeline.core.errors import PipelineError
 
 NAME = "build"
@@ -169,12 +170,15 @@ def _run(request: Request, views: tuple[Observer, ...]) -> Completed:
 
 
 def _prepare(root: Path, project: str, assignments: tuple[str, ...]) -> None:
+    """Write the overrides; in a run's own worktree they are committed, so that it stays clean."""
     logger = get_run_logger()
     if not assignments:
         check_project(root, project)
         return
-    for change in apply(root, project, assignments):
+    changes = apply(root, project, assignments)
+    for change in changes:
         logger.info("project.yaml: %s", change)
+    commit_changes(root, "Overrides of a run: " + ", ".join(map(str, changes)))
 
 
 class Observers:

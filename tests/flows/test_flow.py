@@ -9,6 +9,7 @@ import pytest
 import flows.retries
 import flows.settings
 from flows.locks import build_lock
+from flows.worktree import create
 from pipeline.core.project import Frozen
 from tests.flows.conftest import UPSTREAM, Tiny, wait_until
 from tests.flows.prefect_api import Api
@@ -204,6 +205,21 @@ def test_an_override_is_written_and_run(api: Api, here: Tiny) -> None:
     assert "train:\n  value: 10\n  max_epochs: 7\n" in here.settings.read_text()
     assert states(api.tasks(run_id(state)))["train"] == RAN
     assert api.logs(run_id(state), "project.yaml: train.max_epochs 80 (the default) → 7")
+
+
+def test_an_override_in_a_runs_own_worktree_is_committed(
+    api: Api, here: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = create(here.root, "tiny", "run-1")
+    (tree.root / "orders").mkdir()
+    monkeypatch.chdir(tree.root)
+
+    state = run(max_epochs=7)
+
+    assert state.is_completed()
+    assert "max_epochs: 7" in (tree.root / "data" / "tiny" / "project.yaml").read_text()
+    assert "max_epochs" not in here.settings.read_text()
+    assert here.last_build()["dirty"] is False
 
 
 def test_from_a_stage_runs_it_anew(api: Api, here: Tiny) -> None:
