@@ -3,7 +3,6 @@
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 
-
 TIMEOUT_S = 15.0
 
 

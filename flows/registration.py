@@ -12,15 +12,16 @@ from flows import registry
 from flows.outputs import Outputs
 from flows.registry import Version
 from flows.tracking_store import Store
+from flows.worktree import commit_changes
 from pipeline.core import bento
-from pipeline.core.files import write_json, write_parquet
+from pipeline.core.files import read_json, write_json, write_parquet
 
 if TYPE_CHECKING:
     import polars as pl
 
 PACKAGE, REHEARSE = "package", "rehearse"
 SEEN_PARTS = ("train", "validation", "calibration")
-NUM_ROWS_KEPT = 1000
+NUM_ROWS_KEPT = 500
 PROBABILITY = "_probability"
 IDENTITY = ("-c", "user.name=Hallmark", "-c", "user.email=hallmark@localhost")
 
@@ -126,6 +127,7 @@ def register(
     """
     build, package, outputs = evidence.build, evidence.package or {}, evidence.outputs
     verdict, rehearsal = evidence.verdict or {}, evidence.rehearsal or {}
+    results = commit_changes(root, f"Results of build {build['id']}")
     fields: dict[str, Any] = {
         "project": outputs.project,
         "bento_tag": package["tag"],
@@ -134,18 +136,18 @@ def register(
         "verdict": verdict["outcome"],
         "verdict_digest": bento.file_digest(packed / bento.SOURCE / bento.VERDICT),
         "rehearsal": rehearsal["outcome"],
-        "commit": build["commit"],
+        "commit": results or build["commit"],
         "dirty": build["dirty"] or build["commit"] is None,
         "dirty_files": tuple(build["dirty_files"]),
         "build": build["id"],
         "run_id": run,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": datetime.now(UTC),
     }
     registry.store_bento(root, packed, fields["bento_tag"], fields["bento_digest"])
     with tempfile.TemporaryDirectory() as temporary:
         kept = Path(temporary)
         write_parquet(kept / registry.SEEN, seen(outputs))
-        write_parquet(kept / registry.ROWS, rows_to_rehearse(outputs))
+        write_parquet(kept / registry.ROWS, rows_to_rehearse(outputs, packed))
         write_json(kept / registry.REHEARSAL, rehearsal)
         shown = kept / "shown" / "version"
         write_json(shown / registry.REHEARSAL, rehearsal)
@@ -170,15 +172,21 @@ def seen(outputs: Outputs) -> "pl.DataFrame":
     return pl.concat(parts).unique().sort("_key")
 
 
-def rows_to_rehearse(outputs: Outputs) -> "pl.DataFrame":
-    """Test rows as delivered, with the offline probability of each, to rehearse it anew."""
+def rows_to_rehearse(outputs: Outputs, packed: Path) -> "pl.DataFrame":
+    """Test rows as delivered, the model's features alone, each with its offline probability."""
     import polars as pl
+    from pipeline.rehearse import chosen
 
+    columns = read_json(packed / bento.SOURCE / bento.SERVICE)["columns"]
+    features = [*columns["numeric"], *columns["categorical"]]
+    test = pl.read_parquet(
+        outputs.file("split", "test.parquet"), columns=["_row", "_key", *features]
+    )
+    numbers = chosen(test, features, NUM_ROWS_KEPT)
     predictions = pl.read_parquet(outputs.file("evaluate", "predictions.parquet"))
-    chosen = predictions.head(NUM_ROWS_KEPT)
-    delivered = pl.read_parquet(outputs.file("ingest", "snapshot.parquet"))
-    rows = delivered[chosen["_row"].to_list()]
-    return rows.with_columns(chosen["probability"].alias(PROBABILITY))
+    known = numbers.to_frame().join(predictions, on="_row", how="left", maintain_order="left")
+    delivered = pl.read_parquet(outputs.file("ingest", "snapshot.parquet"), columns=features)
+    return delivered[numbers.to_list()].with_columns(known["probability"].alias(PROBABILITY))
 
 
 def tag(root: Path, version: Version) -> list[str]:

@@ -9,6 +9,7 @@ them to people; nothing is decided by what it says, so that serving does not nee
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Version:
     dirty_files: tuple[str, ...]
     build: str
     run_id: str
-    created: str
+    created: datetime
 
     @property
     def git_tag(self) -> str:
@@ -89,8 +90,10 @@ def versions(root: Path, project: str) -> list[Version]:
 def _read(source: Path) -> Version:
     content = read_json(source)
     try:
-        return Version(**{**content, "dirty_files": tuple(content["dirty_files"])})
-    except (TypeError, KeyError) as error:
+        created = datetime.fromisoformat(content["created"])
+        files = tuple(content["dirty_files"])
+        return Version(**{**content, "created": created, "dirty_files": files})
+    except (TypeError, KeyError, ValueError) as error:
         raise damaged(source, "version", error) from None
 
 
@@ -202,7 +205,8 @@ def write_version(root: Path, version: Version, extras: dict[str, Path]) -> None
     folder.mkdir(parents=True, exist_ok=True)
     for name, source in extras.items():
         shutil.copyfile(source, folder / name)
-    write_json(folder / RECORD, asdict(version))
+    created = version.created.isoformat(timespec="seconds")
+    write_json(folder / RECORD, {**asdict(version), "created": created})
 
 
 def as_tags(version_fields: dict[str, Any]) -> dict[str, str]:

@@ -156,9 +156,15 @@ class Store:
             )
         )
 
+    def tags(self, run: str) -> dict[str, str]:
+        """The tags of one run."""
+        return dict(self._patience.get(lambda: self._client.get_run(run)).data.tags)
+
     def link(self, run: str) -> str:
-        """Where people see a run, behind the UI's own address."""
-        return f"#/experiments/{self.experiment}/runs/{run}"
+        """What people find a run by: its address at a server, else its id."""
+        if self.address.startswith("http"):
+            return f"{self.address.rstrip('/')}/#/experiments/{self.experiment}/runs/{run}"
+        return f"run {run}"
 
     def end_run(self, run: str, status: str, ended_ms: int) -> None:
         """Close a run: FINISHED, FAILED or KILLED."""

@@ -1,7 +1,8 @@
 """Clean the snapshot by named rules that fit nothing, and keep a ledger of every change.
 
 Reads: the snapshot, contract.json (its part `prepared`).
-Writes: table.parquet (all columns, and `_row`, the row's position in the snapshot), ledger.json.
+Writes: table.parquet (all columns, and `_row`, the row's position in the snapshot), ledger.json,
+rules.json (the rules as they were applied: the service cleans by them).
 Refuses when: a rule does not suit the table, the target or a sensitive column has one value alone,
 or the clean table breaks a critical expectation.
 """
@@ -60,6 +61,8 @@ def run(project: Project[Settings], paths: Paths) -> None:
     }
     write_parquet(paths.output("table.parquet"), table)
     write_json(paths.output("ledger.json"), ledger)
+    rules = [rule.model_dump(mode="json") for rule in project.settings.rules]
+    write_json(paths.output("rules.json"), rules)
 
 
 def check_classes(table: pl.DataFrame, columns: Columns) -> None:

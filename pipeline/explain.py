@@ -1,7 +1,7 @@
 """What the model used: attributions by integrated gradients, overall and for single rows.
 
 Reads: split/test.parquet, the model's files, calibrate/policy.json.
-Writes: report.json.
+Writes: report.json; reference.json, what the rows were compared with: the service explains by it.
 Refuses when: attributions do not add up to what they explain (completeness).
 """
 
@@ -43,7 +43,8 @@ def run(project: Project[Settings], paths: Paths) -> None:
     rows = test.sort("_key", "_row").head(settings.num_rows)
     model = prediction.load(paths.input("train", ""), project.modality)
     policy = Policy.from_dict(read_json(paths.input("calibrate", "policy.json")))
-    explained = part(project.modality, "explanation").attributions(model, rows, settings.num_steps)
+    explanation = part(project.modality, "explanation")
+    explained = explanation.attributions(model, rows, settings.num_steps)
     check_completeness(explained.errors, settings.max_completeness_error)
     probability = policy.probability(explained.logits)
     report = {
@@ -59,7 +60,13 @@ def run(project: Project[Settings], paths: Paths) -> None:
         "ranking": ranking(explained.columns, explained.values),
         "cases": cases(rows, explained, probability, policy, settings.num_cases),
     }
+    reference = {
+        "words": explained.reference,
+        "num_steps": settings.num_steps,
+        "values": explanation.reference_of(model, rows),
+    }
     write_json(paths.output("report.json"), report)
+    write_json(paths.output("reference.json"), reference)
 
 
 def check_completeness(errors: Floats, limit: float) -> None:

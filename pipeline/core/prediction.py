@@ -1,9 +1,9 @@
 """A trained model as its three files: encoder.json, model.json, weights.safetensors.
 
-The stages and, later, the service predict with this code, so that they cannot drift apart.
+The stages and the service predict with this code, so that they cannot drift apart.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,19 @@ class Predictor:
 
     def logits(self, table: pl.DataFrame) -> NDArray[np.float64]:
         """One logit per row, shape (rows,)."""
+        found = [np.zeros(0)]
+        for rows in table.iter_slices(ROWS_AT_ONCE):
+            found.append(self.logits_of(self.encoder.encode(rows)))
+        return np.concatenate(found)
+
+    def logits_of(self, encoded: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+        """One logit for each row that the encoder encoded, shape (rows,)."""
         import torch
 
-        found = [np.zeros(0)]
         with torch.inference_mode():
-            for rows in table.iter_slices(ROWS_AT_ONCE):
-                inputs = [torch.from_numpy(values) for values in self.encoder.encode(rows)]
-                found.append(self.network(*inputs).double().numpy())
-        return np.concatenate(found)
+            logits = self.network(*(torch.from_numpy(values) for values in encoded))
+        found: NDArray[np.float64] = logits.double().numpy()
+        return found
 
 
 def save(folder: Path, encoder: Any, architecture: dict[str, Any], weights: dict[str, Any]) -> None:

@@ -7,9 +7,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core.prediction import Predictor
+from pipeline.tabular.encoding import Inputs
 
 Floats = NDArray[np.float64]
 ROWS_AT_ONCE = 256
+REFERENCE = "median of each number, mean embedding of each category, over the explained rows"
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,32 @@ class Attributions:
 
 def attributions(model: Predictor, rows: pl.DataFrame, num_steps: int) -> Attributions:
     """Explain each row against one reference: median numbers and mean embeddings of these rows."""
+    return explained(model, model.encoder.encode(rows), reference_of(model, rows), num_steps)
+
+
+def reference_of(model: Predictor, rows: pl.DataFrame) -> list[list[float]]:
+    """What rows are compared with, as plain data: median positions, then each mean embedding."""
     import torch
-    from captum.attr import IntegratedGradients
 
     positions, levels = (torch.from_numpy(values) for values in model.encoder.encode(rows))
     with torch.no_grad():
         embedded = model.network.embed(levels)
+    means = [one.mean(dim=0).tolist() for one in embedded]
+    return [positions.median(dim=0).values.tolist(), *means]
+
+
+def explained(
+    model: Predictor, encoded: Inputs, reference_values: list[list[float]], num_steps: int
+) -> Attributions:
+    """Explain encoded rows against a reference that `reference_of` made."""
+    import torch
+    from captum.attr import IntegratedGradients
+
+    positions, levels = (torch.from_numpy(values) for values in encoded)
+    with torch.no_grad():
+        embedded = model.network.embed(levels)
         logits = model.network(positions, levels).double().numpy()
-    reference = (
-        positions.median(dim=0, keepdim=True).values,
-        *(one.mean(dim=0, keepdim=True) for one in embedded),
-    )
+    reference = tuple(torch.tensor([values], dtype=torch.float32) for values in reference_values)
     method = IntegratedGradients(model.network.from_embedded)
     found, errors = [], []
     for start in range(0, len(positions), ROWS_AT_ONCE):
@@ -61,5 +78,5 @@ def attributions(model: Predictor, rows: pl.DataFrame, num_steps: int) -> Attrib
         values=np.concatenate(found),
         logits=logits,
         errors=np.concatenate(errors),
-        reference="median of each number, mean embedding of each category, over the explained rows",
+        reference=REFERENCE,
     )

@@ -1,0 +1,171 @@
+"""Put a passing model into a bento: model, policy, contract, card, and the code that serves them.
+
+Reads: the model's files, calibrate/policy.json, explain/reference.json, gate/verdict.json,
+report/report.html, ingest/profile.json, clean/rules.json, contract.json, requirements.lock.
+Writes: bento/, the same bytes for the same inputs; report.json.
+Refuses when: the verdict is not `pass`; what the project says of a field is against the contract.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, TypeAdapter
+
+from pipeline.core import bento
+from pipeline.core.contract import load_contract
+from pipeline.core.errors import GateRefused
+from pipeline.core.files import damaged, missing, read_json, write_json
+from pipeline.core.paths import Paths
+from pipeline.core.project import Columns, Frozen, Project
+from pipeline.core.rules import Rule, for_requests
+from pipeline.service import build
+from pipeline.service.checks import IN_SET, Enforcement, enforcement
+from pipeline.service.fields import FieldText, fields_of
+
+SECTIONS = ("columns",)
+
+INPUTS = {
+    f"{bento.MODEL}/encoder.json": ("train", "encoder.json"),
+    f"{bento.MODEL}/model.json": ("train", "model.json"),
+    f"{bento.MODEL}/weights.safetensors": ("train", "weights.safetensors"),
+    f"{bento.MODEL}/policy.json": ("calibrate", "policy.json"),
+    bento.CARD: ("report", "report.html"),
+    bento.VERDICT: ("gate", "verdict.json"),
+}
+"""What goes into the bento as it is, from which stage."""
+SETTINGS = (("ingest", "profile.json"), ("clean", "rules.json"), ("explain", "reference.json"))
+"""What the service's settings are made from."""
+
+
+class Settings(Frozen):
+    fields: Mapping[str, FieldText] = Field(default_factory=dict)
+    """What people are told of single fields: title, unit, example; the rest says the contract."""
+    max_rows: int = Field(1000, ge=1)
+    """Rows of one request."""
+    max_body_bytes: int = Field(1_048_576, ge=1024)
+    """Bytes of a request's body."""
+    max_batch_rows: int = Field(4096, ge=1)
+    """Rows that are predicted at once."""
+    max_waiting_rows: int = Field(200_000, ge=1)
+    """Rows that may wait; a request beyond is answered 503 and told to come again."""
+    body_timeout_s: float = Field(20, gt=0)
+    """A body that has not arrived by then is refused."""
+
+
+def run(project: Project[Settings], paths: Paths) -> None:
+    check_verdict(read_json(paths.input("gate", "verdict.json")), project.name)
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch) / "source"
+        enforced = gather(project, paths, source)
+        made, facts = build.built(source, project.name, paths.root / "requirements.lock")
+        report = {
+            **facts,
+            "model_digest": bento.model_digest(source / bento.MODEL),
+            "enforced": list(enforced.enforced),
+            "not_enforced": list(enforced.not_enforced),
+        }
+        put(made, paths.output("bento"))
+    write_json(paths.output("report.json"), report)
+
+
+def check_verdict(verdict: dict[str, Any], name: str) -> None:
+    """Refuse a model that the gate did not pass.
+
+    Raises:
+        GateRefused: the verdict is another than `pass`.
+    """
+    if verdict["outcome"] != "pass":
+        kept_not = [rule["sentence"] for rule in verdict["rules"] if rule["outcome"] != "pass"]
+        raise GateRefused(
+            f"package: expected the verdict pass, got {verdict['outcome']}: nothing is packaged",
+            findings=kept_not,
+            hint=f"data/{name}/70_report/report.html shows why",
+        )
+
+
+def gather(project: Project[Settings], paths: Paths, source: Path) -> Enforcement:
+    """Write what the bento holds besides code into `source`; return what the service enforces."""
+    name = f"data/{project.name}/contract.json"
+    contract = load_contract(paths.home / "contract.json", name)
+    for target, (stage, file) in INPUTS.items():
+        copy(paths.input(stage, file), source / target)
+    copy(paths.home / "contract.json", source / bento.CONTRACT)
+    enforced = enforcement(contract, project.columns.features)
+    write_json(source / bento.SERVICE, service_settings(project, paths, contract, enforced))
+    origins = [paths.input(*one) for one in (*INPUTS.values(), *SETTINGS)]
+    origins += [paths.home / "contract.json", paths.root / "requirements.lock"]
+    proof = {
+        "project": project.name,
+        "modality": project.modality,
+        "model_digest": bento.model_digest(source / bento.MODEL),
+        "made_from": {
+            file.relative_to(paths.root).as_posix(): bento.file_digest(file)
+            for file in sorted(origins)
+        },
+    }
+    write_json(source / bento.PROOF, proof)
+    return enforced
+
+
+def service_settings(
+    project: Project[Settings], paths: Paths, contract: dict[str, Any], enforced: Enforcement
+) -> dict[str, Any]:
+    """The content of service.json: columns, cleaning rules, fields, labels, limits."""
+    columns, settings = project.columns, project.settings
+    rules = rules_of(paths.input("clean", "rules.json"), columns)
+    profile = read_json(paths.input("ingest", "profile.json"))
+    delivered = {column["name"]: column["dtype"] for column in profile["columns"]}
+    fields = fields_of(columns, rules, enforced, delivered, settings.fields)
+    return {
+        "project": project.name,
+        "modality": project.modality,
+        "columns": columns.model_dump(mode="json"),
+        "labels": [negative_label(contract, columns), columns.positive],
+        "rules": [rule.model_dump(mode="json") for rule in rules],
+        "fields": [field.as_dict() for field in fields],
+        "reference": read_json(paths.input("explain", "reference.json")),
+        "limits": settings.model_dump(mode="json", exclude={"fields"}),
+    }
+
+
+def rules_of(source: Path, columns: Columns) -> tuple[Rule, ...]:
+    """The cleaning rules of requests."""
+    content = read_json(source)
+    try:
+        rules = TypeAdapter(tuple[Rule, ...]).validate_json(json.dumps(content), strict=True)
+    except ValueError as error:
+        raise damaged(source, "rules", error) from None
+    return for_requests(rules, columns.features)
+
+
+def negative_label(contract: dict[str, Any], columns: Columns) -> str:
+    """The other class by its name, where the contract names both."""
+    for entry in contract["prepared"]["expectations"]:
+        about = entry["kwargs"]
+        whole = entry["type"] == IN_SET and about.get("mostly", 1) == 1
+        if whole and about.get("column") == columns.target:
+            others = [str(one) for one in about["value_set"] if str(one) != columns.positive]
+            if len(others) == 1:
+                return others[0]
+    return f"not {columns.positive}"
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy one file; raise ArtifactMissing when there is none."""
+    if not source.is_file():
+        raise missing(source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def put(made: Path, target: Path) -> None:
+    """Put a folder in the place of another, whole."""
+    beside = target.with_name(f".{target.name}")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(made, beside)
+    shutil.rmtree(target, ignore_errors=True)
+    beside.rename(target)

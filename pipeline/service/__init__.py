@@ -1,0 +1,1 @@
+"""The service: what a bento runs to answer requests."""

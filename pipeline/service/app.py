@@ -1,0 +1,318 @@
+"""The service's HTTP interface, a plain ASGI application that BentoML mounts.
+
+It does the little that a prediction needs and no more: a framework's routing, request objects and
+models would cost more than the prediction does (docs/decisions/0008-how-the-service-is-fast.md).
+"""
+
+import asyncio
+import gc
+import hmac
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import orjson
+
+from pipeline.service.batching import Batcher, Saturated
+from pipeline.service.metrics import Metrics
+from pipeline.service.openapi import openapi
+from pipeline.service.page import Page
+from pipeline.service.predictor import Answer, Predictor, load
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+JSON = (b"content-type", b"application/json")
+HTML = (b"content-type", b"text/html; charset=utf-8")
+CARD_POLICY = (
+    b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+)
+PLAIN_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
+
+
+class Refusal(Exception):
+    """A request that is not answered.
+
+    Args:
+        status: The HTTP status.
+        reason: What the counter of refused requests calls it.
+        error: One sentence for the client.
+        findings: What is wrong with single fields.
+        headers: Further headers.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        error: str,
+        findings: Iterable[dict[str, Any]] = (),
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(error)
+        self.reason = reason
+        body = orjson.dumps({"error": error, "findings": list(findings)})
+        self.response = Response(status, body, (JSON, *headers))
+
+
+class Gone(Exception):
+    """The client went before its request was whole."""
+
+
+class App:
+    """The application; it answers nothing before `start`."""
+
+    def __init__(self) -> None:
+        self.routes: dict[tuple[str, str], Callable[[Scope, Receive], Awaitable[Response]]] = {
+            ("POST", "/predict"): self.predict,
+            ("POST", "/explain"): self.explain,
+            ("GET", "/"): self.page,
+            ("GET", "/card"): self.card,
+            ("GET", "/schema"): self.schema,
+            ("GET", "/openapi.json"): self.openapi,
+            ("GET", "/docs.json"): self.openapi,
+        }
+        self.open = frozenset({"/"})
+
+    def start(
+        self,
+        folder: Path,
+        version: str = "",
+        token: str = "",
+        registry: Any = None,
+        freeze: bool = True,
+    ) -> None:
+        """Load the model, answer once to have everything imported, and freeze what is loaded.
+
+        Args:
+            folder: The bento's source folder.
+            version: What the service names itself.
+            token: What requests must carry; empty for none.
+            registry: Where Prometheus counters are registered.
+            freeze: Whether to keep the garbage collector from walking what is loaded now.
+
+        Raises:
+            PipelineError: the folder does not hold a whole model.
+        """
+        self.predictor = load(folder)
+        self.version = version or os.environ.get("HALLMARK_MODEL_VERSION", "")
+        token = token or os.environ.get("HALLMARK_TOKEN", "")
+        self.authorization = f"Bearer {token}".encode() if token else b""
+        self.metrics = Metrics(registry)
+        limits = self.predictor.limits
+        self.batcher = Batcher(
+            self.predictor.answer,
+            limits.max_batch_rows,
+            limits.max_waiting_rows,
+            self.metrics.batch,
+        )
+        self.explaining = asyncio.Lock()
+        self.described = orjson.dumps(description(self.predictor, self.version))
+        self.documented = orjson.dumps(openapi(self.predictor, self.version))
+        self.shown = Page(self.predictor.project)
+        warm_up(self.predictor)
+        if freeze:
+            gc.collect()
+            gc.freeze()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1000})
+            return
+        started = perf_counter()
+        path = scope["path"]
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        try:
+            try:
+                self.check_token(scope, path)
+                handler = self.routes.get((method, path)) or self.no_route(path)
+                response = await handler(scope, receive)
+            except Refusal as refusal:
+                self.metrics.refused.labels(refusal.reason).inc()
+                response = refusal.response
+        except Gone:
+            return
+        body = b"" if scope["method"] == "HEAD" else response.body
+        length = (b"content-length", str(len(response.body)).encode())
+        headers = [*response.headers, length, *PLAIN_HEADERS]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        if method == "POST" and response.status == 200:
+            self.metrics.latency.labels(path).observe(perf_counter() - started)
+
+    async def predict(self, scope: Scope, receive: Receive) -> Response:
+        content = await self.json(scope, receive)
+        rows = content if isinstance(content, list) else [content]
+        limit = self.predictor.limits.max_rows
+        if len(rows) > limit:
+            raise Refusal(413, "too_many_rows", f"expected at most {limit} rows, got {len(rows)}")
+        try:
+            answer = await self.batcher.submit(rows)
+        except Saturated:
+            retry = (b"retry-after", str(RETRY_AFTER_S).encode())
+            raise Refusal(503, "saturated", "too many rows wait already", (), (retry,)) from None
+        check_rows(answer)
+        self.metrics.predicted(one["label"] for one in answer.predictions)
+        named = {"model_version": self.version, "model_digest": self.predictor.digest}
+        if isinstance(content, list):
+            return Response(200, orjson.dumps({"predictions": answer.predictions, **named}))
+        return Response(200, orjson.dumps({**answer.predictions[0], **named}))
+
+    async def explain(self, scope: Scope, receive: Receive) -> Response:
+        content = await self.json(scope, receive)
+        if not isinstance(content, dict):
+            raise Refusal(400, "not_a_row", "expected one row, an object with the model's fields")
+        async with self.explaining:  # one at a time: predictions go on beside it
+            found, findings = await asyncio.to_thread(self.predictor.explain, content)
+        if found is None:
+            raise invalid(findings)
+        named = {"model_version": self.version, "model_digest": self.predictor.digest}
+        return Response(200, orjson.dumps({**found, **named}))
+
+    async def page(self, _scope: Scope, _receive: Receive) -> Response:
+        return Response(200, self.shown.html, (HTML, *self.shown.headers))
+
+    async def card(self, _scope: Scope, _receive: Receive) -> Response:
+        return Response(200, self.predictor.card, (HTML, (b"content-security-policy", CARD_POLICY)))
+
+    async def schema(self, _scope: Scope, _receive: Receive) -> Response:
+        return Response(200, self.described)
+
+    async def openapi(self, _scope: Scope, _receive: Receive) -> Response:
+        return Response(200, self.documented)
+
+    def no_route(self, path: str) -> Callable[[Scope, Receive], Awaitable[Response]]:
+        """Refuse a path that is not there, or is there for other methods."""
+        allowed = sorted(method for method, known in self.routes if known == path)
+        if allowed:
+            words = ", ".join(allowed)
+            allow = (b"allow", words.encode())
+            raise Refusal(405, "method", f"{path} answers {words} alone", (), (allow,))
+        known = ", ".join(sorted({known for _, known in self.routes}))
+        raise Refusal(404, "path", f"expected one of the paths {known}")
+
+    def check_token(self, scope: Scope, path: str) -> None:
+        """Refuse a request without the bearer token, where one is set."""
+        if not self.authorization or path in self.open:
+            return
+        given = header(scope, b"authorization")
+        if not hmac.compare_digest(given, self.authorization):
+            challenge = (b"www-authenticate", b"Bearer")
+            raise Refusal(
+                401, "token", "expected the header `Authorization: Bearer …` with the service's "
+                "token", (), (challenge,),
+            )  # fmt: skip
+
+    async def json(self, scope: Scope, receive: Receive) -> Any:
+        """The request's body, an object or a list that is not empty."""
+        kind = header(scope, b"content-type").split(b";")[0].strip().lower()
+        if kind != b"application/json":
+            raise Refusal(
+                415, "content_type", "expected the header `Content-Type: application/json`"
+            )
+        limits = self.predictor.limits
+        try:
+            async with asyncio.timeout(limits.body_timeout_s):
+                body = await whole_body(scope, receive, limits.max_body_bytes)
+        except TimeoutError:
+            words = f"expected the body within {limits.body_timeout_s:g} seconds"
+            raise Refusal(408, "slow_body", words) from None
+        try:
+            content = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise Refusal(400, "not_json", f"expected JSON, reading it failed: {error}") from None
+        if not isinstance(content, dict | list) or content == []:
+            raise Refusal(
+                400, "not_rows", "expected one row, an object, or a list of rows that is not empty"
+            )
+        return content
+
+
+def header(scope: Scope, name: bytes) -> bytes:
+    """A header's value; empty when it is not there."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return b""
+
+
+async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The request's body; refused as soon as it is longer than the limit."""
+    declared = header(scope, b"content-length")
+    if declared.isdigit() and int(declared) > limit:
+        raise too_large(limit)
+    message = await receive()
+    parts, size = [], 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise Gone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        message = await receive()
+
+
+def too_large(limit: int) -> Refusal:
+    return Refusal(413, "body_size", f"expected a body of at most {limit:,} bytes")
+
+
+def check_rows(answer: Answer) -> None:
+    if answer.findings:
+        raise invalid(answer.findings)
+
+
+def invalid(findings: list[dict[str, Any]]) -> Refusal:
+    one = findings[0]
+    where = f"row {one['row']}" + (f", field {one['field']}" if one["field"] else "")
+    error = f"{where}: expected {one['expected']}, found {one['found']}"
+    return Refusal(422, "invalid_row", error, findings)
+
+
+def description(predictor: Predictor, version: str) -> dict[str, Any]:
+    """What /schema says: the fields, the labels, the limits."""
+    limits = predictor.limits
+    return {
+        "project": predictor.project,
+        "model_version": version,
+        "model_digest": predictor.digest,
+        "labels": list(predictor.labels),
+        "threshold": predictor.policy.threshold,
+        "max_rows": limits.max_rows,
+        "max_body_bytes": limits.max_body_bytes,
+        "fields": [{**field.as_dict(), "expected": field.expected} for field in predictor.fields],
+    }
+
+
+def warm_up(predictor: Predictor) -> None:
+    """Answer the example once, so that no first request waits for imports.
+
+    Raises:
+        ProjectError: the example is not valid.
+    """
+    from pipeline.core.errors import ProjectError
+
+    _, findings = predictor.explain(predictor.example())
+    if findings:
+        lines = [f"{one['field']}: expected {one['expected']}" for one in findings]
+        raise ProjectError(
+            "package.fields: expected examples that the contract accepts",
+            findings=lines,
+            hint="set `example` of these fields under `package.fields` in project.yaml",
+        )

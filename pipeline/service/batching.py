@@ -1,0 +1,83 @@
+"""Requests that arrive together are predicted together.
+
+There is no timer: a batch starts as soon as the event loop has taken in what has arrived, and what
+arrives while it runs is the next one. A lone request waits for nobody.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pipeline.service.predictor import Answer
+
+
+class Saturated(Exception):
+    """More rows wait than may."""
+
+
+class Batcher:
+    """Collects requests and answers them in batches, in the order in which they came.
+
+    Args:
+        answer: Answers many requests' rows at once.
+        max_batch_rows: Rows of a batch; a request is never split.
+        max_waiting_rows: Rows that may wait.
+        observe: Is told of each batch: its requests and its rows.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Sequence[Sequence[Any]]], list[Answer]],
+        max_batch_rows: int,
+        max_waiting_rows: int,
+        observe: Callable[[int, int], None],
+    ) -> None:
+        self.answer = answer
+        self.max_batch_rows = max_batch_rows
+        self.max_waiting_rows = max_waiting_rows
+        self.observe = observe
+        self.waiting: deque[tuple[Sequence[Any], asyncio.Future[Answer]]] = deque()
+        self.num_waiting_rows = 0
+
+    async def submit(self, rows: Sequence[Any]) -> Answer:
+        """The answer to one request's rows.
+
+        Raises:
+            Saturated: too many rows wait already.
+        """
+        if self.num_waiting_rows + len(rows) > self.max_waiting_rows and self.waiting:
+            raise Saturated
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        if not self.waiting:
+            loop.call_soon(self._run, loop)
+        self.waiting.append((rows, future))
+        self.num_waiting_rows += len(rows)
+        return await future
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = self._next()
+        try:
+            answers = self.answer([rows for rows, _ in batch])
+        except Exception as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            self.observe(len(batch), sum(len(rows) for rows, _ in batch))
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if not future.done():  # its client has gone
+                    future.set_result(answer)
+        if self.waiting:
+            loop.call_soon(self._run, loop)
+
+    def _next(self) -> list[tuple[Sequence[Any], asyncio.Future[Answer]]]:
+        """What waits, as long as it fits into one batch; at least one request."""
+        batch = [self.waiting.popleft()]
+        num_rows = len(batch[0][0])
+        while self.waiting and num_rows + len(self.waiting[0][0]) <= self.max_batch_rows:
+            batch.append(self.waiting.popleft())
+            num_rows += len(batch[-1][0])
+        self.num_waiting_rows -= num_rows
+        return batch

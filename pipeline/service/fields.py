@@ -1,0 +1,213 @@
+"""The input's fields, made from the contract: type, range, categories, unit and an example.
+
+They are the model's features as delivered, before cleaning; what is promised of them is promised
+after the cleaning, which a request goes through as training rows did.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pipeline.core.errors import ProjectError
+from pipeline.core.project import Columns, Frozen, nearest
+from pipeline.core.rules import Cast, Rule
+from pipeline.service.checks import (
+    BETWEEN,
+    IN_SET,
+    INTEGERS,
+    OF_TYPE,
+    Enforcement,
+    between_in_words,
+    listed,
+)
+
+Kind = Literal["integer", "number", "category", "text"]
+Delivered = Literal["text", "integer", "float", "boolean"]
+INTEGER_TYPES = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
+DELIVERED: dict[str, Delivered] = {
+    "String": "text",
+    "Boolean": "boolean",
+    "Float32": "float",
+    "Float64": "float",
+    **dict.fromkeys(INTEGER_TYPES, "integer"),
+}
+
+
+class FieldText(Frozen):
+    """What people are told of a field."""
+
+    title: str | None = None
+    """Its name for people; the column's name when not given."""
+    unit: str = ""
+    """What a number counts, for instance `years`."""
+    example: str | int | float | bool | None = None
+    """A valid value; made from the contract when not given."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a request.
+
+    Attributes:
+        name: The delivered column.
+        title: Its name for people.
+        unit: What a number counts; may be empty.
+        kind: What the value is after cleaning.
+        delivered: How the column is delivered, and so what is cleaned.
+        required: Whether a row without it is refused.
+        minimum, maximum: Limits of a number, where the contract sets them.
+        categories: The levels that the contract names; empty when it names none.
+        open: Whether other levels are accepted, with a warning.
+        example: A valid value.
+    """
+
+    name: str
+    title: str
+    unit: str
+    kind: Kind
+    delivered: Delivered
+    required: bool
+    minimum: float | None
+    maximum: float | None
+    categories: tuple[Any, ...]
+    open: bool
+    example: Any
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, in words."""
+        if self.kind in ("integer", "number"):
+            words = "a whole number" if self.kind == "integer" else "a number"
+            limits = between_in_words(self.minimum, self.maximum)
+            return f"{words} {limits}".strip()
+        return f"one of {listed(self.categories)}" if self.categories else "text"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The field in JSON Schema, as OpenAPI 3.1 has it."""
+        kinds: dict[str, Any] = {"integer": "integer", "number": "number"}
+        kind = "boolean" if self.delivered == "boolean" else kinds.get(self.kind, "string")
+        found: dict[str, Any] = {
+            "title": self.title,
+            "type": kind if self.required else [kind, "null"],
+            "description": f"{self.expected}{', in ' + self.unit if self.unit else ''}",
+            "examples": [self.example],
+        }
+        if self.unit:
+            found["x-unit"] = self.unit
+        if self.minimum is not None:
+            found["minimum"] = self.minimum
+        if self.maximum is not None:
+            found["maximum"] = self.maximum
+        if self.categories and not self.open:
+            found["enum"] = [*self.categories, *([] if self.required else [None])]
+        elif self.categories:
+            found["x-known-values"] = list(self.categories)
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(state: dict[str, Any]) -> "Field":
+        return Field(**{**state, "categories": tuple(state["categories"])})
+
+
+def fields_of(
+    columns: Columns,
+    rules: tuple[Rule, ...],
+    enforced: Enforcement,
+    delivered: Mapping[str, str],
+    texts: Mapping[str, FieldText],
+) -> list[Field]:
+    """The fields of a project's requests, numbers first.
+
+    Args:
+        columns: The project's columns.
+        rules: The cleaning rules for requests.
+        enforced: The contract's row-level rules.
+        delivered: The polars type of each delivered column.
+        texts: What the project says of single fields.
+
+    Raises:
+        ProjectError: a text is about no feature, its example is against the contract, or a feature
+            is delivered in a type that JSON does not have.
+    """
+    for name in texts:
+        if name not in columns.features:
+            raise ProjectError(
+                f"package.fields: expected a feature, got {name!r}",
+                hint=nearest(name, columns.features),
+            )
+    return [
+        _field(name, columns, rules, enforced, delivered[name], texts.get(name, FieldText()))
+        for name in columns.features
+    ]
+
+
+def _field(
+    name: str,
+    columns: Columns,
+    rules: tuple[Rule, ...],
+    enforced: Enforcement,
+    dtype: str,
+    text: FieldText,
+) -> Field:
+    if dtype not in DELIVERED:
+        raise ProjectError(
+            f"columns: expected {name!r} to be delivered as text, number or boolean, got {dtype}",
+            hint="a request is JSON, which has no other types: deliver it as text",
+        )
+    critical = [check for check in enforced.of(name) if check.critical]
+    types = [check.arguments["type_"] for check in critical if check.kind == OF_TYPE]
+    whole = _is_whole(name, rules, DELIVERED[dtype], types)
+    ranges = [check.arguments for check in critical if check.kind == BETWEEN]
+    low = _bound(max, [one.get("min_value") for one in ranges])
+    high = _bound(min, [one.get("max_value") for one in ranges])
+    sets = [check for check in enforced.of(name) if check.kind == IN_SET]
+    levels = tuple(sets[0].arguments["value_set"]) if sets else ()
+    numeric = name in columns.numeric
+    kind: Kind = "category" if levels else "text"
+    if numeric:
+        kind = "integer" if whole else "number"
+    field = Field(
+        name=name,
+        title=text.title or name,
+        unit=text.unit,
+        kind=kind,
+        delivered=DELIVERED[dtype],
+        required=any(not check.passes(None) for check in critical),
+        minimum=low if numeric else None,
+        maximum=high if numeric else None,
+        categories=() if numeric else levels,
+        open=bool(levels) and not any(check.critical for check in sets),
+        example=None,
+    )
+    example = _example(field) if text.example is None else text.example
+    return Field(**{**asdict(field), "categories": field.categories, "example": example})
+
+
+def _is_whole(name: str, rules: tuple[Rule, ...], delivered: Delivered, types: list[str]) -> bool:
+    casts = [
+        rule.columns[name] for rule in rules if isinstance(rule, Cast) and name in rule.columns
+    ]
+    if casts:
+        return casts[-1] == "integer"
+    return delivered == "integer" or any(one in INTEGERS for one in types)
+
+
+def _bound(choose: Any, limits: list[float | None]) -> float | None:
+    known = [limit for limit in limits if limit is not None]
+    return choose(known) if known else None
+
+
+def _example(field: Field) -> Any:
+    """A value within the limits: the first category, or the middle of the range."""
+    if field.kind in ("integer", "number"):
+        low = field.minimum if field.minimum is not None else min(0, field.maximum or 0)
+        high = field.maximum if field.maximum is not None else max(0, low)
+        middle = (low + high) / 2
+        return int(middle) if field.kind == "integer" else middle
+    if field.delivered == "boolean":
+        return True
+    return field.categories[0] if field.categories else "text"

@@ -1,0 +1,174 @@
+"""The model behind the service: loaded from the bento's files, asked with rows of requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from pipeline.core import bento, prediction
+from pipeline.core.contract import load_contract
+from pipeline.core.files import damaged, read_json
+from pipeline.core.modality import part
+from pipeline.core.policy import Policy
+from pipeline.core.project import Columns, strictly
+from pipeline.core.rules import Rule
+from pipeline.service.checks import enforcement
+from pipeline.service.fields import Field
+from pipeline.service.requests import Reader, reader_of
+
+DECIMALS = 9
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask.
+
+    Attributes:
+        max_rows: Rows of one request.
+        max_body_bytes: Bytes of its body.
+        max_batch_rows: Rows that are predicted at once.
+        max_waiting_rows: Rows that may wait; more are turned away until some are answered.
+        body_timeout_s: Seconds in which a body must have arrived.
+    """
+
+    max_rows: int
+    max_body_bytes: int
+    max_batch_rows: int
+    max_waiting_rows: int
+    body_timeout_s: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request's answer: a prediction for each row, or why it is refused."""
+
+    predictions: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
+
+
+@dataclass
+class Predictor:
+    """A packaged model, ready to answer.
+
+    Attributes:
+        project: The project's name.
+        model: Encoder and network.
+        policy: From logits to decisions.
+        reader: From rows to what the network takes.
+        labels: The names of the negative and the positive class.
+        reference: What an explanation compares a row with; see `explain`.
+        limits: What one request may ask.
+        digest: The model's digest.
+        card: The report for people, HTML.
+    """
+
+    project: str
+    modality: str
+    model: prediction.Predictor
+    policy: Policy
+    reader: Reader
+    labels: tuple[str, str]
+    reference: dict[str, Any]
+    limits: Limits
+    digest: str
+    card: bytes
+
+    @property
+    def fields(self) -> list[Field]:
+        return list(self.reader.fields.values())
+
+    def answer(self, requests: Sequence[Sequence[Any]]) -> list[Answer]:
+        """Predict the rows of many requests in one go; those with findings are left out."""
+        readings = self.reader.read(requests)
+        codes = [code for one in readings if not one.findings for code in one.codes]
+        predictions = iter(self._predictions(codes))
+        answers = []
+        for one in readings:
+            if one.findings:
+                answers.append(Answer([], one.findings))
+                continue
+            found = [{**next(predictions), "warnings": warned} for warned in one.warnings]
+            answers.append(Answer(found, []))
+        return answers
+
+    def explain(self, row: Any) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+        """What each field of one row contributed to its logit; or None and the findings."""
+        reading = self.reader.read([[row]])[0]
+        if reading.findings:
+            return None, reading.findings
+        encoded = self.reader.encoded(reading.codes)
+        explained = part(self.modality, "explanation").explained(
+            self.model, encoded, self.reference["values"], self.reference["num_steps"]
+        )
+        contributions = [
+            {
+                "field": name,
+                "value": row.get(name),
+                "contribution": round(float(value), 6),
+            }
+            for name, value in zip(explained.columns, explained.values[0], strict=True)
+        ]
+        contributions.sort(key=lambda one: -abs(one["contribution"]))
+        found = {
+            **self._predictions(reading.codes)[0],
+            "reference": self.reference["words"],
+            "contributions": contributions,
+            "unit": "logits",
+            "warnings": reading.warnings[0],
+        }
+        return found, []
+
+    def example(self) -> dict[str, Any]:
+        """A valid row."""
+        return {field.name: field.example for field in self.fields}
+
+    def _predictions(self, codes: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
+        if not codes:
+            return []
+        logits = self.model.logits_of(self.reader.encoded(codes))
+        probability = self.policy.probability(logits)
+        decisions = self.policy.decide(probability).tolist()
+        return [
+            {
+                "label": self.labels[decision],
+                "probability": round(value, DECIMALS),
+                "decision": decision,
+            }
+            for value, decision in zip(probability.tolist(), decisions, strict=True)
+        ]
+
+
+def load(folder: Path) -> Predictor:
+    """Load the model from a bento's source folder.
+
+    Raises:
+        ArtifactMissing: a file is absent or damaged, or the model is not the one that the proof
+            names.
+    """
+    source = folder / bento.SERVICE
+    state = read_json(source)
+    proof = read_json(folder / bento.PROOF)
+    digest = bento.model_digest(folder / bento.MODEL)
+    if proof["model_digest"] != digest:
+        raise damaged(folder / bento.PROOF, "proof", ValueError("the model's files are others"))
+    model = prediction.load(folder / bento.MODEL, state["modality"])
+    policy = Policy.from_dict(read_json(folder / bento.MODEL / "policy.json"))
+    contract = load_contract(folder / bento.CONTRACT, bento.CONTRACT)
+    columns = strictly(Columns, state["columns"], {})
+    rules = TypeAdapter(tuple[Rule, ...]).validate_python(state["rules"])
+    fields = [Field.from_dict(one) for one in state["fields"]]
+    enforced = enforcement(contract, columns.features)
+    return Predictor(
+        project=state["project"],
+        modality=state["modality"],
+        model=model,
+        policy=policy,
+        reader=reader_of(state["modality"], model.encoder, fields, columns, rules, enforced),
+        labels=(state["labels"][0], state["labels"][1]),
+        reference=state["reference"],
+        limits=Limits(**state["limits"]),
+        digest=digest,
+        card=(folder / bento.CARD).read_bytes(),
+    )

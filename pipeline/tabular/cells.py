@@ -1,0 +1,185 @@
+"""Single values of requests, cleaned, checked and encoded by the stages' own code, once each.
+
+Cleaning rules for requests, row-level checks and the encoder all work value by value, so a value
+that was met before needs no work: a column keeps what its values became. What is new in a batch
+goes through `cleaning` and `encoding` as one small table per column.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from pipeline.core.rules import Cast, OutsideRange, Rule, for_requests
+from pipeline.tabular import cleaning
+from pipeline.tabular.encoding import UNKNOWN_LEVEL, Encoder
+
+MAX_REMEMBERED = 20_000
+"""Values that a column keeps; then it starts anew."""
+MAX_TEXT_LENGTH = 100
+"""Longer texts are not kept."""
+DTYPES = {"text": pl.String, "integer": pl.Int64, "float": pl.Float64, "boolean": pl.Boolean}
+WHOLE_BELOW = 2.0**53
+"""Floats from here on are not exact whole numbers."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a delivered value became.
+
+    Attributes:
+        code: Its position or level index, as the encoder gives it.
+        value: The clean value.
+        refused: Whether a request with it is refused.
+        problems: What was expected and why, for each rule that it breaks.
+    """
+
+    code: float | int
+    value: Any
+    refused: bool = False
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+class Unreadable:
+    """Marks a value of a type that the column is not delivered in."""
+
+
+UNREADABLE = Unreadable()
+
+
+@dataclass
+class CellColumn:
+    """One feature's values: how they are read, and those that are known.
+
+    Attributes:
+        name: The delivered column.
+        delivered: How it is delivered: text, integer, float or boolean.
+        expected: What a value must be, in words.
+        rules: The cleaning rules for requests, all columns'.
+        encoder: The whole encoder.
+        checks: What a clean value must keep; each has passes, critical, expected and meaning.
+    """
+
+    name: str
+    delivered: str
+    expected: str
+    rules: tuple[Rule, ...]
+    encoder: Encoder
+    checks: Sequence[Any]
+    known: dict[Any, Cell] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rules = tuple(_never_raising(rule) for rule in for_requests(self.rules, (self.name,)))
+        edges, levels = self.encoder.edges, self.encoder.levels
+        self.encoder = Encoder(
+            {key: edges[key] for key in edges if key == self.name},
+            {key: levels[key] for key in levels if key == self.name},
+        )
+
+    def make_room(self) -> None:
+        """Forget all values when they have become too many; not while a batch is read."""
+        if len(self.known) > MAX_REMEMBERED:
+            self.known.clear()
+
+    def learn(self, values: Mapping[Any, Any]) -> dict[Any, Cell]:
+        """The cells of values by their keys; keeps those that are worth it."""
+        cells = self._made(values)
+        for key, cell in cells.items():
+            if not isinstance(key, str | tuple) or len(key) <= MAX_TEXT_LENGTH:
+                self.known[key] = cell
+        return cells
+
+    def _made(self, values: Mapping[Any, Any]) -> dict[Any, Cell]:
+        read = {key: as_delivered(value, self.delivered) for key, value in values.items()}
+        cells = {
+            key: Cell(0, None, True, ((self.expected, ""),))
+            for key, value in read.items()
+            if value is UNREADABLE
+        }
+        keys = [key for key in read if key not in cells]
+        column = pl.Series(self.name, [read[key] for key in keys], DTYPES[self.delivered])
+        table, broken = self._cleaned(column.to_frame())
+        numbers, levels = self.encoder.encode(table)
+        codes = (numbers if numbers.shape[1] else levels)[:, 0].tolist()
+        for key, value, code, why in zip(keys, table[self.name], codes, broken, strict=True):
+            cells[key] = self._cell(value, code, why)
+        return cells
+
+    def _cleaned(self, table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+        """The clean values, and for each the rule that cannot take it; empty when all can."""
+        broken = [""] * table.height
+        for rule in self.rules:
+            before = table[self.name]
+            table, _ = cleaning.apply(table, (rule,))
+            if isinstance(rule, Cast | OutsideRange) and rule.name.startswith(REFUSES):
+                gone = (table[self.name].is_null() & before.is_not_null()).arg_true()
+                for i in gone:
+                    broken[i] = broken[i] or rule.name.removeprefix(REFUSES)
+        return table, broken
+
+    def _cell(self, value: Any, code: float | int, broken: str) -> Cell:
+        if broken:
+            return Cell(code, value, True, ((self.expected, ""),))
+        failed = [check for check in self.checks if not check.passes(value)]
+        problems = [(check.expected, check.meaning) for check in failed]
+        refused = any(check.critical for check in failed)
+        if not failed and value is not None and self.encoder.levels and code == UNKNOWN_LEVEL:
+            problems.append((f"a value that training rows had often enough, got {value}", ""))
+        return Cell(code, value, refused, tuple(problems))
+
+
+REFUSES = "\0"
+"""Starts the name of a rule that refuses what it cannot take."""
+
+
+def _never_raising(rule: Rule) -> Rule:
+    """A rule that makes a value missing where it would refuse the table or drop the row."""
+    if isinstance(rule, Cast) and rule.on_failure == "refuse":
+        return rule.model_copy(update={"on_failure": "missing", "name": REFUSES + rule.name})
+    if isinstance(rule, OutsideRange) and rule.action == "drop_row":
+        return rule.model_copy(update={"action": "missing", "name": REFUSES + rule.name})
+    return rule
+
+
+def as_delivered(value: Any, delivered: str) -> Any:
+    """A JSON value in the type that its column is delivered in, or UNREADABLE.
+
+    A number stands for its digits where the column is delivered as text, as files deliver it.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return value if delivered == "boolean" else UNREADABLE
+    if isinstance(value, str):
+        return value if delivered == "text" else UNREADABLE
+    if isinstance(value, int | float):
+        return _number(value, delivered)
+    return UNREADABLE
+
+
+def _number(value: float, delivered: str) -> Any:
+    whole = isinstance(value, int) or (value.is_integer() and abs(value) < WHOLE_BELOW)
+    if delivered == "text":
+        return str(int(value)) if whole else repr(value)
+    if delivered == "integer":
+        return int(value) if whole and -(2**63) <= value < 2**63 else UNREADABLE
+    return float(value) if delivered == "float" else UNREADABLE
+
+
+def columns_of(
+    fields: Iterable[Any], rules: tuple[Rule, ...], encoder: Encoder, enforcement: Any
+) -> list[CellColumn]:
+    """A column for each of the encoder's, in the order of the network's inputs."""
+    by_name = {one.name: one for one in fields}
+    return [
+        CellColumn(
+            name,
+            by_name[name].delivered,
+            by_name[name].expected,
+            rules,
+            encoder,
+            enforcement.of(name),
+        )
+        for name in encoder.columns
+    ]
