@@ -14,7 +14,7 @@ import click
 from flows.complete import Completed, complete_build
 from flows.engine import Observer, Request
 from flows.prefect_settings import API_URL, answers, apply, lasting_server, ui_link
-from flows.processes import terminating
+from pipeline.core.termination import terminating
 
 Driver = Literal["flow", "engine"]
 

@@ -20,12 +20,13 @@ from flows.costs import last_success, load_prices
 from flows.dvc_process import Spares
 from flows.locks import build_lock, clean_rwlock
 from flows.plan import Plan, Planner, missing_sources
-from flows.processes import GRACE_S, ProcessGroups, end_leftovers, terminating, undisturbed
+from flows.processes import GRACE_S, ProcessGroups, end_leftovers, undisturbed
 from flows.reasons import Reason
 from flows.stage_run import RunContext, StageError, StageResult, environment, run_stage
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.paths import local_state
 from pipeline.core.project import known_project
+from pipeline.core.termination import terminating
 
 EXIT_DEADLINE = 124
 EXIT_INTERRUPTED = 130

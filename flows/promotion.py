@@ -119,7 +119,10 @@ def against(root: Path, version: Version) -> Iterator[str]:
         yield "expected a build of a commit, it was made outside git"
     elif version.dirty:
         files = ", ".join(version.dirty_files) or "the commit changed while it was built"
-        yield f"expected a build from a clean tree, these files were not committed: {files}"
+        yield (
+            f"expected a build from a clean tree, these files were not committed: {files} "
+            f"(`git commit`, then `hallmark build {version.project} --from rehearse` registers it)"
+        )
     try:
         packed = registry.bento_folder(root, version)
         rehearsal = read_json(registry.folder_of(root, version) / registry.REHEARSAL)

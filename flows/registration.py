@@ -55,6 +55,11 @@ class Evidence:
         return any(s["name"] == stage and s["state"] == "ran" for s in self.build["stages"])
 
     @property
+    def is_dirty(self) -> bool:
+        """Whether no commit has all that it was made from."""
+        return bool(self.build["dirty"]) or self.build["commit"] is None
+
+    @property
     def num_ran(self) -> int:
         return sum(stage["state"] == "ran" for stage in self.build["stages"])
 
@@ -99,7 +104,9 @@ def why_not_registered(root: Path, evidence: Evidence) -> str | None:
         return f"its model is the champion's, version {live.version}"
     known = registry.versions(root, project)
     if known and known[0].bento_digest == package["digest"]:
-        return f"it is registered already, as version {known[0].version}"
+        is_better = known[0].dirty and not evidence.is_dirty  # the same, now from a clean tree
+        if not is_better:
+            return f"it is registered already, as version {known[0].version}"
     if not evidence.num_ran:
         return "every stage was restored"
     return None
@@ -137,11 +144,11 @@ def register(
         "verdict_digest": bento.file_digest(packed / bento.SOURCE / bento.VERDICT),
         "rehearsal": rehearsal["outcome"],
         "commit": results or build["commit"],
-        "dirty": build["dirty"] or build["commit"] is None,
+        "dirty": evidence.is_dirty,
         "dirty_files": tuple(build["dirty_files"]),
         "build": build["id"],
         "run_id": run,
-        "created": datetime.now(UTC),
+        "created": datetime.now(UTC).replace(microsecond=0),
     }
     registry.store_bento(root, packed, fields["bento_tag"], fields["bento_digest"])
     with tempfile.TemporaryDirectory() as temporary:

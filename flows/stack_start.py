@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from flows import prefect_settings
-from flows.processes import end_group, group, is_same_process, terminating
+from flows.processes import end_group, group, is_same_process
 from flows.stack import (
     HOST,
     STACK,
@@ -32,6 +32,7 @@ from flows.stack import (
     state,
 )
 from flows.stage_run import last_lines
+from pipeline.core.termination import terminating
 
 HEALTHY_WITHIN_S = 180.0
 END_WITHIN_S = 100.0

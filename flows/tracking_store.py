@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flows.tracking_address import Patience, address, folder
+from flows.tracking_address import URI_VARIABLE, Patience, address, folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,6 +28,7 @@ _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+_ARTIFACTS_VARIABLE = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 _MAX_BATCH = 100
 _MAX_PARAMETER_LENGTH = 6000
 
@@ -103,13 +104,18 @@ class Store:
     def _client(self) -> "MlflowClient":
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        if not self.address.startswith("http"):  # else mlflow makes a folder `mlruns` here
+            os.environ.setdefault(_ARTIFACTS_VARIABLE, (folder(self.root) / "artifacts").as_uri())
         folder(self.root).mkdir(parents=True, exist_ok=True)
         import mlflow
 
         logging.getLogger("mlflow").setLevel(logging.CRITICAL)
         logging.getLogger("alembic").setLevel(logging.CRITICAL)
+        given = os.environ.get(URI_VARIABLE)
         mlflow.set_tracking_uri(self.address)
         mlflow.set_registry_uri(self.address)
+        if given is None:  # mlflow has set it, for its children; ours must not take it for a wish
+            os.environ.pop(URI_VARIABLE, None)
         return mlflow.MlflowClient(self.address, self.address)
 
     @cached_property
@@ -219,6 +225,7 @@ class Store:
     def log_model(self, run: str, files: ModelFiles) -> str:
         """Keep a model with the run; return its address, `models:/m-…`."""
         self._client  # noqa: B018 -- imports mlflow
+        import mlflow
         from mlflow import pyfunc
         from mlflow.models import Model, ModelSignature, infer_signature
         from mlflow.types import ColSpec, Schema
@@ -231,6 +238,9 @@ class Store:
             pyfunc.save_model(**rest)
 
         def log() -> str:
+            mlflow.set_experiment(
+                experiment_id=self.experiment
+            )  # Model.log asks for the active one
             made = Model.log(
                 artifact_path=None,
                 name="model",

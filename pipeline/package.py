@@ -50,10 +50,10 @@ class Settings(Frozen):
     """Bytes of a request's body."""
     max_batch_rows: int = Field(4096, ge=1)
     """Rows that are predicted at once."""
-    max_waiting_rows: int = Field(200_000, ge=1)
+    max_waiting_rows: int = Field(50_000, ge=1)
     """Rows that may wait; a request beyond is answered 503 and told to come again."""
-    body_timeout_s: float = Field(20, gt=0)
-    """A body that has not arrived by then is refused."""
+    body_timeout_s: float = Field(8, gt=0, lt=10)
+    """A body that has not arrived by then is refused. BentoML ends any request after 10 seconds."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:

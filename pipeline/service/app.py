@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.core.errors import ProjectError
 from pipeline.service.batching import Batcher, Saturated
 from pipeline.service.metrics import Metrics
 from pipeline.service.openapi import openapi
@@ -27,12 +28,15 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 JSON = (b"content-type", b"application/json")
+PROMETHEUS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 HTML = (b"content-type", b"text/html; charset=utf-8")
 CARD_POLICY = (
     b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 )
 PLAIN_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 RETRY_AFTER_S = 1
+MAX_EXPLAINING = 64
+"""Explanations that are worked on or wait; each takes some hundredths of a second."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class App:
             ("GET", "/"): self.page,
             ("GET", "/card"): self.card,
             ("GET", "/schema"): self.schema,
+            ("GET", "/metrics"): self.exposition,
             ("GET", "/openapi.json"): self.openapi,
             ("GET", "/docs.json"): self.openapi,
         }
@@ -98,8 +103,8 @@ class App:
 
         Args:
             folder: The bento's source folder.
-            version: What the service names itself.
-            token: What requests must carry; empty for none.
+            version: What the service names itself, where HALLMARK_MODEL_VERSION does not.
+            token: What requests must carry, where HALLMARK_TOKEN does not say it; empty for none.
             registry: Where Prometheus counters are registered.
             freeze: Whether to keep the garbage collector from walking what is loaded now.
 
@@ -107,8 +112,8 @@ class App:
             PipelineError: the folder does not hold a whole model.
         """
         self.predictor = load(folder)
-        self.version = version or os.environ.get("HALLMARK_MODEL_VERSION", "")
-        token = token or os.environ.get("HALLMARK_TOKEN", "")
+        self.version = os.environ.get("HALLMARK_MODEL_VERSION") or version
+        token = os.environ.get("HALLMARK_TOKEN") or token
         self.authorization = f"Bearer {token}".encode() if token else b""
         self.metrics = Metrics(registry)
         limits = self.predictor.limits
@@ -118,7 +123,7 @@ class App:
             limits.max_waiting_rows,
             self.metrics.batch,
         )
-        self.explaining = asyncio.Lock()
+        self.explaining, self.num_explaining = asyncio.Lock(), 0
         self.described = orjson.dumps(description(self.predictor, self.version))
         self.documented = orjson.dumps(openapi(self.predictor, self.version))
         self.shown = Page(self.predictor.project)
@@ -162,10 +167,8 @@ class App:
         try:
             answer = await self.batcher.submit(rows)
         except Saturated:
-            retry = (b"retry-after", str(RETRY_AFTER_S).encode())
-            raise Refusal(503, "saturated", "too many rows wait already", (), (retry,)) from None
+            raise saturated("rows") from None
         check_rows(answer)
-        self.metrics.predicted(one["label"] for one in answer.predictions)
         named = {"model_version": self.version, "model_digest": self.predictor.digest}
         if isinstance(content, list):
             return Response(200, orjson.dumps({"predictions": answer.predictions, **named}))
@@ -175,10 +178,17 @@ class App:
         content = await self.json(scope, receive)
         if not isinstance(content, dict):
             raise Refusal(400, "not_a_row", "expected one row, an object with the model's fields")
-        async with self.explaining:  # one at a time: predictions go on beside it
-            found, findings = await asyncio.to_thread(self.predictor.explain, content)
-        if found is None:
+        findings, explain = self.predictor.explanation_of(content)
+        if findings:
             raise invalid(findings)
+        if self.num_explaining >= MAX_EXPLAINING:
+            raise saturated("explanations")
+        self.num_explaining += 1
+        try:
+            async with self.explaining:  # one at a time: predictions go on beside it
+                found = await asyncio.to_thread(explain)
+        finally:
+            self.num_explaining -= 1
         named = {"model_version": self.version, "model_digest": self.predictor.digest}
         return Response(200, orjson.dumps({**found, **named}))
 
@@ -187,6 +197,9 @@ class App:
 
     async def card(self, _scope: Scope, _receive: Receive) -> Response:
         return Response(200, self.predictor.card, (HTML, (b"content-security-policy", CARD_POLICY)))
+
+    async def exposition(self, _scope: Scope, _receive: Receive) -> Response:
+        return Response(200, self.metrics.exposition(), (PROMETHEUS,))
 
     async def schema(self, _scope: Scope, _receive: Receive) -> Response:
         return Response(200, self.described)
@@ -269,6 +282,11 @@ async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         message = await receive()
 
 
+def saturated(what: str) -> Refusal:
+    retry = (b"retry-after", str(RETRY_AFTER_S).encode())
+    return Refusal(503, "saturated", f"too many {what} wait already; try again", (), (retry,))
+
+
 def too_large(limit: int) -> Refusal:
     return Refusal(413, "body_size", f"expected a body of at most {limit:,} bytes")
 
@@ -306,9 +324,7 @@ def warm_up(predictor: Predictor) -> None:
     Raises:
         ProjectError: the example is not valid.
     """
-    from pipeline.core.errors import ProjectError
-
-    _, findings = predictor.explain(predictor.example())
+    findings, explain = predictor.explanation_of(predictor.example())
     if findings:
         lines = [f"{one['field']}: expected {one['expected']}" for one in findings]
         raise ProjectError(
@@ -316,3 +332,5 @@ def warm_up(predictor: Predictor) -> None:
             findings=lines,
             hint="set `example` of these fields under `package.fields` in project.yaml",
         )
+    explain()
+    predictor.answer([[predictor.example()]])

@@ -23,7 +23,7 @@ class Batcher:
         answer: Answers many requests' rows at once.
         max_batch_rows: Rows of a batch; a request is never split.
         max_waiting_rows: Rows that may wait.
-        observe: Is told of each batch: its requests and its rows.
+        observe: Is told of each batch: its number of requests, and the labels of its rows.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Batcher:
         answer: Callable[[Sequence[Sequence[Any]]], list[Answer]],
         max_batch_rows: int,
         max_waiting_rows: int,
-        observe: Callable[[int, int], None],
+        observe: Callable[[int, list[str]], None],
     ) -> None:
         self.answer = answer
         self.max_batch_rows = max_batch_rows
@@ -65,7 +65,8 @@ class Batcher:
                 if not future.done():
                     future.set_exception(error)
         else:
-            self.observe(len(batch), sum(len(rows) for rows, _ in batch))
+            labels = [one["label"] for answer in answers for one in answer.predictions]
+            self.observe(len(batch), labels)
             for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():  # its client has gone
                     future.set_result(answer)

@@ -1,4 +1,4 @@
-"""The bento's entry: the service's application, mounted in BentoML.
+"""The bento's entry: the service's application ahead of BentoML's own.
 
 `package` puts this file into the bento as `service.py`; the model and its settings lie beside it.
 """
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import bentoml
 
-from pipeline.service.app import App
+from pipeline.service.app import App, Receive, Scope, Send
+
+HEALTH = ("/healthz", "/livez", "/readyz")
 
 app = App()
 
@@ -15,10 +17,11 @@ app = App()
 @bentoml.service(
     name="hallmark",
     workers=1,
+    traffic={"timeout": 10},
     logging={"access": {"enabled": False}},
+    metrics={"enabled": False},
     tracing={"excluded_urls": ".*"},
 )
-@bentoml.asgi_app(app)
 class Hallmark:
     """One process, one thread for torch: replicas scale, threads would only wait for each other."""
 
@@ -26,13 +29,18 @@ class Hallmark:
         import torch
 
         torch.set_num_threads(1)
-        app.start(Path(__file__).parent, own_version())
+        app.start(Path(__file__).parent, bentoml.server_context.bento_version)
 
 
-def own_version() -> str:
-    """What whoever serves a registered version calls it, else the bento's own version."""
-    import os
+class Ahead:
+    """Answers ahead of BentoML's routing, and leaves it what it knows: whether it is ready."""
 
-    from bentoml import server_context
+    def __init__(self, following: object, application: App) -> None:
+        self.following, self.application = following, application
 
-    return os.environ.get("HALLMARK_MODEL_VERSION") or server_context.bento_version
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope["type"] != "lifespan" and scope["path"] not in HEALTH
+        await (self.application if ours else self.following)(scope, receive, send)
+
+
+Hallmark.add_asgi_middleware(Ahead, application=app)

@@ -22,7 +22,7 @@ def main(folder: Path) -> dict[str, Any]:
 
     application = pipeline.service.entry.app
     application.start(folder, registry=CollectorRegistry(), freeze=False)
-    application.predictor.answer([[application.predictor.example()]])
+    application.metrics.exposition()
     apart = {"__main__", __name__}
     modules = sorted(
         name for name in sys.modules if name.split(".")[0] == OURS and name not in apart

@@ -1,10 +1,13 @@
 """The model behind the service: loaded from the bento's files, asked with rows of requests."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from pipeline.core import bento, prediction
@@ -58,7 +61,7 @@ class Predictor:
         policy: From logits to decisions.
         reader: From rows to what the network takes.
         labels: The names of the negative and the positive class.
-        reference: What an explanation compares a row with; see `explain`.
+        reference: What an explanation compares a row with; see `explanation_of`.
         limits: What one request may ask.
         digest: The model's digest.
         card: The report for people, HTML.
@@ -81,51 +84,60 @@ class Predictor:
 
     def answer(self, requests: Sequence[Sequence[Any]]) -> list[Answer]:
         """Predict the rows of many requests in one go; those with findings are left out."""
-        readings = self.reader.read(requests)
-        codes = [code for one in readings if not one.findings for code in one.codes]
-        predictions = iter(self._predictions(codes))
-        answers = []
-        for one in readings:
+        batch = self.reader.read(requests)
+        accepted = [place for one in batch.readings if not one.findings for place in one.rows]
+        codes = batch.codes if len(accepted) == len(batch.codes) else batch.codes[accepted]
+        predictions, start, answers = self._predictions(codes), 0, []
+        for one in batch.readings:
             if one.findings:
                 answers.append(Answer([], one.findings))
                 continue
-            found = [{**next(predictions), "warnings": warned} for warned in one.warnings]
+            found = predictions[start : start + len(one.rows)]
+            start += len(one.rows)
+            for number, warnings in one.warnings.items():
+                found[number]["warnings"] = warnings
             answers.append(Answer(found, []))
         return answers
 
-    def explain(self, row: Any) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-        """What each field of one row contributed to its logit; or None and the findings."""
-        reading = self.reader.read([[row]])[0]
-        if reading.findings:
-            return None, reading.findings
-        encoded = self.reader.encoded(reading.codes)
+    def explanation_of(self, row: Any) -> tuple[list[dict[str, Any]], Callable[[], dict[str, Any]]]:
+        """What is wrong with one row; and, when nothing is, the call that explains it.
+
+        The call takes some hundredths of a second and may run in a thread beside predictions.
+        """
+        batch = self.reader.read([[row]])
+        reading = batch.readings[0]
+        warnings = reading.warnings.get(0, [])
+        return reading.findings, lambda: self._explained(row, batch.codes, warnings)
+
+    def _explained(
+        self, row: dict[str, Any], codes: NDArray[np.float64], warnings: list[str]
+    ) -> dict[str, Any]:
+        """What each field of one row contributed to its logit, the largest first."""
         explained = part(self.modality, "explanation").explained(
-            self.model, encoded, self.reference["values"], self.reference["num_steps"]
+            self.model,
+            self.reader.encoded(codes),
+            self.reference["values"],
+            self.reference["num_steps"],
         )
         contributions = [
-            {
-                "field": name,
-                "value": row.get(name),
-                "contribution": round(float(value), 6),
-            }
+            {"field": name, "value": row.get(name), "contribution": round(float(value), 6)}
             for name, value in zip(explained.columns, explained.values[0], strict=True)
         ]
         contributions.sort(key=lambda one: -abs(one["contribution"]))
-        found = {
-            **self._predictions(reading.codes)[0],
+        return {
+            **self._predictions(codes)[0],
+            "warnings": warnings,
             "reference": self.reference["words"],
             "contributions": contributions,
             "unit": "logits",
-            "warnings": reading.warnings[0],
         }
-        return found, []
 
     def example(self) -> dict[str, Any]:
         """A valid row."""
         return {field.name: field.example for field in self.fields}
 
-    def _predictions(self, codes: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
-        if not codes:
+    def _predictions(self, codes: NDArray[np.float64]) -> list[dict[str, Any]]:
+        if not len(codes):
             return []
         logits = self.model.logits_of(self.reader.encoded(codes))
         probability = self.policy.probability(logits)
@@ -135,6 +147,7 @@ class Predictor:
                 "label": self.labels[decision],
                 "probability": round(value, DECIMALS),
                 "decision": decision,
+                "warnings": [],
             }
             for value, decision in zip(probability.tolist(), decisions, strict=True)
         ]
@@ -157,7 +170,7 @@ def load(folder: Path) -> Predictor:
     policy = Policy.from_dict(read_json(folder / bento.MODEL / "policy.json"))
     contract = load_contract(folder / bento.CONTRACT, bento.CONTRACT)
     columns = strictly(Columns, state["columns"], {})
-    rules = TypeAdapter(tuple[Rule, ...]).validate_python(state["rules"])
+    rules = TypeAdapter(tuple[Rule, ...]).validate_json(json.dumps(state["rules"]), strict=True)
     fields = [Field.from_dict(one) for one in state["fields"]]
     enforced = enforcement(contract, columns.features)
     return Predictor(

@@ -17,7 +17,6 @@ from pipeline.core.project import Columns, nearest
 from pipeline.service.checks import Check, Enforcement
 from pipeline.service.fields import Field
 
-PLAIN = frozenset({str, int, float, type(None)})
 MAX_SHOWN = 80
 
 Encoded = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -25,17 +24,25 @@ Encoded = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Reading:
-    """One request's rows, ready for the network, or what is wrong with them.
+    """One request's rows in a batch, or what is wrong with them.
 
     Attributes:
-        codes: The encoder's numbers of each row; nothing of it holds when there are findings.
-        warnings: For each row, what it breaks and may break.
-        findings: Why the request is refused, at most ten.
+        rows: Its rows' places in the batch.
+        warnings: By the row's number in the request, what it breaks and may break.
+        findings: Why the request is refused, at most ten; empty when it is not.
     """
 
-    codes: list[list[float]]
-    warnings: list[list[str]]
+    rows: range
+    warnings: dict[int, list[str]]
     findings: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Many requests' rows: the encoder's codes, shape (rows, columns), and each one's reading."""
+
+    codes: NDArray[np.float64]
+    readings: list[Reading]
 
 
 class Reader:
@@ -54,90 +61,75 @@ class Reader:
         self.columns = columns
         self.cells = list(cells)
         self.num_numbers = num_numbers
-        place = {column.name: i for i, column in enumerate(self.cells)}
-        self.pairs = [
-            (check, place[check.columns[0]], place[check.columns[1]])
-            for check in enforcement.of_pairs
-        ]
+        self.pairs = enforcement.of_pairs
 
-    def read(self, requests: Sequence[Sequence[Any]]) -> list[Reading]:
+    def read(self, requests: Sequence[Sequence[Any]]) -> Batch:
         """Read many requests' rows; values that are new are learnt together."""
-        rows = [row for request in requests for row in request if type(row) is dict]
-        fresh = self._learn(rows)
-        return [self._reading(request, fresh) for request in requests]
+        rows = [row if type(row) is dict else {} for request in requests for row in request]
+        codes = np.zeros((len(rows), len(self.cells)))
+        troubled: dict[int, list[tuple[str, Any]]] = {}
+        for place, column in enumerate(self.cells):
+            values = [row.get(column.name) for row in rows]
+            found, problems = column.read(values)
+            codes[:, place] = found
+            for number, cell in problems:
+                troubled.setdefault(number, []).append((column.name, cell))
+        readings, start = [], 0
+        for request in requests:
+            place_of = range(start, start + len(request))
+            readings.append(self._reading(request, place_of, troubled))
+            start += len(request)
+        return Batch(codes, readings)
 
-    def encoded(self, codes: Sequence[Sequence[float]]) -> Encoded:
+    def encoded(self, codes: NDArray[np.float64]) -> Encoded:
         """What the network takes, from the codes of rows."""
-        table = np.array(codes, dtype=np.float64).reshape(len(codes), len(self.cells))
-        numbers, levels = table[:, : self.num_numbers], table[:, self.num_numbers :]
+        numbers, levels = codes[:, : self.num_numbers], codes[:, self.num_numbers :]
         return numbers.astype(np.float32), levels.astype(np.int64)
 
-    def _learn(self, rows: list[dict[str, Any]]) -> list[dict[Any, Any]]:
-        """For each column the cells of values that it had not met; empty when it knew all."""
-        fresh: list[dict[Any, Any]] = []
-        for column in self.cells:
-            column.make_room()
-            name, known = column.name, column.known
-            new = {}
-            for row in rows:
-                value = row.get(name)
-                key = value if type(value) in PLAIN else key_of(value)
-                if key not in known:
-                    new[key] = value
-            fresh.append(column.learn(new) if new else {})
-        return fresh
-
-    def _reading(self, request: Sequence[Any], fresh: list[dict[Any, Any]]) -> Reading:
-        reading = Reading([], [], [])
-        for number, row in enumerate(request):
+    def _reading(
+        self, request: Sequence[Any], rows: range, troubled: dict[int, list[tuple[str, Any]]]
+    ) -> Reading:
+        reading = Reading(rows, {}, [])
+        for number, (place, row) in enumerate(zip(rows, request, strict=True)):
             if type(row) is not dict:
-                self._refuse(reading, number, "", "an object with the model's fields", row)
+                words = "an object with the model's fields"
+                self._refuse(reading, number, "", words, row, "write it as {…}")
                 continue
             if not row.keys() <= self.names:
-                for name in row.keys() - self.names:
+                for name in sorted(row.keys() - self.names):
                     self._unknown(reading, number, name)
-            cells = []
-            troubled = False
-            for column, new in zip(self.cells, fresh, strict=True):
-                value = row.get(column.name)
-                key = value if type(value) in PLAIN else key_of(value)
-                cell = new[key] if key in new else column.known[key]
-                troubled = troubled or bool(cell.problems)
-                cells.append(cell)
-            warnings = self._problems(reading, number, row, cells) if troubled else []
-            for check, one, other in self.pairs:
-                if not check.passes((cells[one].value, cells[other].value)):
-                    self._pair(reading, number, check, row, warnings)
-            reading.codes.append([cell.code for cell in cells])
-            reading.warnings.append(warnings)
+            if place in troubled:
+                self._problems(reading, number, row, troubled[place])
+            for check in self.pairs:
+                self._pair(reading, number, check, row)
         return reading
 
     def _problems(
-        self, reading: Reading, number: int, row: dict[str, Any], cells: list[Any]
-    ) -> list[str]:
-        warnings = []
-        for column, cell in zip(self.cells, cells, strict=True):
+        self, reading: Reading, number: int, row: dict[str, Any], cells: list[tuple[str, Any]]
+    ) -> None:
+        for name, cell in cells:
+            field, value = self.fields[name], row.get(name)
             for expected, meaning in cell.problems:
                 if cell.refused:
-                    field = self.fields[column.name]
-                    value = row.get(column.name)
                     hint = _hint(field, value, meaning)
-                    self._refuse(
-                        reading, number, column.name, _wanted(field, expected), value, hint
-                    )
+                    self._refuse(reading, number, name, _wanted(field, expected), value, hint)
                     break
-                warnings.append(f"{column.name}: expected {expected}. {meaning}".strip())
-        return warnings
+                self._warn(reading, number, f"{name}: expected {expected}", meaning)
 
-    def _pair(
-        self, reading: Reading, number: int, check: Check, row: dict[str, Any], warnings: list[str]
-    ) -> None:
+    def _pair(self, reading: Reading, number: int, check: Check, row: dict[str, Any]) -> None:
+        by_name = {column.name: column for column in self.cells}
+        clean = tuple(by_name[name].clean(row.get(name)) for name in check.columns)
+        if check.passes(clean):
+            return
         names = " and ".join(check.columns)
         if check.critical:
             found = [row.get(name) for name in check.columns]
             self._refuse(reading, number, names, check.expected, found, check.meaning)
         else:
-            warnings.append(f"{names}: expected {check.expected}. {check.meaning}")
+            self._warn(reading, number, f"{names}: expected {check.expected}", check.meaning)
+
+    def _warn(self, reading: Reading, number: int, words: str, meaning: str) -> None:
+        reading.warnings.setdefault(number, []).append(f"{words}. {meaning}".strip())
 
     def _unknown(self, reading: Reading, number: int, name: str) -> None:
         if name in self.columns.all:
@@ -153,13 +145,6 @@ class Reader:
         if len(reading.findings) < MAX_FINDINGS:
             finding = {"row": number, "field": field[:MAX_SHOWN], "expected": expected}
             reading.findings.append({**finding, "found": shown(value), "hint": hint})
-
-
-def key_of(value: Any) -> Any:
-    """A key for a value of another JSON type, which equals no plain value's."""
-    if type(value) is bool:
-        return ("boolean", value)
-    return ("list",) if isinstance(value, list) else ("object",)
 
 
 def shown(value: Any) -> str:

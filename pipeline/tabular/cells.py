@@ -20,6 +20,8 @@ MAX_REMEMBERED = 20_000
 MAX_TEXT_LENGTH = 100
 """Longer texts are not kept."""
 DTYPES = {"text": pl.String, "integer": pl.Int64, "float": pl.Float64, "boolean": pl.Boolean}
+PLAIN = frozenset({str, int, float, type(None)})
+"""The types whose values can be told apart by comparing them."""
 WHOLE_BELOW = 2.0**53
 """Floats from here on are not exact whole numbers."""
 
@@ -58,6 +60,8 @@ class CellColumn:
         expected: What a value must be, in words.
         rules: The cleaning rules for requests, all columns'.
         encoder: The whole encoder.
+        known: The cells of values that were met.
+        fine: The codes of those that break no rule.
         checks: What a clean value must keep; each has passes, critical, expected and meaning.
     """
 
@@ -68,6 +72,7 @@ class CellColumn:
     encoder: Encoder
     checks: Sequence[Any]
     known: dict[Any, Cell] = field(default_factory=dict)
+    fine: dict[Any, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rules = tuple(_never_raising(rule) for rule in for_requests(self.rules, (self.name,)))
@@ -77,18 +82,47 @@ class CellColumn:
             {key: levels[key] for key in levels if key == self.name},
         )
 
-    def make_room(self) -> None:
-        """Forget all values when they have become too many; not while a batch is read."""
-        if len(self.known) > MAX_REMEMBERED:
-            self.known.clear()
+    def read(self, values: Sequence[Any]) -> tuple[list[float], list[tuple[int, Cell]]]:
+        """The codes of values, and the cells, by their place, of those that break a rule."""
+        plain = PLAIN.issuperset(map(type, values))
+        keys = values if plain else [key_of(value) for value in values]
+        codes: list[Any] = list(map(self.fine.get, keys))
+        if None not in codes:
+            return codes, []
+        return self._read_slowly(values, keys, codes)
 
-    def learn(self, values: Mapping[Any, Any]) -> dict[Any, Cell]:
-        """The cells of values by their keys; keeps those that are worth it."""
-        cells = self._made(values)
+    def clean(self, value: Any) -> Any:
+        """The clean value of one that was read before."""
+        key = value if type(value) in PLAIN else key_of(value)
+        cell = self.known.get(key) or self._made({key: value})[key]
+        return cell.value
+
+    def _read_slowly(
+        self, values: Sequence[Any], keys: Sequence[Any], codes: list[Any]
+    ) -> tuple[list[float], list[tuple[int, Cell]]]:
+        """Fill the gaps in `codes`: values that are new, or break a rule."""
+        gaps = [i for i, code in enumerate(codes) if code is None]
+        new = {keys[i]: values[i] for i in gaps if keys[i] not in self.known}
+        fresh = self._made(new) if new else {}
+        troubled = []
+        for i in gaps:
+            cell = fresh[keys[i]] if keys[i] in fresh else self.known[keys[i]]
+            codes[i] = cell.code
+            if cell.problems:
+                troubled.append((i, cell))
+        self._keep(fresh)
+        return codes, troubled
+
+    def _keep(self, cells: Mapping[Any, Cell]) -> None:
+        if len(self.known) + len(cells) > MAX_REMEMBERED:
+            self.known.clear()
+            self.fine.clear()
         for key, cell in cells.items():
-            if not isinstance(key, str | tuple) or len(key) <= MAX_TEXT_LENGTH:
-                self.known[key] = cell
-        return cells
+            if isinstance(key, str) and len(key) > MAX_TEXT_LENGTH:
+                continue
+            self.known[key] = cell
+            if not cell.problems:
+                self.fine[key] = cell.code
 
     def _made(self, values: Mapping[Any, Any]) -> dict[Any, Cell]:
         read = {key: as_delivered(value, self.delivered) for key, value in values.items()}
@@ -140,6 +174,13 @@ def _never_raising(rule: Rule) -> Rule:
     if isinstance(rule, OutsideRange) and rule.action == "drop_row":
         return rule.model_copy(update={"action": "missing", "name": REFUSES + rule.name})
     return rule
+
+
+def key_of(value: Any) -> Any:
+    """A key for a value, which no value of another JSON type equals: `true` is no 1."""
+    if type(value) in PLAIN:
+        return value
+    return (type(value), value if isinstance(value, bool) else None)
 
 
 def as_delivered(value: Any, delivered: str) -> Any:

@@ -43,6 +43,11 @@ def test_the_walls_stand(root: Path) -> None:
             "import great_expectations",
             "only pipeline.core.expectations imports great_expectations",
         ),
+        (
+            "flows/registry.py",
+            "import mlflow",
+            "only flows.tracking_store imports mlflow",
+        ),
         ("flows/engine.py", "import prefect", "the engine runs without prefect"),
         ("flows/summary.py", "import prefect", "only the modules of the flow import prefect"),
     ],

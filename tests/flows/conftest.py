@@ -336,3 +336,20 @@ def api(prefect_server: "Api", _no_lasting_server: None) -> Iterator["Api"]:
 
     with talking(prefect_server):
         yield prefect_server
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables with nothing in them: making them takes seconds."""
+    from flows.tracking_store import Store
+
+    root = tmp_path_factory.mktemp("mlflow")
+    Store(root, "nobody")._client.search_experiments()
+    return root / ".local" / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def _untracked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds of these tests go untracked, but for those of a module that says `TRACKED = True`."""
+    if not getattr(request.module, "TRACKED", False):
+        monkeypatch.setenv("HALLMARK_TRACKING", "off")

@@ -1,0 +1,152 @@
+"""Boot the packaged service and replay test rows: does it answer as the model did offline?
+
+Reads: package/bento, package/report.json, ingest/snapshot.parquet, split/test.parquet,
+evaluate/predictions.parquet.
+Writes: report.json, with an outcome; its timings differ from run to run.
+Refuses when: the bento is not the one that package reported. A service that does not do well is
+no refusal here: this stage always writes its outcome, and promotion and the build decide on it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter
+
+from pipeline.core import bento as packaged
+from pipeline.core import prediction
+from pipeline.core.errors import ArtifactMissing, PipelineError
+from pipeline.core.files import damaged, read_json, read_parquet, write_json
+from pipeline.core.modality import part
+from pipeline.core.paths import Paths
+from pipeline.core.policy import Policy
+from pipeline.core.project import Project
+from pipeline.core.rehearsal import Budget, Rehearsal
+from pipeline.core.rules import Rule, for_requests
+
+SECTIONS = ()
+RARE = 20
+
+Floats = NDArray[np.float64]
+
+
+class Settings(Budget):
+    num_rows: int = Field(500, ge=1)
+    """Test rows to replay; all of them when there are fewer. Half of them, if there are so many,
+    lack a value or have a rare level; the others come in the order of the split's hash."""
+
+
+def run(project: Project[Settings], paths: Paths) -> None:
+    bento = paths.input("package", "bento")
+    check_reported(bento, read_json(paths.input("package", "report.json")))
+    service = read_json(bento / packaged.SOURCE / packaged.SERVICE)
+    features = [*service["columns"]["numeric"], *service["columns"]["categorical"]]
+    test = read_parquet(paths.input("split", "test.parquet"), ["_row", "_key", *features])
+    numbers = chosen(test, features, project.settings.num_rows)
+    snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"), features)
+    predictions = read_parquet(
+        paths.input("evaluate", "predictions.parquet"), ["_row", "probability", "decision"]
+    )
+    known = pl.DataFrame({"_row": numbers}).join(
+        predictions, on="_row", how="left", maintain_order="left"
+    )
+    report = rehearse(
+        bento,
+        snapshot[numbers.to_list()],
+        known["probability"].to_numpy(),
+        project.settings,
+        decisions=known["decision"].to_numpy().astype(bool),
+    )
+    write_json(paths.output("report.json"), report)
+
+
+def rehearse(
+    bento: Path,
+    rows: pl.DataFrame,
+    expected: Floats,
+    settings: Settings,
+    decisions: NDArray[np.bool_] | None = None,
+    version: str | None = None,
+) -> dict[str, Any]:
+    """Serve a copy of a bento, ask it for these rows and for much that is wrong, and stop it.
+
+    Args:
+        bento: The bento's folder; nothing is written to it.
+        rows: Rows as delivered, the model's features alone.
+        expected: Their offline probabilities of the positive class, shape (rows,).
+        settings: What is allowed.
+        decisions: Their offline decisions, shape (rows,); of the bento's own policy if not given.
+        version: What the service is to name itself; the bento's own version if not given.
+
+    Returns:
+        The report: `outcome` is `pass` or `fail`, whatever went wrong with the service.
+
+    Raises:
+        ArtifactMissing: there is no whole bento in the folder.
+    """
+    if decisions is None:
+        decisions = policy_of(bento).decide(expected)
+    return Rehearsal(bento, rows, expected, decisions, settings, version).to_the_end()
+
+
+def offline(bento: Path, rows: pl.DataFrame) -> Floats:
+    """The probabilities that this code gets from a bento's model files, without its service.
+
+    Args:
+        bento: The bento's folder.
+        rows: Rows as delivered, the model's features alone.
+
+    Raises:
+        ArtifactMissing: a file of the bento is absent or damaged.
+        PipelineError: its cleaning rules drop rows.
+    """
+    source = bento / packaged.SOURCE
+    service = read_json(source / packaged.SERVICE)
+    rules = TypeAdapter(tuple[Rule, ...]).validate_python(service["rules"])
+    cleaning = part(service["modality"], "cleaning")
+    table, _ = cleaning.apply(rows, for_requests(rules, tuple(rows.columns)))
+    if table.height != rows.height:
+        raise PipelineError(
+            f"expected rows that the bento's cleaning rules keep, {rows.height - table.height} of "
+            f"{rows.height} were dropped",
+            hint="choose rows that cleaning kept, such as those of split/test.parquet",
+        )
+    model = prediction.load(source / packaged.MODEL, service["modality"])
+    return policy_of(bento).probability(model.logits(table))
+
+
+def policy_of(bento: Path) -> Policy:
+    """The policy that a bento decides with; raises ArtifactMissing when it is absent or damaged."""
+    source = bento / packaged.SOURCE / packaged.MODEL / "policy.json"
+    state = read_json(source)
+    try:
+        return Policy.from_dict(state)
+    except (KeyError, TypeError) as error:
+        raise damaged(source, "policy", error) from None
+
+
+def check_reported(bento: Path, report: dict[str, Any]) -> None:
+    """Refuse a bento that is not the one that `package` reported."""
+    found = packaged.digest(bento)
+    if found != report["digest"]:
+        raise ArtifactMissing(
+            f"expected the bento that package reported, {report['digest'][:12]}, "
+            f"found {found[:12]} in {bento}",
+            hint="it was changed after it was made: delete it, then `dvc checkout`",
+        )
+
+
+def chosen(test: pl.DataFrame, features: list[str], num_rows: int) -> pl.Series:
+    """The `_row` of the test rows to replay, warts and all, in the order of the split's hash."""
+    levels = [name for name in features if test.schema[name] == pl.String]
+    has_warts = pl.any_horizontal(
+        pl.lit(False),
+        *(pl.col(name).is_null() for name in features),
+        *(pl.len().over(name) < RARE for name in levels),
+    )
+    ordered = test.with_columns(has_warts.alias("_wart")).sort("_key", "_row").with_row_index("_at")
+    warts = ordered.filter("_wart").head(num_rows // 2)
+    others = ordered.filter(~pl.col("_at").is_in(warts["_at"].implode()))
+    return pl.concat([warts, others.head(num_rows - warts.height)]).sort("_at")["_row"]
