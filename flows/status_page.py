@@ -77,7 +77,7 @@ def project_state(root: Path, project: str) -> ProjectState:
         champion_since=_time(live.time) if live else None,
         champion_by=live.who if live else None,
         candidate=waits.version if waits else None,
-        candidate_since=_time(waits.created) if waits else None,
+        candidate_since=_time(waits.created.isoformat()) if waits else None,
         build=last_build(root, project),
     )
 
