@@ -18,7 +18,7 @@ from pipeline.core.paths import Paths
 from pipeline.core.project import read_yaml
 
 CURVES = "curves.jsonl"
-NOW = {"_sync": True}  # in a thread without an event loop, and never a coroutine
+NOW: dict[str, Any] = {"_sync": True}  # else Prefect returns a coroutine where a loop runs
 
 
 def key(project: str, name: str) -> str:
@@ -96,12 +96,9 @@ class ProgressArtifact:
 
     def show(self, percentage: float, description: str) -> None:
         if self._id is None:
-            self._id = prefect.artifacts.create_progress_artifact(
-                progress=percentage,
-                key=key(self.project, "train-progress"),
-                description=description,
-                **NOW,
-            )
+            create: Any = prefect.artifacts.create_progress_artifact
+            name = key(self.project, "train-progress")
+            self._id = create(progress=percentage, key=name, description=description, **NOW)
         else:
             prefect.artifacts.update_progress_artifact(
                 artifact_id=self._id, progress=percentage, description=description, **NOW

@@ -6,7 +6,7 @@ form for its parameters; `build_here` runs a command line's request as a flow ru
 
 import signal
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ from flows import artifacts
 from flows.checkout import find_root
 from flows.complete import Completed, complete_build
 from flows.engine import Observer, Request
+from flows.orphans import terminate_self, when_parent_ends
 from flows.overrides import field, read_form
 from flows.plan import Plan
 from flows.prefect_states import state_of_build
@@ -30,6 +31,7 @@ from flows.report_sheets import cost_sheet
 from flows.retries import retrying
 from flows.settings import apply, check_project
 from flows.stage_run import RunContext, StageResult
+from flows.worktree import commit_changes
 from pipeline.core.errors import PipelineError
 
 NAME = "build"
@@ -61,7 +63,14 @@ def build(
     An empty field leaves things as project.yaml has them. Runs in the checkout of the current
     folder. A build that a gate refuses ends in Refused and is not tried again.
     """
-    given = dict(prefect.runtime.flow_run.parameters)
+    given = {
+        "project": project,
+        "from_stage": from_stage,
+        "mitigation_strength": mitigation_strength,
+        "max_epochs": max_epochs,
+        "learning_rate": learning_rate,
+        "deadline_s": deadline_s,
+    }
     try:
         form = read_form(given)
         root = find_root(Path.cwd())
@@ -73,7 +82,8 @@ def build(
             prepare=lambda: _prepare(root, form.project, form.assignments),
             interruption=TerminationSignal,
         )
-        completed = _run(request, ())
+        with when_parent_ends(terminate_self):
+            completed = _run(request, ())
     except PipelineError as error:
         return failed(error)
     state = state_of_build(form.project, completed)
@@ -112,8 +122,11 @@ def build_here(request: Request, view: Observer) -> FlowRun:
     ) -> State[Any]:
         """A command line's build."""
         ids.append(str(prefect.runtime.flow_run.id))
+        shown = replace(
+            request, project=project, target=target, rerun=from_stage, deadline_s=deadline_s
+        )
         try:
-            ended.append(_run(request, (view,)))
+            ended.append(_run(shown, (view,)))
         except PipelineError as error:
             refused.append(error)
             return failed(error)
@@ -122,7 +135,13 @@ def build_here(request: Request, view: Observer) -> FlowRun:
         return state_of_build(project, ended[0])
 
     parameters = (request.project, request.target, request.rerun, request.deadline_s)
-    state = build(*parameters, return_state=True)
+    try:
+        state = build(*parameters, return_state=True)
+    except Exception as error:  # a server that went away: the build itself is done
+        if not ended:
+            raise
+        line = f"Prefect does not know of this build's end: {type(error).__name__}: {error}"
+        return FlowRun(replace(ended[0], lines=(*ended[0].lines, line)), ids[0])
     if refused:
         raise refused[0]
     if not ended:
@@ -151,12 +170,15 @@ def _run(request: Request, views: tuple[Observer, ...]) -> Completed:
 
 
 def _prepare(root: Path, project: str, assignments: tuple[str, ...]) -> None:
+    """Write the overrides; in a run's own worktree they are committed, so that it stays clean."""
     logger = get_run_logger()
     if not assignments:
         check_project(root, project)
         return
-    for change in apply(root, project, assignments):
+    changes = apply(root, project, assignments)
+    for change in changes:
         logger.info("project.yaml: %s", change)
+    commit_changes(root, "Overrides of a run: " + ", ".join(map(str, changes)))
 
 
 class Observers:

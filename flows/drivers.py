@@ -5,6 +5,7 @@ Imports prefect only when the flow is to run.
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -46,7 +47,7 @@ def drive(request: Request, view: Observer, wanted: Driver | None = None) -> Com
 def _with_link(request: Request, view: Observer, url: str) -> Completed:
     completed, run_id = _with_flow(request, view)
     link = f"run: {ui_link(url, run_id)}"
-    return Completed(completed.outcome, (*completed.lines, link))
+    return replace(completed, lines=(*completed.lines, link))
 
 
 def _with_flow(request: Request, view: Observer) -> tuple[Completed, str]:
@@ -66,7 +67,7 @@ def _own_server(root: Path) -> Iterator[str]:
     """A server for this run alone; prefect is imported while it starts."""
     from flows.prefect_server import temporary_server
 
-    click.echo("building with the Prefect flow, through a server started for this run")
+    click.echo("building with the Prefect flow, through a server started for this run (10 to 30 s)")
     with terminating(), temporary_server(root) as server:
         apply(root, {API_URL: server.url})
         import flows.build  # noqa: F401 -- takes two seconds, as the server does

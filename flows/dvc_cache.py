@@ -7,29 +7,33 @@ any branch, any tag or any experiment names it.
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from flows.kept_builds import data_of
 from flows.plan import explained
 from flows.worktree import git
 from pipeline.core.errors import PipelineError
 
 
-def unnamed_files(main: Path) -> tuple[list[Path], list[str]]:
+def unnamed_files(
+    main: Path, needed: Callable[[], Iterable[str]] = tuple
+) -> tuple[list[Path], list[str]]:
     """The files of the cache that nothing names, and notes: when in doubt, none and the reason.
 
     Among them are entries of the run-cache whose results are in the cache no more.
 
     Args:
         main: The repository's main checkout.
+        needed: Gives the ids of the builds whose data count as named too.
     """
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.CRITICAL)
     try:
         with explained(), contextlib.closing(Repo(str(main), _wait_for_lock=True)) as repo:
-            named = _named(repo)
+            named = _named(repo).union(*(data_of(main, build) for build in needed()))
             cache = repo.cache.local
             held = set(cache.all())
             unnamed = [Path(cache.oid_to_path(digest)) for digest in sorted(held - named)]

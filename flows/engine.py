@@ -144,11 +144,13 @@ class _Build:
         plan = self._planned()
         before = tree(self.request.root)
         stop: tuple[str, int] | None = None
+        own = self.request.interruption
+        interruptions = (KeyboardInterrupt, own) if own else (KeyboardInterrupt,)
         try:
             self.observer.planned(plan, self.context)
             if not self._until_done(plan):
                 stop = (f"the deadline of {self.request.deadline_s:g} s passed", EXIT_DEADLINE)
-        except (KeyboardInterrupt, self.request.interruption or KeyboardInterrupt) as interrupt:
+        except interruptions as interrupt:
             stop = _interrupted(interrupt)
         except PipelineError as error:  # while asking DVC whether a stage is fresh
             stop = (f"{type(error).__name__}: {error}", error.exit_code)

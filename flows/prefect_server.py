@@ -25,6 +25,8 @@ from pipeline.core.files import write_json
 
 STOP_GRACE_S = 10.0
 _POLL_S = 0.1
+_APP = "prefect.server.api.server:create_app"
+_COMMAND = (sys.executable, "-m", "uvicorn", "--factory", _APP, "--log-level", "error")
 
 
 class ServerNotStarted(PipelineError):
@@ -63,9 +65,7 @@ class StartingServer:
         inherited = {key: value for key, value in os.environ.items() if key != API_URL}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "uvicorn", "--factory"]
-                + ["prefect.server.api.server:create_app", "--host", "127.0.0.1"]
-                + ["--port", str(port), "--log-level", "error", "--lifespan", "on"],
+                [*_COMMAND, "--host", "127.0.0.1", "--port", str(port)],
                 env={**inherited, **environment(root), **modes, **pages},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -11,6 +11,7 @@
 | something before it did not end well | Skipped | Cancelled |
 """
 
+from collections import Counter
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -80,10 +81,6 @@ def refusals(project: str, outcome: Outcome) -> list[str]:
 
 
 def _all_well(outcome: Outcome) -> str:
-    states = [result.state for result in outcome.stages]
-    counted = ((states.count(name), word) for name, word in _WORDS.items())
-    text = ", ".join(f"{number} {word}" for number, word in counted if number)
+    counts = Counter(result.state for result in outcome.stages)
+    text = ", ".join(f"{number} {state}" for state, number in counts.items())
     return "; ".join([*verdict_lines(outcome.verdict)[:1], f"stages: {text}"])
-
-
-_WORDS = {"ran": "ran", "restored": "restored", "cached": "cached"}

@@ -17,6 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import artifacts
@@ -88,7 +89,8 @@ class TaskPool:
             except BaseException as error:
                 answer.set_exception(error)
 
-        task = self._runner.submit(_task(stage, work), {}, wait_for=self._before(stage))
+        submit: Any = self._runner.submit  # typed for futures, it takes states as well
+        task = submit(_task(stage, work), {}, wait_for=self._before(stage))
         task.add_done_callback(ended)
         return answer
 
@@ -101,9 +103,9 @@ class TaskPool:
             self.report(context, result.name, result)
             return state_of_stage(result)
 
-        task = _task(result.name, work)
-        waits = [prefect.allow_failure(state) for state in self._before(result.name)]
-        self._states[result.name] = task(return_state=True, wait_for=waits)
+        task: Any = _task(result.name, work)
+        before = self._before(result.name)
+        self._states[result.name] = task(return_state=True, wait_for=before)
 
     def report(self, context: RunContext, stage: str, result: StageResult) -> None:
         """Show what the stage wrote, after this, in a thread of its own."""
@@ -121,7 +123,13 @@ class TaskPool:
         self._reporter.submit(copy_context().run, show)
 
     def _before(self, stage: str) -> list[State[Any]]:
-        return [self._states[up] for up in self._upstream.get(stage, ()) if up in self._states]
+        """The edges to a stage.
+
+        Its upstream tasks have ended, well or not: the engine waited for them. Prefect would not
+        begin a task after one that did not end well, so each is named in a state that did.
+        """
+        ups = (self._states[up] for up in self._upstream.get(stage, ()) if up in self._states)
+        return [Completed(data=up.name, state_details=up.state_details) for up in ups]
 
 
 class TaskObserver:
@@ -158,8 +166,8 @@ def quietly(logger: Logger, otherwise: str) -> Iterator[None]:
         logger.warning("%s: %s: %s", otherwise, type(error).__name__, error)
 
 
-def _task(stage: str, work: Callable[[], State[Any]]) -> prefect.Task[[], State[Any]]:
-    return prefect.task(
+def _task(stage: str, work: Callable[[], State[Any]]) -> prefect.Task[..., Any]:
+    return prefect.Task(
         work,
         name=stage,
         task_run_name=stage,

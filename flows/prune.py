@@ -1,7 +1,8 @@
 """What is pruned, and when: the one place that says it. `hallmark prune` carries it out.
 
 Never pruned: what a running process uses, and what a tag names, `model/<project>/<version>`
-above all: its commit, its data in the DVC cache, its bento. Everything else goes by age and
+above all: its commit, its data in the DVC cache, its bento, its build's folder. Nor a build that
+waits to be logged in MLflow. Everything else goes by age and
 count, as the constants of `Keep` say. Nothing here is lost for good: a branch's build can be
 built again, and what the cache has lost is made anew when it is asked for.
 """
@@ -14,12 +15,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from flows.kept_builds import all_versions, builds_in_need
 from flows.locks import cache_alone
 from flows.processes import is_running_build
+from flows.registry import bento_place
 from flows.worktree import BRANCHES, Worktree, all_worktrees, git, one_at_a_time, remove
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import local_state
-from pipeline.core.project import projects
 from pipeline.core.runner import read_record
 
 DAY_S = 86_400.0
@@ -154,6 +156,10 @@ def _delete_branch(main: Path, name: str) -> None:
 
 
 def _runs(main: Path, keep: Keep, now: float) -> Iterator[Item]:
+    try:
+        needed = builds_in_need(main)
+    except PipelineError:
+        return  # the registry cannot be read, which `_bentos` says
     newest_first = sorted(
         (path for path in (main / ".local" / "runs").glob("*") if path.is_dir()), reverse=True
     )
@@ -162,7 +168,8 @@ def _runs(main: Path, keep: Keep, now: float) -> Iterator[Item]:
         new = {record for record in _successes(folder) if record not in succeeded}
         succeeded |= new
         too_old = now - folder.stat().st_mtime > keep.run_days * DAY_S
-        if (too_old or position >= keep.num_runs) and not new and not is_running_build(folder):
+        is_needed = new or folder.name in needed or is_running_build(folder)
+        if (too_old or position >= keep.num_runs) and not is_needed:
             yield _folder("run", folder)
 
 
@@ -181,28 +188,22 @@ def _checkpoints(main: Path, keep: Keep, now: float) -> Iterator[Item]:
 
 
 def _bentos(main: Path, keep: Keep, now: float) -> tuple[list[Item], list[str]]:
-    """Bentos that no version of the registry names; none when the registry cannot be asked."""
+    """Bentos that no version of the registry names."""
     folders = list((main / ".local" / "bentoml" / "bentos").glob("*/*/"))
     old = [folder for folder in folders if now - folder.stat().st_mtime > keep.bento_days * DAY_S]
     if not old:
         return [], []
-    from flows.registry import bento_folder, versions
-
     try:
-        known = {
-            bento_folder(main, version)
-            for name in projects(main)
-            for version in versions(main, name)
-        }
+        known = {bento_place(main, version.bento_tag) for version in all_versions(main)}
     except PipelineError as error:
-        return [], [f"bentos were left alone, as the registry cannot be asked: {error}"]
+        return [], [f"bentos were left alone, as the registry cannot be read: {error}"]
     return [_folder("bento", folder) for folder in old if folder not in known], []
 
 
 def _cache(main: Path, keep: Keep, now: float) -> tuple[list[Item], list[str]]:
     from flows.dvc_cache import unnamed_files
 
-    found, notes = unnamed_files(main)
+    found, notes = unnamed_files(main, lambda: builds_in_need(main))
     old = [path for path in found if now - path.stat().st_mtime > keep.cache_days * DAY_S]
     items = [Item("cache", path.name, path.unlink, path.stat().st_size) for path in old]
     return items, notes

@@ -38,9 +38,9 @@ def sheet_of(root: Path, project: str, stage: str) -> Sheet | None:
     """What a stage wrote for people; None for a stage that has nothing of this kind."""
     if stage == "report":
         return _page(root, project)
-    if stage not in _REPORTS:
+    if stage not in REPORTS:
         return None
-    name, write = _REPORTS[stage]
+    name, write = REPORTS[stage]
     try:
         content = read_json(Paths(root, project, stage).output(name))
         description, shown = write(content)
@@ -199,7 +199,7 @@ def _package(content: Any) -> tuple[str, list[Row]]:
     return f"the packaged service {content['tag']}", rows
 
 
-_REPORTS: Mapping[str, tuple[str, Callable[[Any], tuple[str, list[Row] | str]]]] = {
+REPORTS: Mapping[str, tuple[str, Callable[[Any], tuple[str, list[Row] | str]]]] = {
     "validate": ("report.json", _contract),
     "clean": ("ledger.json", _ledger),
     "audit": ("report.json", _audit),

@@ -6,14 +6,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from flows.locks import cache_in_use
+from flows.outputs import locked
 from flows.prune import DAY_S, Keep, Pruned, prune
+from flows.registry import Version, bento_place, write_version
+from flows.tracked_build import TrackedBuild, write
 from flows.worktree import all_worktrees, commit_changes, create
-from tests.flows.conftest import SOURCE, Tiny, wait_until
+from tests.flows.conftest import SOURCE, UPSTREAM, Tiny, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 
@@ -231,3 +237,85 @@ def test_the_command_says_what_went(tiny: Tiny) -> None:
         assert f"{verb}: 1 of worktree; 0." in output
 
     wait_until(lambda: not (tiny.root / ".local" / "worktrees" / "killed").exists())
+
+
+def build_on_record(tiny: Tiny, state: Literal["pending", "logged"]) -> Path:
+    """Another value's build, its folder, and what tracking keeps beside it."""
+    tiny.set_value("train", 40)
+    folder = tiny.build().folder
+    entries = locked(tiny.root, "tiny", tuple(UPSTREAM))
+    tracked = TrackedBuild(
+        build=folder.name, project="tiny", state="logged", modality="tabular", project_yaml="",
+        digests={}, entries=entries, pid=1, create_time=0.0,
+    )  # fmt: skip
+    write(tiny.root, replace(tracked, state=state))
+    tiny.set_value("train", 10)
+    tiny.build()
+    return folder
+
+
+def register(tiny: Tiny, build: str, bento_tag: str = "tiny:abc") -> None:
+    version = Version(
+        project="tiny", version="1", bento_tag=bento_tag, bento_digest="", model_digest="",
+        verdict="pass", verdict_digest="", rehearsal="pass", commit=None, dirty=False,
+        dirty_files=(), build=build, run_id="", created=datetime.now(UTC),
+    )  # fmt: skip
+    write_version(tiny.root, version, {})
+
+
+@pytest.mark.parametrize("kept_as", ["pending", "registered"])
+def test_a_registered_or_unlogged_build_keeps_its_folder_and_its_data(
+    tiny: Tiny, kept_as: str
+) -> None:
+    """Built in place, so that no commit names its data."""
+    before = cached(tiny)
+    folder = build_on_record(tiny, "pending" if kept_as == "pending" else "logged")
+    made = cached(tiny) - before
+    assert len(made) == 2
+    if kept_as == "registered":
+        register(tiny, folder.name)
+
+    prune(tiny.root, NOTHING_KEPT, now_s=in_days(1000))
+
+    assert made <= cached(tiny)
+    assert folder.is_dir()
+
+
+def test_a_logged_build_that_made_no_version_keeps_no_data(tiny: Tiny) -> None:
+    before = cached(tiny)
+    build_on_record(tiny, "logged")
+
+    prune(tiny.root, NOTHING_KEPT, now_s=in_days(1000))
+
+    assert cached(tiny) == before
+
+
+def test_bentos_that_no_version_names_go_and_others_never(tiny: Tiny) -> None:
+    named, orphan = (bento_place(tiny.root, f"tiny:{name}") for name in ("abc", "def"))
+    for folder in (named, orphan):
+        folder.mkdir(parents=True)
+    register(tiny, "no-such-build", "tiny:abc")
+
+    assert "bento" not in kinds(prune(tiny.root))
+    pruned = prune(tiny.root, now_s=in_days(2))
+
+    assert kinds(pruned) == {"bento": 1}
+    assert named.is_dir()
+    assert not orphan.exists()
+
+
+def test_a_damaged_registry_costs_nobody_anything(tiny: Tiny) -> None:
+    """Which bentos, runs and data are in need is then not known."""
+    before = cached(tiny)
+    folder = build_on_record(tiny, "logged")
+    bento = bento_place(tiny.root, "tiny:abc")
+    bento.mkdir(parents=True)
+    register(tiny, folder.name)
+    next(tiny.root.glob(".local/registry/tiny/1/version.json")).write_text("{")
+
+    pruned = prune(tiny.root, NOTHING_KEPT, now_s=in_days(1000))
+
+    assert len(pruned.notes) == 2
+    assert folder.is_dir()
+    assert bento.is_dir()
+    assert len(cached(tiny) - before) == 2
