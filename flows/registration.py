@@ -182,6 +182,7 @@ def seen(outputs: Outputs) -> "pl.DataFrame":
 def rows_to_rehearse(outputs: Outputs, packed: Path) -> "pl.DataFrame":
     """Test rows as delivered, the model's features alone, each with its offline probability."""
     import polars as pl
+
     from pipeline.rehearse import chosen
 
     columns = read_json(packed / bento.SOURCE / bento.SERVICE)["columns"]
