@@ -4,12 +4,11 @@ None of them checks a contract or cleans a row: they answer faster than they mig
 model from the folder that BENCHMARK_MODEL names, the four files of a bento's `src/model`.
 
     uvicorn --factory benchmarks.rivals:fastapi_app     a bare FastAPI service, one by one
-    python -m benchmarks.rivals litserve PORT           LitServe, with batches of up to 64
+    python benchmarks/rival_litserve.py PORT            LitServe, with batches of up to 64
     write_mlflow_model(folder)                          for `mlflow models serve`
 """
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,37 +109,3 @@ def write_mlflow_model(folder: Path) -> None:
 
     code = Path(__file__).with_name("rival_mlflow.py")
     mlflow.pyfunc.save_model(folder, python_model=str(code), pip_requirements=["mlflow"])
-
-
-def litserve(port: int) -> None:
-    """LitServe, which collects requests that arrive within a millisecond into one batch."""
-    import litserve as ls
-
-    class Api(ls.LitAPI):  # type: ignore[misc] # not among our packages
-        def setup(self, _device: str) -> None:
-            self.plain = Plain()
-
-        def decode_request(self, request: Any) -> Any:
-            return request if isinstance(request, list) else [request]
-
-        def batch(self, inputs: list[Any]) -> Any:
-            return inputs
-
-        def predict(self, batch: list[Any]) -> Any:
-            answers = iter(self.plain.answers([row for rows in batch for row in rows]))
-            return [[next(answers) for _ in rows] for rows in batch]
-
-        def unbatch(self, output: Any) -> Any:
-            return output
-
-        def encode_response(self, output: Any) -> Any:
-            return {"predictions": output}
-
-    server = ls.LitServer(
-        Api(max_batch_size=64, batch_timeout=0.001), accelerator="cpu", healthcheck_path="/readyz"
-    )
-    server.run(host="127.0.0.1", port=port, generate_client_file=False, log_level="warning")
-
-
-if __name__ == "__main__":
-    litserve(int(sys.argv[2]))

@@ -5,8 +5,10 @@
     PYTHONPATH=. python benchmarks/serve.py adult --soak           ours alone, five minutes
 
 Each round starts every server anew, loads it at 1, 32 and 64 connections with 1 and with 100 rows
-a request, and ends it. A point is the median of the rounds. Needs a built project. LitServe takes
-part where it is installed: `uv pip install --target FOLDER litserve`, FOLDER in PYTHONPATH.
+a request, and ends it. A point is the median of the rounds. Needs a built project. LitServe is none
+of our packages; it takes part with `--litserve FOLDER`, where this has put it before:
+
+    uv pip install --no-deps --target FOLDER litserve uvloop httptools
 
 The soak holds 64 connections; one request in a hundred has a bad row. Memory must stay flat and no
 answer may be 5xx.
@@ -14,7 +16,6 @@ answer may be 5xx.
 
 import argparse
 import contextlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -77,12 +78,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=4, help="of each point")
     parser.add_argument("--only", nargs="*", help="names of servers")
+    parser.add_argument("--litserve", type=Path, metavar="FOLDER", help="where LitServe lies")
     parser.add_argument("--soak", action="store_true")
     parser.add_argument("--soak-seconds", type=float, default=300)
     parser.add_argument("--json", type=Path, help="write all figures there")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        servers = servers_of(Path(scratch), given.project, given.only)
+        servers = servers_of(Path(scratch), given.project, given.only, given.litserve)
         if given.soak:
             found: Any = soak(servers[0], Path(scratch), given.project, given.soak_seconds)
         else:
@@ -92,7 +94,9 @@ def main() -> None:
         given.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def servers_of(scratch: Path, project: str, only: list[str] | None) -> list[Server]:
+def servers_of(
+    scratch: Path, project: str, only: list[str] | None, litserve: Path | None
+) -> list[Server]:
     """Who takes part, ours first."""
     bento = Paths(ROOT, project, "package").output("bento")
     model = bento / packaged.SOURCE / packaged.MODEL
@@ -126,9 +130,10 @@ def servers_of(scratch: Path, project: str, only: list[str] | None) -> list[Serv
             ready="/ping",
         ),
     ]
-    if importlib.util.find_spec("litserve"):
-        words = [python, "-m", "benchmarks.rivals", "litserve", "{port}"]
-        found.append(Server("litserve", words, plain, ROOT))
+    if litserve:
+        words = [python, "benchmarks/rival_litserve.py", "{port}"]
+        path = os.pathsep.join([plain["PYTHONPATH"], str(litserve.resolve())])
+        found.append(Server("litserve", words, {**plain, "PYTHONPATH": path}, ROOT))
     if only:
         found = [one for one in found if one.name in only]
     if any(one.name == "mlflow" for one in found):
