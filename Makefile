@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED := false
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format deps store lock clean
+.PHONY: help install run serve test lint format deps store lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -22,7 +22,9 @@ help: ## list the targets
 install: $(VENV)/.run ## install what a run needs into .venv
 run: install ## build the Adult project end to end: data, model, verdict, report
 	@dvc pull --quiet data/adult/raw.dvc
-	@hallmark build adult
+	@hallmark build adult --flow
+serve: install ## serve Adult's champion, or else its candidate, on 127.0.0.1:3000
+	@hallmark serve adult
 test: $(VENV)/.dev ## run the tests
 	@dvc pull --quiet data/adult/raw.dvc
 	@pytest

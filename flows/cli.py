@@ -6,16 +6,21 @@ Everything heavy is imported by the command that needs it; `hallmark --help` loa
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from flows.checkout import find_root
+from flows.promotion_commands import COMMANDS as PROMOTION_COMMANDS
+from flows.prune_commands import prune
+from flows.serve_commands import serve
+from flows.stack_commands import down, status, up
 from flows.stage_commands import stage_commands
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import READING_ORDER
 
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 
 class Grouped(click.Group):
@@ -71,6 +76,10 @@ def cli(debug: bool) -> None:
 @click.option(
     "--jobs", type=click.IntRange(min=1), metavar="N", help="Stages side by side; else the cores."
 )
+@click.option(
+    "--flow", "driver", flag_value="flow", help="With Prefect; starts a server if none answers."
+)
+@click.option("--engine", "driver", flag_value="engine", help="Without Prefect.")
 def build(
     project: str,
     target: str | None,
@@ -78,6 +87,7 @@ def build(
     rerun: str | None,
     deadline_s: float | None,
     jobs: int | None,
+    driver: Literal["flow", "engine"] | None,
 ) -> None:
     """Run what is stale, up to TARGET or all, and say what the gate decided.
 
@@ -90,11 +100,14 @@ def build(
       hallmark build adult train                        up to training
       hallmark build adult --set train.max_epochs=40    with another parameter
       hallmark build adult --from train                 training anew
+      hallmark build adult --flow                       as a Prefect flow, seen on its pages
+    \b
+    Without --flow and --engine the Prefect flow runs when a Prefect server answers.
     \b
     Exit codes: 0 passed, 3 refused by the gate or in the rehearsal, 2 bad input, 1 a bug,
     124 deadline, 130 Ctrl-C.
     """
-    from flows.complete import complete_build
+    from flows.drivers import drive
     from flows.engine import Request
     from flows.summary import closing
     from flows.views import view_for_stdout
@@ -111,7 +124,7 @@ def build(
         prepare=lambda: _prepare(root, project, assignments),
     )
     try:
-        completed = complete_build(request, view)
+        completed = drive(request, view, driver)
     finally:
         view.close()
     for line in (*closing(root, project, completed.outcome), *completed.lines):
@@ -171,6 +184,8 @@ def cost(project: str) -> None:
     print_costs(root, project)
 
 
+for _command in (*PROMOTION_COMMANDS, serve, up, down, status, prune):
+    cli.add_command(_command)
 for _stage in stage_commands():
     cli.add_command(_stage)
 
@@ -183,9 +198,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as interrupt:
         click.echo("interrupted", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(EXIT_TERMINATED if str(interrupt) == "SIGTERM" else EXIT_INTERRUPTED)
     except PipelineError as error:
         if "--debug" in given:
             raise

@@ -3,7 +3,7 @@
 The command line and the Prefect flow both build through here, so that they cannot drift apart.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.build_record import Outcome
 from flows.engine import Observer, Pool, Request, build
@@ -27,9 +27,27 @@ class Completed:
 
 
 def complete_build(request: Request, observer: Observer, pool: Pool | None = None) -> Completed:
-    """Build a project to its end.
+    """Build a project to its end: the live champion's files beforehand, afterwards its run in
+    MLflow and, when verdict and rehearsal pass, a registered version.
+
+    Tracking that is down is no failure of a build; its lines say how it is logged later.
 
     Raises:
         PipelineError: as `flows.engine.build` does, when nothing could be started.
     """
-    return Completed(build(request, observer, pool))
+    from flows.champion_files import write_champion
+    from flows.tracking import Tracker, is_on
+
+    def prepare() -> None:
+        request.prepare()
+        write_champion(request.root, request.project)
+
+    prepared = replace(request, prepare=prepare)
+    if not is_on():
+        return Completed(build(prepared, observer, pool), ("not tracked: HALLMARK_TRACKING=off",))
+    tracker = Tracker(observer, request.root, request.project)
+    try:
+        outcome = build(prepared, tracker, pool)
+    finally:
+        tracker.close()
+    return Completed(outcome, tuple(tracker.log()))

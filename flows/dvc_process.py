@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from flows.orphans import end_own_group, when_parent_ends
+
 
 class Spares:
     """Waiting DVC processes, each replaced when it is taken. Safe to use from several threads.
@@ -91,7 +93,8 @@ def wait_and_run() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
-    code = main(order["arguments"])
+    with when_parent_ends(end_own_group):
+        code = main(order["arguments"])
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # taking the interpreter apart would take as long as a small stage

@@ -4,6 +4,7 @@ Imports no prefect. A caller watches a build through an Observer and may bring i
 whose `submit` then runs `run_stage` wherever it likes.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from flows.costs import last_success, load_prices
 from flows.dvc_process import Spares
 from flows.locks import build_lock, clean_rwlock
 from flows.plan import Plan, Planner, missing_sources
-from flows.processes import GRACE_S, ProcessGroups, end_leftovers
+from flows.processes import GRACE_S, ProcessGroups, end_leftovers, undisturbed
 from flows.reasons import Reason
 from flows.stage_run import RunContext, StageError, StageResult, environment, run_stage
 from pipeline.core.errors import PipelineError, ProjectError
@@ -48,6 +49,8 @@ class Request:
         grace_s: How long a stopped stage may take to end before it is killed.
         prepare: Called once the checkout is ours and `target` and `rerun` are known to be stages,
             before anything is planned.
+        interruption: What the caller's own handler of SIGTERM raises in this thread; the build
+            then leaves signals to it. None: the build handles SIGTERM and SIGINT while it runs.
     """
 
     root: Path
@@ -58,6 +61,7 @@ class Request:
     deadline_s: float | None = None
     grace_s: float = GRACE_S
     prepare: Callable[[], None] = field(default=lambda: None)
+    interruption: type[BaseException] | None = None
 
     @property
     def num_jobs(self) -> int:
@@ -94,7 +98,8 @@ def build(request: Request, observer: Observer, pool: Pool | None = None) -> Out
     known_project(request.root, request.project)
     prices = load_prices(request.root)
     local = local_state(request.root)
-    with terminating(), build_lock(local, request.root, request.project):
+    signals = terminating() if request.interruption is None else contextlib.nullcontext()
+    with signals, build_lock(local, request.root, request.project):
         if ended := end_leftovers(local / "runs", request.grace_s):
             observer.noted(f"ended what a killed build had left running: {', '.join(ended)}")
         clean_rwlock(request.root)
@@ -137,19 +142,21 @@ class _Build:
 
     def to_the_end(self, started: datetime) -> Outcome:
         plan = self._planned()
-        self.observer.planned(plan, self.context)
         before = tree(self.request.root)
         stop: tuple[str, int] | None = None
+        own = self.request.interruption
+        interruptions = (KeyboardInterrupt, own) if own else (KeyboardInterrupt,)
         try:
+            self.observer.planned(plan, self.context)
             if not self._until_done(plan):
                 stop = (f"the deadline of {self.request.deadline_s:g} s passed", EXIT_DEADLINE)
-        except KeyboardInterrupt as interrupt:
-            name = str(interrupt) or "SIGINT"
-            stop = (f"interrupted ({name})", EXIT_CODES.get(name, EXIT_INTERRUPTED))
+        except interruptions as interrupt:
+            stop = _interrupted(interrupt)
         except PipelineError as error:  # while asking DVC whether a stage is fresh
             stop = (f"{type(error).__name__}: {error}", error.exit_code)
         if stop:
-            self._stopped(plan, stop)
+            with undisturbed():
+                self._stopped(plan, stop)
         ordered = tuple(self.results[name] for name in plan.names)
         return write_build(self.context, started, before, self.request.target, ordered, stop)
 
@@ -234,6 +241,13 @@ def _result(future: Future[StageResult], stage: str) -> StageResult:
     if error is None:
         return future.result()
     return StageResult(stage, "failed", error=StageError(type(error).__name__, str(error), 1))
+
+
+def _interrupted(interrupt: BaseException) -> tuple[str, int]:
+    """What a signal means for a build. A caller's own interruption stands for SIGTERM."""
+    by_us = isinstance(interrupt, KeyboardInterrupt)
+    name = (str(interrupt) or "SIGINT") if by_us else "SIGTERM"
+    return f"interrupted ({name})", EXIT_CODES.get(name, EXIT_INTERRUPTED)
 
 
 def _absent(paths: tuple[str, ...]) -> StageError:

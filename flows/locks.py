@@ -39,7 +39,34 @@ def build_lock(local: Path, root: Path, project: str) -> Iterator[None]:
         stream.truncate(0)
         stream.write(json.dumps({"pid": os.getpid(), "project": project, "root": str(root)}))
         stream.flush()
+        with cache_in_use(local):
+            yield
+
+
+@contextlib.contextmanager
+def cache_in_use(local: Path) -> Iterator[None]:
+    """Keep the DVC cache from being pruned; any number may hold this. Waits while it is pruned."""
+    with _cache_lock(local).open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_SH)
         yield
+
+
+@contextlib.contextmanager
+def cache_alone(local: Path) -> Iterator[bool]:
+    """Have the DVC cache alone: no build begins meanwhile. Yields False when one is at work."""
+    with _cache_lock(local).open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _cache_lock(local: Path) -> Path:
+    source = local / "locks" / "cache"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    return source
 
 
 def _running(root: Path, source: Path) -> BuildRunningError:

@@ -7,10 +7,11 @@ and ends what a killed build left.
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,11 @@ class ProcessGroups:
         self._guard = threading.Lock()
         self._stopping = False
         self._write()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the build is being stopped: what fails from now on was ended by us."""
+        return self._stopping
 
     def run(self, stage: str, start: Callable[[], "subprocess.Popen[bytes]"]) -> int | None:
         """Run a process to its end; return its exit code, negative for a signal.
@@ -158,6 +164,13 @@ def is_same_process(pid: int, create_time: float) -> bool:
         return False
 
 
+def is_running_build(folder: Path) -> bool:
+    """Whether the build whose folder this is lives."""
+    content = _read(folder / _FILE)
+    build = content["build"] if content else None
+    return build is not None and is_same_process(build["pid"], build["create_time"])
+
+
 def end_leftovers(runs: Path, grace_s: float = GRACE_S) -> list[str]:
     """End what builds that were killed have left running; return the names of these stages."""
     ended = []
@@ -209,3 +222,18 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         return environment
     except (psutil.Error, OSError):
         return {}
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignore SIGTERM and SIGINT: what runs inside ends by itself, and soon."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

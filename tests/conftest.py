@@ -60,7 +60,11 @@ def fresh_clone(folder: Path) -> Path:
 def quiet_environment(home: Path) -> dict[str, str]:
     """The environment of a user with an empty home and the tested installation."""
     bin_folder = Path(sys.executable).parent
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("HALLMARK")}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("HALLMARK", "PREFECT"))
+    }
     return {
         **kept,
         "HOME": str(home),

@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 ENTRY_MODULE = "pipeline.service.entry"
 SERVICE = "service:service"
 DRAFT = "draft"
+TAKEN_BY_UVICORN = ("httptools", "uvloop")
+"""Nobody imports them: the web server takes them where they are installed, and is faster."""
 CREATED = "1970-01-01T00:00:00+00:00"
 """Stands for the time of building, which is none of the inputs."""
 
@@ -45,7 +47,8 @@ def built(source: Path, name: str, lock: Path) -> tuple[Path, dict[str, Any]]:
         PipelineError: the service does not start on these files, or BentoML does not build.
     """
     found = json.loads(ran([sys.executable, "-m", imports.__name__, str(source)], ROOT, source))
-    requirements = pinned(found["distributions"], lock)
+    distributions = [*found["distributions"], *TAKEN_BY_UVICORN]
+    requirements = pinned(distributions, lock)
     for module in found["modules"]:
         place(module, source)
     shutil.move(source / (ENTRY_MODULE.replace(".", "/") + ".py"), source / bento.ENTRY)
@@ -71,7 +74,7 @@ def built(source: Path, name: str, lock: Path) -> tuple[Path, dict[str, Any]]:
         "num_bytes": sum(file.stat().st_size for file in files),
         "num_files": len(files),
         "requirements": requirements,
-        "installed_bytes": installed_bytes(found["distributions"]),
+        "installed_bytes": installed_bytes(distributions),
     }
 
 

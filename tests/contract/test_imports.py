@@ -49,7 +49,13 @@ def test_the_walls_stand(root: Path) -> None:
             "import bentoml",
             "only the service and its packaging import bentoml",
         ),
+        (
+            "flows/registry.py",
+            "import mlflow",
+            "only flows.tracking_store imports mlflow",
+        ),
         ("flows/engine.py", "import prefect", "the engine runs without prefect"),
+        ("flows/summary.py", "import prefect", "only the modules of the flow import prefect"),
     ],
 )
 def test_a_planted_import_breaks_its_wall(copy: Path, file: str, line: str, wall: str) -> None:

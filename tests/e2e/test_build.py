@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from flows.report_sheets import REPORTS, sheet_of
 from tests.e2e.conftest import Clone
 
 
@@ -119,3 +120,12 @@ def test_a_corrupted_cache_file_is_named_and_can_be_mended(clone: Clone) -> None
     mended = clone.hallmark("build", "adult", "split")
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert clone.digests()["data/adult/25_split/test.parquet"] == digest
+
+
+def test_prefects_pages_can_show_each_report(clone: Clone) -> None:
+    folders = (clone.root / "data" / "adult").glob("[0-9][0-9]_*")
+    stages = {folder.name[3:] for folder in folders}
+
+    shown = {stage for stage in stages if sheet_of(clone.root, "adult", stage)}
+
+    assert shown == {*REPORTS, "report"} & stages

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +25,9 @@ from flows.build_record import Outcome
 from flows.engine import Request, build
 from flows.plan import Plan, Planner
 from flows.stage_run import RunContext, StageResult
+
+if TYPE_CHECKING:
+    from tests.flows.prefect_api import Api
 
 SOURCE = Path(__file__).parents[2]
 UPSTREAM = {
@@ -67,6 +70,10 @@ def main(stage, output, inputs):
             time.sleep(0.05)
     if words[0] == "restore":
         Path(words[1]).write_text(Path("orders", stage + ".old").read_text())
+    if words[0] == "curve":  # a training that tells of so many epochs
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        lines = ['{"epoch": %d, "validation_loss": 0.5}\\n' % n for n in range(int(words[1]))]
+        Path(output).with_name("curves.jsonl").write_text("".join(lines))
     if words[0] == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if words[0] == "vanish":
@@ -197,8 +204,10 @@ class Tiny:
         wait_until(lambda: self.has_begun(stage))
         return int((self.root / "orders" / f"{stage}.pid").read_text().split()[0])
 
-    def start(self, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
-        """`hallmark ARGUMENTS` in a process of its own."""
+    def start(
+        self, *arguments: str, stdout: int = subprocess.PIPE, in_a_session: bool = False
+    ) -> subprocess.Popen[str]:
+        """`hallmark ARGUMENTS` in a process of its own; in a session, as a terminal starts it."""
         program = (
             "import flows.settings as s; s.settings_of = lambda name: None; "
             "from flows.cli import main; main()"
@@ -210,6 +219,7 @@ class Tiny:
             stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=in_a_session,
         )
 
     def git(self, *arguments: str) -> None:
@@ -217,6 +227,10 @@ class Tiny:
         subprocess.run(
             ["git", *identity, *arguments], cwd=self.root, check=True, capture_output=True
         )
+
+    def last_build_pid(self) -> int:
+        """The process of the build that began last."""
+        return int(max(path.name for path in self.runs.iterdir()).rpartition("-")[2])
 
     def last_build(self) -> dict[str, Any]:
         source = max(self.runs.glob("*/build.json"))
@@ -292,3 +306,50 @@ def fresh_clone(unbuilt: Path, tmp_path: Path) -> Tiny:
     """A tiny repository of the test's own in which nothing ran yet."""
     shutil.copytree(unbuilt, tmp_path / "tiny")
     return Tiny(tmp_path / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def _no_lasting_server(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No Prefect server of whoever runs the tests is found, and nothing of theirs is touched."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.delenv("PREFECT_PROFILE", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.getbasetemp() / "no-prefect"))
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Api"]:
+    """One Prefect server for all tests: its start takes twenty seconds."""
+    from tests.flows.prefect_api import serving
+
+    root = tmp_path_factory.mktemp("prefect")
+    (root / ".git").mkdir()
+    with serving(root) as api:
+        yield api
+
+
+@pytest.fixture
+def api(prefect_server: "Api", _no_lasting_server: None) -> Iterator["Api"]:
+    """The server, and this process talks to it."""
+    from tests.flows.prefect_api import talking
+
+    with talking(prefect_server):
+        yield prefect_server
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables with nothing in them: making them takes seconds."""
+    from flows.tracking_store import Store
+
+    root = tmp_path_factory.mktemp("mlflow")
+    Store(root, "nobody")._client.search_experiments()
+    return root / ".local" / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def _untracked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds of these tests go untracked, but for those of a module that says `TRACKED = True`."""
+    if not getattr(request.module, "TRACKED", False):
+        monkeypatch.setenv("HALLMARK_TRACKING", "off")

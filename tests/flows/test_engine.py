@@ -1,6 +1,7 @@
 """The engine on real DVC and real processes: what runs, what does not, and what is left behind."""
 
 import json
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from flows.locks import BuildRunningError, build_lock
 from flows.plan import Planner
 from flows.stage_run import StageError, explain
 from pipeline.core.errors import ProjectError
-from tests.flows.conftest import Tiny
+from tests.flows.conftest import Tiny, wait_until
 
 # DVC's own, of a library that it uses.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
@@ -432,14 +433,31 @@ def test_when_dvc_is_killed_its_stage_goes_with_it(tiny: Tiny) -> None:
     assert "signal 9 ended it" in output
 
 
+@pytest.mark.parametrize("words", ["sleep 60", "stubborn"])
+def test_the_stages_of_a_killed_build_end_by_themselves(tiny: Tiny, words: str) -> None:
+    tiny.set_value("train", 20)
+    tiny.order("train", words)
+    process = tiny.start("build", "tiny", "train")
+    pid = tiny.pid("train")
+
+    process.kill()
+    process.communicate()
+
+    wait_until(lambda: is_gone(pid))
+    tiny.order("train", "work")
+    assert tiny.build(target="train").exit_code == 0
+
+
 def test_leftovers_of_a_killed_build_are_ended_by_the_next(tiny: Tiny) -> None:
     tiny.set_value("train", 20)
     tiny.order("train", "sleep 60")
     process = tiny.start("build", "tiny", "train")
     pid = tiny.pid("train")
+    listed = json.loads(next(tiny.runs.glob("*/processes.json")).read_text())
+    os.kill(listed["stages"][0]["pid"], signal.SIGSTOP)  # so that it does not end by itself
     process.kill()
     process.communicate()
-    assert not is_gone(pid)  # in a group of its own, it outlives the build
+    assert not is_gone(pid)
     tiny.order("train", "work")
 
     outcome = tiny.build(target="train")

@@ -1,0 +1,202 @@
+"""Makes Prefect's deployments from params.yaml: `build` for each project, `promote`, `rollback`.
+
+`python -m flows.deployments` runs before each start of the worker: it waits for the server, makes
+the work pool, the deployments and the automation that ends dead runs, and removes what belongs to
+projects that are no more. What a person switched off on Prefect's pages stays off.
+"""
+
+import os
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.objects import StateType
+from prefect.deployments.runner import RunnerDeployment
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow
+from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
+from prefect.workers.process import ProcessWorker
+
+from flows import prefect_settings
+from flows.checkout import find_root
+from flows.schedules import schedules
+from pipeline.core.errors import PipelineError
+
+POOL = "hallmark"
+TAG = "hallmark"
+"""Marks what is ours among a server's deployments: without it nothing is removed."""
+MAX_RUNS = 3
+"""So many runs go side by side at most: each build uses the cores that it finds."""
+SILENCE_S = 120
+"""A run whose process has said nothing for so long is dead; it says something every 30 s."""
+DEAD_RUNS = "hallmark: runs whose process is gone end as Crashed"
+SERVER_WITHIN_S = 180.0
+
+
+def install(root: Path) -> list[str]:
+    """Make all of it; return the names of the deployments.
+
+    Raises:
+        ProjectError: params.yaml has a wrong entry.
+    """
+    wanted = _deployments(root)
+    with get_client(sync_client=True) as client:
+        _make_pool(client)
+        paused = _switched_off(client)
+        for deployment in wanted:
+            _keep_switched_off(deployment, paused)
+            deployment.apply()
+        names = {(one.flow_name, one.name) for one in wanted}
+        _remove_others(client, names)
+        _end_dead_runs(client)
+    return [f"{flow_name}/{name}" for flow_name, name in sorted(map(_text, names))]
+
+
+def _text(name: tuple[str | None, str]) -> tuple[str, str]:
+    return str(name[0]), name[1]
+
+
+def _deployments(root: Path) -> list[RunnerDeployment]:
+    from flows.build import build
+    from flows.promote import promote, rollback
+
+    crons = schedules(root)
+    found = [_of_build(root, build, project, cron) for project, cron in crons.items()]
+    for flow in (promote, rollback):
+        deployment = RunnerDeployment.from_flow(
+            flow,
+            flow.name,
+            concurrency_limit=1,
+            **_common(root, f"{sys.executable} -m prefect.engine"),
+        )
+        _choices(deployment, "project", list(crons))
+        found.append(deployment)
+    return found
+
+
+def _of_build(root: Path, flow: Flow[..., Any], project: str, cron: str | None) -> RunnerDeployment:
+    deployment = RunnerDeployment.from_flow(
+        flow,
+        project,
+        parameters={"project": project},
+        schedules=[Cron(cron, timezone="UTC", slug="schedule")] if cron else [],
+        **_common(root, f"{sys.executable} -m flows.isolated {project}"),
+    )
+    _choices(deployment, "project", [project])
+    return deployment
+
+
+def _common(root: Path, command: str) -> dict[str, Any]:
+    return {
+        "work_pool_name": POOL,
+        "tags": [TAG],
+        "job_variables": {"command": command, "working_dir": str(root)},
+        "entrypoint_type": EntrypointType.MODULE_PATH,
+    }
+
+
+def _choices(deployment: RunnerDeployment, name: str, values: list[str]) -> None:
+    """Let the form offer these values of a parameter, and no others."""
+    deployment._parameter_openapi_schema.properties[name]["enum"] = values
+
+
+def _make_pool(client: SyncPrefectClient) -> None:
+    template = ProcessWorker.get_default_base_job_template()
+    try:
+        client.read_work_pool(POOL)
+    except ObjectNotFound:
+        client.create_work_pool(
+            WorkPoolCreate(
+                name=POOL, type="process", base_job_template=template, concurrency_limit=MAX_RUNS
+            )
+        )
+    else:
+        client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
+
+
+def _ours(client: SyncPrefectClient) -> list[tuple[Any, str]]:
+    """Our deployments on the server, each with the name of its flow."""
+    found = [one for one in client.read_deployments() if TAG in (one.tags or ())]
+    return [(one, client.read_flow(one.flow_id).name) for one in found]
+
+
+def _switched_off(client: SyncPrefectClient) -> set[tuple[str, str]]:
+    return {
+        (flow_name, one.name)
+        for one, flow_name in _ours(client)
+        if one.paused or any(not schedule.active for schedule in one.schedules)
+    }
+
+
+def _keep_switched_off(deployment: RunnerDeployment, paused: set[tuple[str, str]]) -> None:
+    if (str(deployment.flow_name), deployment.name) in paused:
+        for schedule in deployment.schedules or ():
+            schedule.active = False
+
+
+def _remove_others(client: SyncPrefectClient, names: set[tuple[str | None, str]]) -> None:
+    for one, flow_name in _ours(client):
+        if (flow_name, one.name) not in names:
+            client.delete_deployment(one.id)
+
+
+def _end_dead_runs(client: SyncPrefectClient) -> None:
+    """A killed process leaves its run Running for ever; the server ends what falls silent."""
+    automation = AutomationCore(
+        name=DEAD_RUNS,
+        description="A run says every half a minute that it lives.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.heartbeat"},
+            expect={
+                "prefect.flow-run.heartbeat",
+                *(
+                    f"prefect.flow-run.{state.value.capitalize()}"
+                    for state in (
+                        *(StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED),
+                        *(StateType.CRASHED, StateType.PAUSED),
+                    )
+                ),
+                "prefect.flow-run.Refused",
+            },
+            match={"prefect.resource.id": ["prefect.flow-run.*"]},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=SILENCE_S),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED,
+                message=f"Its process said nothing for {SILENCE_S} s: it was killed.",
+            )
+        ],
+    )
+    known = client.read_automations_by_name(DEAD_RUNS)
+    if known:
+        client.update_automation(known[0].id, automation)
+    else:
+        client.create_automation(automation)
+
+
+def _wait_for_server() -> None:
+    url = os.environ[prefect_settings.API_URL]
+    until = time.monotonic() + SERVER_WITHIN_S
+    while not prefect_settings.answers(url):
+        if time.monotonic() > until:
+            raise PipelineError(f"expected a Prefect server at {url}, none answers")
+        time.sleep(0.3)
+
+
+if __name__ == "__main__":
+    try:
+        _wait_for_server()
+        sys.stdout.write(f"deployments: {', '.join(install(find_root(Path.cwd())))}\n")
+    except PipelineError as error:
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -1,0 +1,224 @@
+"""What each stage's report says, as short tables and texts for Prefect's pages.
+
+Pure: files in, rows and words out. A report that is not there, or is of another shape than our
+stages write, gives nothing to show.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.build_record import Outcome
+from flows.summary import cost_lines, money, verdict_lines
+from pipeline.core import wording
+from pipeline.core.errors import ArtifactMissing
+from pipeline.core.files import read_json
+from pipeline.core.paths import Paths
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One thing to show: a table, or a text in Markdown.
+
+    Attributes:
+        name: What it is about, the stage's name or `cost`.
+        description: One line above it.
+        content: Rows of equal keys, or Markdown.
+    """
+
+    name: str
+    description: str
+    content: list[Row] | str
+
+
+def sheet_of(root: Path, project: str, stage: str) -> Sheet | None:
+    """What a stage wrote for people; None for a stage that has nothing of this kind."""
+    if stage == "report":
+        return _page(root, project)
+    if stage not in REPORTS:
+        return None
+    name, write = REPORTS[stage]
+    try:
+        content = read_json(Paths(root, project, stage).output(name))
+        description, shown = write(content)
+    except (ArtifactMissing, KeyError, TypeError, AttributeError, ValueError):
+        return None
+    return Sheet(stage, f"{project}: {description}", shown)
+
+
+def cost_sheet(project: str, outcome: Outcome) -> Sheet:
+    """What the build cost by stage, and what the cache saved."""
+    rows: list[Row] = []
+    for result in outcome.stages:
+        cost, saved = result.cost, result.saved
+        rows.append(
+            {
+                "stage": result.name,
+                "state": result.state,
+                "wall": f"{cost.wall_s:.1f} s" if cost else "",
+                "processor": f"{cost.cpu_s:.1f} s" if cost else "",
+                "memory": f"{cost.peak_memory_bytes / 1e9:.2f} GB" if cost else "",
+                "device": cost.device if cost else "",
+                "price": money(cost, outcome.currency) if cost else "",
+                "saved": f"{saved.wall_s:.1f} s" if saved else "",
+            }
+        )
+    return Sheet("cost", f"{project}: " + "; ".join(cost_lines(outcome) or ["cost: nothing"]), rows)
+
+
+def _page(root: Path, project: str) -> Sheet | None:
+    page = Paths(root, project, "report").output("report.html")
+    if not page.is_file():
+        return None
+    text = (
+        f"**The report of {project}**, model card and data card in one page, lies at\n\n"
+        f"    {page}\n\non the machine that built it. It opens from the file, without a network."
+    )
+    return Sheet("report", f"{project}: where the report is", text)
+
+
+def _contract(content: Any) -> tuple[str, list[Row]]:
+    rows = [
+        {
+            "looks at": wording.subject(entry),
+            "expected": wording.expectation(entry),
+            "found": wording.observation(entry),
+            "outcome": "kept" if entry["success"] else "broken",
+            "severity": entry["severity"],
+        }
+        for entry in content["expectations"]
+    ]
+    rows.sort(key=lambda row: row["outcome"] == "kept")
+    return (
+        f"{wording.count(content['num_expectations'], 'expectation')} of the contract on "
+        f"{wording.count(content['rows'], 'row')}: {content['num_failed_critical']} critical and "
+        f"{content['num_failed_warning']} others broken",
+        rows,
+    )
+
+
+def _ledger(content: Any) -> tuple[str, list[Row]]:
+    rows = [
+        {
+            "rule": rule["name"],
+            "does": wording.CLEANING.get(rule["rule"], rule["rule"]),
+            "cells changed": sum(rule["cells"].values()),
+            "rows dropped": rule["rows_dropped"],
+        }
+        for rule in content["rules"]
+    ]
+    return f"cleaning, {content['rows_in']:,} rows in and {content['rows_out']:,} out", rows
+
+
+def _audit(content: Any) -> tuple[str, list[Row]]:
+    rows = [
+        {
+            "by": by,
+            "group": " × ".join(map(str, group["group"].values())),
+            "rows": group["num_rows"],
+            "share": _rate(group["share"]),
+            "positive": _rate(group["positive_rate"]),
+            "interval": _interval(
+                _rate(group["positive_rate_low"]), _rate(group["positive_rate_high"])
+            ),
+            "note": "too few rows to measure" if group["too_small"] else "",
+        }
+        for by, groups in content["by"].items()
+        for group in groups
+    ]
+    return f"who is in the {content['rows']:,} training rows, before any model", rows
+
+
+def _evaluate(content: Any) -> tuple[str, list[Row]]:
+    baseline = content["baseline"]["metrics"]
+    rows = [
+        {
+            "metric": wording.measure(name).title,
+            "value": _number(found["value"]),
+            "interval": _interval(_number(found["low"]), _number(found["high"])),
+            "baseline": _number(baseline[name]["value"]) if name in baseline else "",
+        }
+        for name, found in content["model"]["metrics"].items()
+    ]
+    return (
+        f"metrics on {content['num_rows']:,} test rows with {content['confidence']:.0%} "
+        f"intervals; the baseline is {content['baseline']['name']}",
+        rows,
+    )
+
+
+def _assess(content: Any) -> tuple[str, list[Row]]:
+    rows = [
+        {
+            "by": by,
+            "gap": wording.measure(name).title,
+            "value": _number(gap["value"]),
+            "interval": _interval(_number(gap["low"]), _number(gap["high"])),
+            "groups left out": ", ".join(found["too_small"]),
+        }
+        for by, found in content["model"].items()
+        for name, gap in found["gaps"].items()
+    ]
+    return f"gaps between groups, {content['confidence']:.0%} intervals", rows
+
+
+def _explain(content: Any) -> tuple[str, list[Row]]:
+    rows = [
+        {"column": entry["column"], "mean contribution": _number(entry["mean_absolute"])}
+        for entry in content["ranking"]
+    ]
+    return f"what the model used: {content['method']}, in {content['unit']}", rows
+
+
+def _verdict(content: Any) -> tuple[str, str]:
+    first, *others = verdict_lines(content)
+    lines = [f"**{first}**", "", *(f"- {line.strip()}" for line in others)]
+    return first, "\n".join(lines)
+
+
+def _rehearse(content: Any) -> tuple[str, str]:
+    word = wording.OUTCOMES[content["outcome"]]["word"]
+    lines = [
+        f"**rehearsal: {word}**",
+        "",
+        "| check | outcome | expected | found |",
+        "|" + "---|" * 4,
+    ]
+    for check in content["checks"]:
+        cells = (check[key] for key in ("name", "outcome", "expected", "found"))
+        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+    return f"rehearsal of the packaged service: {word}", "\n".join(lines)
+
+
+def _package(content: Any) -> tuple[str, list[Row]]:
+    shown = ("tag", "digest", "model_digest", "num_files", "num_bytes", "installed_bytes")
+    rows = [{"what": name, "value": str(content[name])} for name in shown if name in content]
+    return f"the packaged service {content['tag']}", rows
+
+
+REPORTS: Mapping[str, tuple[str, Callable[[Any], tuple[str, list[Row] | str]]]] = {
+    "validate": ("report.json", _contract),
+    "clean": ("ledger.json", _ledger),
+    "audit": ("report.json", _audit),
+    "evaluate": ("report.json", _evaluate),
+    "assess": ("report.json", _assess),
+    "explain": ("report.json", _explain),
+    "gate": ("verdict.json", _verdict),
+    "package": ("report.json", _package),
+    "rehearse": ("report.json", _rehearse),
+}
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _rate(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}%"
+
+
+def _interval(low: str, high: str) -> str:
+    return f"{low} to {high}" if low and high else ""

@@ -1,0 +1,317 @@
+"""`hallmark serve`: the champion's service on one address, whichever version that is.
+
+The bento's own process listens on a port that nobody else knows; `flows/relay.py` hands
+connections on to it. When another version is promoted its service is started first, new
+connections go to it once it is ready, and only then the old one ends: nobody is refused.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from flows import registry
+from flows.promotion import point
+from flows.registry import Version
+from flows.relay import Relay
+from pipeline.core import bento, watcher
+from pipeline.core.errors import PipelineError, ProjectError
+
+INNER_HOST = "127.0.0.1"
+START_S = 90.0
+"""How long a service may take until it is ready."""
+GRACE_S = 10.0
+"""How long a service may take to end before it is killed."""
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Between the starts of a service that crashes again and again."""
+STEADY_S = 60.0
+"""A service that has lived so long before it crashed is started at once."""
+_WATCH_S = 0.5
+
+Tell = Callable[[str], None]
+
+
+class ServiceError(PipelineError):
+    """A version's service does not get ready."""
+
+
+@dataclass
+class Service:
+    """A version's service, in a process group of its own.
+
+    Attributes:
+        version: What it serves.
+        process: The first of its processes.
+        mark: What all of them have in their environment; see `pipeline.core.watcher`.
+        guard: Ends them when we are killed.
+        port: Where it listens.
+        state: BentoML's folder for it.
+        started: When, by `time.monotonic`.
+    """
+
+    version: Version
+    process: asyncio.subprocess.Process
+    mark: str
+    guard: asyncio.subprocess.Process
+    port: int
+    state: Path
+    started: float
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.returncode is None
+
+    async def end(self) -> None:
+        """End all its processes; requests that it works on are answered first."""
+        await asyncio.to_thread(watcher.end, self.mark, GRACE_S)
+        await self.process.wait()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            await self.guard.communicate(b"nothing is left\n")
+        shutil.rmtree(self.state, ignore_errors=True)
+
+
+async def start(root: Path, version: Version) -> Service:
+    """Start a version's service and wait until it is ready.
+
+    Raises:
+        ArtifactMissing: its bento is gone, or is not the one that was registered.
+        ServiceError: it ended, or was not ready in time.
+    """
+    folder = await asyncio.to_thread(registry.bento_folder, root, version)
+    port, state = free_port(), Path(tempfile.mkdtemp(prefix="hallmark-serve-"))
+    token = os.environ.get("HALLMARK_TOKEN")
+    mark = str(state)
+    guard = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", watcher.__file__, mark, str(GRACE_S)),
+        stdin=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    process = await asyncio.create_subprocess_exec(
+        *bento.serve_command(folder, INNER_HOST, port),
+        cwd=bento.working_folder(folder),
+        env={**bento.serve_environment(state, version.version, token), watcher.MARK: mark},
+        stdin=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    service = Service(version, process, mark, guard, port, state, time.monotonic())
+    try:
+        await _until_ready(service)
+    except BaseException:
+        await service.end()
+        raise
+    return service
+
+
+async def _until_ready(service: Service) -> None:
+    url = f"http://{INNER_HOST}:{service.port}/readyz"
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        while time.monotonic() < service.started + START_S:
+            if not service.is_alive:
+                raise ServiceError(
+                    f"expected version {service.version.version} to get ready, its process ended "
+                    f"with exit code {service.process.returncode}; its words stand above"
+                )
+            with contextlib.suppress(httpx.HTTPError):
+                if (await client.get(url)).status_code == httpx.codes.OK:
+                    return
+            await asyncio.sleep(0.1)
+    raise ServiceError(
+        f"expected version {service.version.version} to be ready within {START_S:g} s, it was not"
+    )
+
+
+class Serving:
+    """One address, and the service behind it.
+
+    Args:
+        root: The checkout.
+        project: The project's name.
+        pinned: Serve this version whatever is promoted; None to follow the champion.
+        relay: Where connections come in.
+        tell: Is told what happens.
+    """
+
+    def __init__(
+        self, root: Path, project: str, pinned: str | None, relay: Relay, tell: Tell
+    ) -> None:
+        self._root = root
+        self._project = project
+        self._pinned = pinned
+        self._relay = relay
+        self._tell = tell
+        self._service: Service | None = None
+        self._num_crashes = 0
+        self._given_up: str | None = None
+
+    def wanted(self) -> Version:
+        """The version to serve. A candidate that is served stays until one is promoted."""
+        if self._pinned is not None:
+            return registry.resolve(self._root, self._project, self._pinned)
+        live = point(self._root, self._project)
+        if live is None and self._service is not None:
+            return self._service.version
+        return live or registry.served(self._root, self._project)
+
+    async def run(self, url: str, stop: asyncio.Event) -> None:
+        """Serve until `stop`.
+
+        Raises:
+            PipelineError: the first service cannot be started.
+        """
+        try:
+            self._go_live(await start(self._root, self.wanted()))
+            self._tell(f"{self._project}: serving {self._described()} on {url}")
+            while not await _is_set_within(stop, _WATCH_S):
+                await self._look_after()
+        finally:
+            if self._service:
+                await self._service.end()
+
+    async def _look_after(self) -> None:
+        """Start a service that crashed, and change over to the version that is live now."""
+        service = self._service
+        try:
+            if service is None or not service.is_alive:
+                await self._restart(service)
+                return
+            version = self.wanted()
+            changed = version.bento_digest != service.version.bento_digest
+            if version.version != service.version.version or changed:
+                await self._change_over(service, version)
+        except PipelineError as error:
+            self._tell(f"{self._project}: {error}")
+            await asyncio.sleep(PAUSES_S[0])
+
+    async def _change_over(self, old: Service, version: Version) -> None:
+        if self._given_up == version.version:
+            return
+        try:
+            new = await start(self._root, version)
+        except PipelineError as error:
+            self._given_up = version.version  # until another one is promoted
+            self._tell(f"{self._project}: version {version.version} cannot be served: {error}")
+            self._tell(f"{self._project}: version {old.version.version} stays")
+            return
+        self._given_up = None
+        self._go_live(new)
+        self._tell(f"{self._project}: now serving {self._described()}")
+        await old.end()
+
+    async def _restart(self, service: Service | None) -> None:
+        self._relay.hold()
+        if service:
+            is_steady = time.monotonic() - service.started > STEADY_S
+            self._num_crashes = 0 if is_steady else self._num_crashes + 1
+            code = service.process.returncode
+            self._tell(f"{self._project}: the service ended with exit code {code}; starting it")
+            await service.end()
+        pause = PAUSES_S[min(self._num_crashes, len(PAUSES_S)) - 1] if self._num_crashes else 0
+        await asyncio.sleep(pause)
+        version = self.wanted()
+        self._service = None
+        self._go_live(await start(self._root, version))
+        self._tell(f"{self._project}: serving {self._described()} again")
+
+    def _go_live(self, service: Service) -> None:
+        self._service = service
+        self._relay.point_to(INNER_HOST, service.port)
+
+    def _described(self) -> str:
+        version = self._service.version if self._service else self.wanted()
+        names = ", ".join(registry.aliases(self._root, version))
+        return f"version {version.version}" + (f" ({names})" if names else "")
+
+
+def serve(root: Path, project: str, host: str, port: int, version: str | None, tell: Tell) -> None:
+    """Serve a project's model until SIGTERM or Ctrl-C.
+
+    Args:
+        root: The checkout.
+        project: The project's name.
+        host: The address to listen on.
+        port: The port to listen on.
+        version: A version's number or alias, to stay with; None to follow the champion.
+        tell: Is told what happens.
+
+    Raises:
+        ProjectError: nothing is registered, or the port is taken.
+        ServiceError: the service does not get ready.
+    """
+    chosen = registry.resolve(root, project, version) if version else None
+    if chosen is None:
+        registry.served(root, project)  # refuses before a port is taken
+    with contextlib.closing(bound(host, port)) as listener:
+        asyncio.run(_serve(root, project, chosen.version if chosen else None, listener, tell))
+
+
+async def _serve(
+    root: Path, project: str, pinned: str | None, listener: socket.socket, tell: Tell
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    relay = Relay(listener)
+    serving = Serving(root, project, pinned, relay, tell)
+    await relay.open()
+    host, port = listener.getsockname()[:2]
+    running = asyncio.create_task(serving.run(f"http://{host}:{port}", stop))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, stop, running)
+    try:
+        await running
+    except asyncio.CancelledError:
+        pass  # by our own signal handler
+    finally:
+        relay.close()
+    tell(f"{project}: the service has ended")
+
+
+def _stop(stop: asyncio.Event, running: "asyncio.Task[None]") -> None:
+    """End, also in the middle of a start."""
+    stop.set()
+    running.cancel()
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket bound to an address.
+
+    Raises:
+        ProjectError: the port is taken, or the address is none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends small answers at once only over what names TCP as its protocol.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise ProjectError(
+            f"expected to listen on {host}:{port}: {error.strerror or error}",
+            hint="is another service at work there? take another port with --port",
+        ) from None
+    return listener
+
+
+def free_port() -> int:
+    """A port of this machine that is free just now."""
+    with socket.socket() as probe:
+        probe.bind((INNER_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _is_set_within(event: asyncio.Event, timeout_s: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), timeout_s)
+    return event.is_set()
