@@ -77,6 +77,7 @@ def _deployments(root: Path) -> list[RunnerDeployment]:
             **_common(root, f"{sys.executable} -m prefect.engine"),
         )
         _choices(deployment, "project", list(crons))
+        _may_stay_empty(deployment)
         found.append(deployment)
     return found
 
@@ -90,6 +91,7 @@ def _of_build(root: Path, flow: Flow[..., Any], project: str, cron: str | None) 
         **_common(root, f"{sys.executable} -m flows.isolated {project}"),
     )
     _choices(deployment, "project", [project])
+    _may_stay_empty(deployment)
     return deployment
 
 
@@ -100,6 +102,13 @@ def _common(root: Path, command: str) -> dict[str, Any]:
         "job_variables": {"command": command, "working_dir": str(root)},
         "entrypoint_type": EntrypointType.MODULE_PATH,
     }
+
+
+def _may_stay_empty(deployment: RunnerDeployment) -> None:
+    """Name no default where it is nothing: the form would send it, and then refuse it."""
+    for field in deployment._parameter_openapi_schema.properties.values():
+        if field.get("default", ...) is None:
+            del field["default"]
 
 
 def _choices(deployment: RunnerDeployment, name: str, values: list[str]) -> None:
