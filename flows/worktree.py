@@ -154,19 +154,22 @@ def commit_changes(root: Path, message: str) -> str | None:
 
 
 def check_out_data(root: Path, project: str) -> None:
-    """Put the project's data there as the commit names them, as far as the cache has them."""
+    """Put the project's data there as the commit names them: from the cache, raw data also from
+    their remote. What neither has, a build makes anew or says how to get."""
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    home = root.resolve() / "data" / project
     with explained(), contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo:
         repo.lock._friendly = False
-        home = f"data{os.sep}{project}{os.sep}"
-        targets = [
-            stage.addressing
-            for stage in repo.index.stages
-            if stage.addressing.endswith(f"@{project}") or stage.relpath.startswith(home)
-        ]
-        if targets:
+        stages = list(repo.index.stages)
+        raw = [stage for stage in stages if Path(stage.path).is_relative_to(home)]
+        made = [stage for stage in stages if stage.addressing.endswith(f"@{project}")]
+        if targets := [stage.addressing for stage in (*raw, *made)]:
             repo.checkout(targets, force=True, allow_missing=True)
+        if absent := [stage.addressing for stage in raw if not all(o.exists for o in stage.outs)]:
+            with contextlib.suppress(DvcException):
+                repo.pull(absent)
 
 
 def git(root: Path, *arguments: str, check: bool = True) -> str:
