@@ -17,6 +17,7 @@ def test_adult_passes_and_the_summary_says_why(first_build: tuple[Clone, str]) -
     for rule in verdict["rules"]:
         assert rule["sentence"] in printed
     assert "data/adult/70_report/report.html" in printed
+    assert "registered: adult version 1" in printed
     assert set(clone.states().values()) == {"ran"}
 
 
@@ -43,7 +44,7 @@ def test_an_experiment_runs_just_what_its_parameter_touches(clone: Clone) -> Non
     assert run.returncode == 0, run.stderr
     after = clone.digests()
     changed = {path.split("/")[2] for path in after if after[path] != before[path]}
-    assert changed == {"60_explain", "70_report"}
+    assert changed == {"60_explain", "70_report", "75_package", "80_rehearse"}
     assert len(json.loads(clone.file("60_explain/report.json").read_text())["cases"]) == 3
 
 
@@ -58,11 +59,11 @@ def test_metrics_of_two_commits_are_compared(clone: Clone) -> None:
     assert accuracy["new"] < accuracy["old"]
 
 
-def test_a_changed_rule_runs_gate_and_report_alone(clone: Clone) -> None:
+def test_a_changed_rule_runs_the_gate_and_what_carries_its_verdict(clone: Clone) -> None:
     clone.edit("data/adult/project.yaml", "at_most: 0.10}", "at_most: 0.11}")
     assert clone.hallmark("build", "adult").returncode == 0
     ran = {name for name, state in clone.states().items() if state == "ran"}
-    assert ran == {"gate", "report"}
+    assert ran == {"gate", "report", "package", "rehearse"}
 
 
 def test_one_line_in_a_module_makes_stale_just_what_imports_it(clone: Clone) -> None:
@@ -89,6 +90,9 @@ def test_without_mitigation_the_model_is_refused_and_the_report_says_why(clone: 
     assert failed[0]["low"] > 0.10
     page = clone.file("70_report/report.html").read_text()
     assert failed[0]["sentence"].split(",")[0] in page
+    states = clone.states()
+    assert (states["package"], states["rehearse"]) == ("refused", "skipped")
+    assert not clone.file("75_package/bento").exists()
 
 
 @pytest.mark.parametrize("name", ["raw/adult.csv"])

@@ -1,6 +1,11 @@
-"""A stage's output is a function of its declared inputs: no clock, no folder, no driver in it."""
+"""A stage's output is a function of its declared inputs: no clock, no folder, no driver in it.
+
+Apart from `rehearse`, which measures time. The bento, a folder, is compared by its digest in
+package's report.
+"""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,9 +24,10 @@ for stage in sys.argv[1:]:
 
 def differing(root: Path, expected: dict[str, str]) -> list[str]:
     """The outputs whose bytes are not the expected ones."""
+    files = {path: digest for path, digest in expected.items() if not digest.endswith(".dir")}
     return [
         path
-        for path, digest in expected.items()
+        for path, digest in files.items()
         if hashlib.md5((root / path).read_bytes(), usedforsecurity=False).hexdigest() != digest
     ]
 
@@ -29,9 +35,14 @@ def differing(root: Path, expected: dict[str, str]) -> list[str]:
 @pytest.fixture
 def elsewhere(clone: Clone) -> Clone:
     """Another folder without any result, later, in another time zone."""
-    for path in clone.digests():
-        (clone.root / path).unlink()
+    for path in {path.rpartition("/")[0] for path in clone.digests()}:
+        shutil.rmtree(clone.root / path)
     return clone
+
+
+def comparable(clone: Clone) -> dict[str, str]:
+    """The digest of each output but for what is measured in seconds."""
+    return {path: one for path, one in clone.digests().items() if "/80_rehearse/" not in path}
 
 
 def run_stages(clone: Clone, *stages: str) -> None:
@@ -42,9 +53,9 @@ def run_stages(clone: Clone, *stages: str) -> None:
 
 def test_two_builds_in_two_folders_at_two_times_give_the_same_bytes(elsewhere: Clone) -> None:
     """The first by DVC, a process a stage; the second in one process, without DVC."""
-    built = {path.split("/")[2][3:] for path in elsewhere.digests()}
+    built = {path.split("/")[2][3:] for path in comparable(elsewhere)}
     run_stages(elsewhere, *(stage for stage in READING_ORDER if stage in built))
-    assert differing(elsewhere.root, elsewhere.digests()) == []
+    assert differing(elsewhere.root, comparable(elsewhere)) == []
 
 
 def test_a_planted_clock_is_found(clone: Clone) -> None:
@@ -54,4 +65,4 @@ def test_a_planted_clock_is_found(clone: Clone) -> None:
         '        "at": __import__("time").time(),\n        "confidence": 0.95,',
     )
     run_stages(clone, "gate")
-    assert differing(clone.root, clone.digests()) == ["data/adult/65_gate/verdict.json"]
+    assert differing(clone.root, comparable(clone)) == ["data/adult/65_gate/verdict.json"]
