@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 UV_VERSION := 0.13.9
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Where pip is told to look for packages, uv looks as well: it does not read pip's settings.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
@@ -14,10 +15,10 @@ export GX_ANALYTICS_ENABLED := false
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve up down test test-stack lint format deps store lock clean
+.PHONY: help install run serve up down test test-stack test-browser lint format deps store lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: $(VENV)/.run ## install what a run needs into .venv
 run: install ## build the Adult project end to end: data, model, verdict, report
@@ -31,9 +32,13 @@ serve: install ## serve Adult's champion, or else its candidate, on 127.0.0.1:30
 	@hallmark serve adult
 test: $(VENV)/.dev ## run the tests
 	@dvc pull --quiet data/adult/raw.dvc
-	@pytest -m "not slow"
+	@pytest -m "not slow and not browser"
 test-stack: $(VENV)/.dev ## run the tests that start the whole stack and break it
+	@dvc pull --quiet data/adult/raw.dvc
 	@pytest -m slow
+test-browser: $(VENV)/.dev ## use the stack in Chromium, which apt installs where it is not there
+	@command -v chromium >/dev/null || { $(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y chromium >/dev/null; }
+	@pytest -m browser
 lint: $(VENV)/.dev ## check style, types and who may import whom
 	@ruff format --check .
 	@ruff check .

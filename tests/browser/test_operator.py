@@ -1,0 +1,153 @@
+"""An operator's day in a browser: the stack, a build by the form, its pages, MLflow, the service.
+
+Real processes and Debian's Chromium. Screenshots go to `.local/screenshots/`, for people to look at.
+"""
+
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.conftest import ROOT, fresh_clone
+from tests.e2e.conftest import Clone
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
+
+CHROMIUM = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+PARTS = ("page", "prefect", "worker", "mlflow", "service")
+BUILD_WITHIN_MS = 600_000
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A browser's page, and where the stack's parts are."""
+
+    page: Page
+    ports: dict[str, int]
+
+    def open(self, part: str, path: str = "/") -> None:
+        self.page.goto(f"http://127.0.0.1:{self.ports[part]}{path}")
+
+    def look(self, name: str) -> None:
+        """Keep what is seen now."""
+        folder = ROOT / ".local" / "screenshots"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=folder / f"{name}.png")
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Iterator[Operator]:
+    """The stack of a clone with the committed build, and a browser."""
+    (tmp_path / "home").mkdir()
+    clone = Clone(fresh_clone(tmp_path / "clone"))
+    pulled = clone.dvc("pull")
+    assert pulled.returncode == 0, pulled.stderr
+    ports = free_ports()
+    named = {f"HALLMARK_{part.upper()}_PORT": str(port) for part, port in ports.items()}
+    started = clone.run("flows.cli", "up", HALLMARK_TRACKING="on", **named)
+    try:
+        assert started.returncode == 0, started.stdout + started.stderr
+        with sync_playwright() as playwright:
+            binary = shutil.which("chromium")
+            assert binary, "expected Chromium: `make test-browser` installs it"
+            browser = playwright.chromium.launch(executable_path=binary, args=CHROMIUM)
+            page = browser.new_page(viewport={"width": 1400, "height": 1100})
+            page.set_default_timeout(60_000)
+            yield Operator(page, ports)
+            browser.close()
+    finally:
+        ended = clone.run("flows.cli", "down", **named)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def free_ports() -> dict[str, int]:
+    """A free port for each part; the service's last, as further projects take the next ones."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PARTS]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return dict(zip(PARTS, ports, strict=True))
+
+
+def test_an_operator_builds_by_the_form_and_uses_what_came_of_it(operator: Operator) -> None:
+    start_a_build(operator, strength="0.9")
+    watch_it_to_its_end(operator)
+    open_its_artifacts(operator)
+    look_at_mlflow(operator)
+    use_the_service(operator)
+    see_the_candidate(operator)
+
+
+def start_a_build(operator: Operator, strength: str) -> None:
+    page = operator.page
+    operator.open("page")
+    expect(page.get_by_role("heading", name="adult")).to_be_visible()
+    operator.look("1-overview")
+    page.get_by_role("link", name="start a build", exact=True).click()
+    page.get_by_role("link", name="adult", exact=True).first.click()
+    page.wait_for_url("**/deployment/**")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("Custom run").click()
+    expect(page.get_by_text("mitigation_strength")).to_be_visible()
+    page.locator("input[type=number]").first.fill(strength)
+    operator.look("2-form")
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url(re.compile(r"/deployment/[^/]+\?tab=Runs"))
+
+
+def watch_it_to_its_end(operator: Operator) -> None:
+    page = operator.page
+    operator.open("prefect", "/runs")
+    page.locator("a[href*='/flow-run/']").first.click()
+    expect(page.get_by_text("train.mitigation.strength 0.8 → 0.9")).to_be_visible(
+        timeout=BUILD_WITHIN_MS
+    )
+    operator.look("3-running")
+    expect(page.get_by_text("Completed", exact=True).first).to_be_visible(timeout=BUILD_WITHIN_MS)
+    operator.look("4-completed")
+    page.get_by_role("button", name="Task Runs").or_(
+        page.get_by_role("tab", name="Task Runs")
+    ).click()
+    expect(page.get_by_text("Cached", exact=True).first).to_be_visible()
+    operator.look("5-tasks")
+
+
+def open_its_artifacts(operator: Operator) -> None:
+    page = operator.page
+    page.get_by_role("button", name="Artifacts").or_(
+        page.get_by_role("tab", name="Artifacts")
+    ).click()
+    page.get_by_text("adult-gate").first.click()
+    expect(page.get_by_text("demographic_parity_difference").first).to_be_visible()
+    operator.look("6-verdict")
+
+
+def look_at_mlflow(operator: Operator) -> None:
+    page = operator.page
+    operator.open("mlflow", "/#/models/adult")
+    expect(page.get_by_text("candidate").first).to_be_visible()
+    operator.look("7-mlflow")
+
+
+def use_the_service(operator: Operator) -> None:
+    page = operator.page
+    operator.open("service")
+    page.get_by_role("button", name=re.compile("predict", re.IGNORECASE)).click()
+    expect(page.get_by_text(re.compile(r"[<>]=?50K")).first).to_be_visible()
+    operator.look("8-service")
+
+
+def see_the_candidate(operator: Operator) -> None:
+    page = operator.page
+    operator.open("page")
+    expect(page.get_by_text(re.compile("version 1")).first).to_be_visible()
+    operator.look("9-overview")
