@@ -1,9 +1,8 @@
 """An operator's day in a browser: the stack, a build by the form, its pages, MLflow, the service.
 
-Real processes and Debian's Chromium. Screenshots go to `.local/screenshots/`, for people to look at.
+Real processes and Debian's Chromium. Screenshots go to `.local/screenshots/`.
 """
 
-import os
 import re
 import shutil
 import socket
@@ -19,10 +18,15 @@ from tests.e2e.conftest import Clone
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
 
-CHROMIUM = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PARTS = ("page", "prefect", "worker", "mlflow", "service")
 BUILD_WITHIN_MS = 600_000
 
