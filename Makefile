@@ -14,20 +14,26 @@ export GX_ANALYTICS_ENABLED := false
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve test lint format deps store lock clean
+.PHONY: help install run serve up down test test-stack lint format deps store lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 install: $(VENV)/.run ## install what a run needs into .venv
 run: install ## build the Adult project end to end: data, model, verdict, report
 	@dvc pull --quiet data/adult/raw.dvc
 	@hallmark build adult --flow
+up: install ## start the whole stack on 127.0.0.1: Prefect, a worker, MLflow, the service, an overview
+	@hallmark up
+down: install ## end the stack that `make up` started; what it has stored stays
+	@hallmark down
 serve: install ## serve Adult's champion, or else its candidate, on 127.0.0.1:3000
 	@hallmark serve adult
 test: $(VENV)/.dev ## run the tests
 	@dvc pull --quiet data/adult/raw.dvc
-	@pytest
+	@pytest -m "not slow"
+test-stack: $(VENV)/.dev ## run the tests that start the whole stack and break it
+	@pytest -m slow
 lint: $(VENV)/.dev ## check style, types and who may import whom
 	@ruff format --check .
 	@ruff check .

@@ -183,10 +183,11 @@ def projects(root: Path) -> dict[str, str]:
     if not isinstance(entries, dict) or not entries:
         raise ProjectError(f"{source}: expected the key `projects` to map names to modalities")
     for name, entry in entries.items():
-        only_modality = isinstance(entry, dict) and list(entry) == ["modality"]
-        if not only_modality or not isinstance(entry["modality"], str):
+        is_known = isinstance(entry, dict) and set(entry) <= {"modality", "schedule"}
+        if not is_known or not isinstance(entry.get("modality"), str):
             raise ProjectError(
-                f"{source}: projects.{name}: expected `modality: NAME` alone, got {entry!r}",
+                f"{source}: projects.{name}: expected `modality: NAME` and perhaps `schedule: "
+                f"CRON`, got {entry!r}",
                 hint="write it as `modality: tabular`",
             )
     return {str(name): entry["modality"] for name, entry in entries.items()}

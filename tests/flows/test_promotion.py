@@ -31,7 +31,7 @@ from tests.flows.tracked import (
     verdict_of,
     with_tables,
 )
-from tests.packaged import package
+from tests.rehearsed import package
 from tests.unit.conftest import finished  # noqa: F401 -- a fixture
 
 TRACKED = True
