@@ -84,7 +84,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all figures there")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        servers = servers_of(Path(scratch), given.project, given.only, given.litserve)
+        only = ["hallmark"] if given.soak else given.only
+        servers = servers_of(Path(scratch), given.project, only, given.litserve)
         if given.soak:
             found: Any = soak(servers[0], Path(scratch), given.project, given.soak_seconds)
         else:

@@ -112,7 +112,7 @@ def _running(
     copy: Path, log: Path, timeout_s: float, grace_s: float, environment: Mapping[str, str]
 ) -> Iterator[Served]:
     port, mark = free_port(), str(log)
-    with contextlib.closing(_Watcher(mark, grace_s)) as guard, log.open("wb") as stream:
+    with contextlib.closing(_Watcher(mark, grace_s, log.parent)) as guard, log.open("wb") as stream:
         started = time.monotonic()
         process = subprocess.Popen(
             packaged.serve_command(copy, HOST, port),
@@ -166,9 +166,9 @@ def wait_until_ready(service: Served, process: "subprocess.Popen[bytes]", timeou
 class _Watcher:
     """The process that ends a service when this process ends without having done so."""
 
-    def __init__(self, mark: str, grace_s: float) -> None:
+    def __init__(self, mark: str, grace_s: float, folder: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", watcher.__file__, mark, str(grace_s)],
+            [sys.executable, "-I", watcher.__file__, mark, str(grace_s), str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

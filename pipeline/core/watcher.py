@@ -2,11 +2,13 @@
 
 A process group does not hold them together: BentoML's workers are in sessions of their own.
 
-Run as a program, with a mark and a grace period, this ends them when whoever started it is gone:
-its standard input then closes without the line that says that there is nothing left to end.
+Run as a program, with a mark, a grace period and a folder, this ends them and removes the folder
+when whoever started it is gone: its standard input then closes without the line that says that
+there is nothing left to end.
 """
 
 import contextlib
+import shutil
 import sys
 import time
 
@@ -55,3 +57,4 @@ def end(mark: str, grace_s: float) -> int:
 if __name__ == "__main__":
     if not sys.stdin.readline():
         end(sys.argv[1], float(sys.argv[2]))
+        shutil.rmtree(sys.argv[3], ignore_errors=True)

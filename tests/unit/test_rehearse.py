@@ -1,5 +1,6 @@
 """rehearse: the packaged service answers as the model did offline; each check is shown failing."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -7,13 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -48,24 +51,25 @@ def bento(with_bento: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left() -> Any:
-    """Whatever a test did to a service, none of its processes outlives the test."""
-    before = set(marked())
+def _nothing_is_left(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Whatever a test did to a service, none of its processes and files outlives the test."""
+    folder = tmp_path_factory.mktemp("served")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
     yield
-    assert set(marked()) - before == set()
+    assert marks_in(folder) == []
+    assert list(folder.glob("hallmark-serve-*")) == []
 
 
-def marked() -> list[int]:
-    """The processes of any service that a rehearsal of this test session started."""
-    import psutil
-
+def marks_in(folder: Path) -> list[str]:
+    """The marks of living services that run from a folder; others may run on this machine."""
     found = []
     for process in psutil.process_iter():
-        try:
-            if "hallmark-serve-" in process.environ().get(watcher.MARK, ""):
-                found.append(process.pid)
-        except psutil.Error:
-            continue
+        with contextlib.suppress(psutil.Error, OSError):
+            if (mark := process.environ().get(watcher.MARK, "")).startswith(str(folder)):
+                found.append(mark)
     return found
 
 
@@ -268,7 +272,7 @@ def test_nothing_outlives_whoever_serves(bento: Path, number: signal.Signals) ->
     process.send_signal(number)
     process.communicate(timeout=60)
 
-    wait_until(lambda: not watcher.members(mark))
+    wait_until(lambda: not watcher.members(mark) and not Path(mark).parent.exists())
     assert process.returncode != 0
 
 
