@@ -1,23 +1,19 @@
-"""Makes Prefect's deployments from params.yaml: `build` for each project, `promote`, `rollback`.
+"""Makes Prefect's deployments from params.yaml: `build` for each project, and what moves champions.
 
 `python -m flows.deployments` runs before each start of the worker: it waits for the server, makes
-the work pool, the deployments and the automation that ends dead runs, and removes what belongs to
-projects that are no more. What a person switched off on Prefect's pages stays off.
+the work pool and the deployments, removes those of projects that are no more, and tells the server
+the truth of runs that died. What a person switched off on Prefect's pages stays off.
 """
 
 import os
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
-from prefect.client.schemas.objects import StateType
 from prefect.deployments.runner import RunnerDeployment
-from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow
 from prefect.schedules import Cron
@@ -26,6 +22,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows import prefect_settings
 from flows.checkout import find_root
+from flows.dead_runs import install_automation, settle
 from flows.schedules import schedules
 from pipeline.core.errors import PipelineError
 
@@ -34,9 +31,8 @@ TAG = "hallmark"
 """Marks what is ours among a server's deployments: without it nothing is removed."""
 MAX_RUNS = 3
 """So many runs go side by side at most: each build uses the cores that it finds."""
-SILENCE_S = 120
-"""A run whose process has said nothing for so long is dead; it says something every 30 s."""
-DEAD_RUNS = "hallmark: runs whose process is gone end as Crashed"
+PRUNED = "0 2 * * 0"
+"""When old runs are pruned: Sundays at two, UTC."""
 SERVER_WITHIN_S = 180.0
 
 
@@ -55,7 +51,8 @@ def install(root: Path) -> list[str]:
             deployment.apply()
         names = {(one.flow_name, one.name) for one in wanted}
         _remove_others(client, names)
-        _end_dead_runs(client)
+        install_automation(client)
+        settle(client, POOL)
     return [f"{flow_name}/{name}" for flow_name, name in sorted(map(_text, names))]
 
 
@@ -66,10 +63,13 @@ def _text(name: tuple[str | None, str]) -> tuple[str, str]:
 def _deployments(root: Path) -> list[RunnerDeployment]:
     from flows.build import build
     from flows.promote import promote, rollback
+    from flows.prune_flow import prune
 
     crons = schedules(root)
     found = [_of_build(root, build, project, cron) for project, cron in crons.items()]
+    here = _common(root, f"{sys.executable} -m prefect.engine")
     for flow in (promote, rollback):
+<<<<<<< HEAD
         deployment = RunnerDeployment.from_flow(
             flow,
             flow.name,
@@ -79,6 +79,13 @@ def _deployments(root: Path) -> list[RunnerDeployment]:
         _choices(deployment, "project", list(crons))
         _may_stay_empty(deployment)
         found.append(deployment)
+=======
+        moving = RunnerDeployment.from_flow(flow, flow.name, concurrency_limit=1, **here)
+        _choices(moving, "project", list(crons))
+        found.append(moving)
+    sundays = [Cron(PRUNED, timezone="UTC", slug="schedule")]
+    found.append(RunnerDeployment.from_flow(prune, prune.name, schedules=sundays, **here))
+>>>>>>> 5a1a34a014b2ef85e93d719d08614dc5381d7339
     return found
 
 
@@ -154,44 +161,6 @@ def _remove_others(client: SyncPrefectClient, names: set[tuple[str | None, str]]
     for one, flow_name in _ours(client):
         if (flow_name, one.name) not in names:
             client.delete_deployment(one.id)
-
-
-def _end_dead_runs(client: SyncPrefectClient) -> None:
-    """A killed process leaves its run Running for ever; the server ends what falls silent."""
-    automation = AutomationCore(
-        name=DEAD_RUNS,
-        description="A run says every half a minute that it lives.",
-        trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
-            expect={
-                "prefect.flow-run.heartbeat",
-                *(
-                    f"prefect.flow-run.{state.value.capitalize()}"
-                    for state in (
-                        *(StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED),
-                        *(StateType.CRASHED, StateType.PAUSED),
-                    )
-                ),
-                "prefect.flow-run.Refused",
-            },
-            match={"prefect.resource.id": ["prefect.flow-run.*"]},
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=timedelta(seconds=SILENCE_S),
-        ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED,
-                message=f"Its process said nothing for {SILENCE_S} s: it was killed.",
-            )
-        ],
-    )
-    known = client.read_automations_by_name(DEAD_RUNS)
-    if known:
-        client.update_automation(known[0].id, automation)
-    else:
-        client.create_automation(automation)
 
 
 def _wait_for_server() -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from flows.checkout import find_root
+from flows.prune import prune_runs
 from flows.worktree import create, worktrees_folder
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import local_state
@@ -23,6 +24,7 @@ def main(project: str, engine: tuple[str, ...] = ("-m", "prefect.engine")) -> No
     try:
         checkout = find_root(Path.cwd())
         known_project(checkout, project)
+        prune_runs(checkout)
         run_id = _free_name(checkout, os.environ[FLOW_RUN_ID])
         root = create(checkout, project, run_id).root
     except PipelineError as error:

@@ -35,6 +35,7 @@ def environment(root: Path) -> dict[str, str]:
         "DO_NOT_TRACK": "true",
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
         "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }
 
 

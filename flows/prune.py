@@ -9,6 +9,7 @@ built again, and what the cache has lost is made anew when it is asked for.
 
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -94,9 +95,7 @@ def prune(
     main = local.parent
     done: list[Item] = []
     notes: list[str] = []
-    with one_at_a_time(local):
-        for of_runs in (_worktrees, _branches, _runs, _checkpoints):
-            done += _carried_out(of_runs(main, keep, now), dry_run)
+    done += _of_runs(main, keep, now, dry_run)
     with cache_alone(local) as alone:
         for of_builds in (_bentos, _cache) if alone else ():
             found, note = of_builds(main, keep, now)
@@ -105,6 +104,27 @@ def prune(
     if not alone:
         notes.append("bentos and the DVC cache were left alone: a build is at work")
     return Pruned(tuple(done), tuple(notes))
+
+
+def prune_runs(root: Path) -> None:
+    """Prune what is pruned before each run of a deployment: all but bentos and the DVC cache."""
+    _of_runs(local_state(root).parent, Keep(), datetime.now(UTC).timestamp(), dry_run=False)
+
+
+def summary(pruned: Pruned, dry_run: bool) -> str:
+    """`removed: 2 of worktree, 31 of cache; 14.2 MB`."""
+    counts = Counter(item.kind for item in pruned.items)
+    listed = ", ".join(f"{number} of {kind}" for kind, number in counts.items()) or "nothing"
+    verb = "would remove" if dry_run else "removed"
+    return f"{verb}: {listed}; {pruned.num_bytes / 1e6:.1f} MB"
+
+
+def _of_runs(main: Path, keep: Keep, now: float, dry_run: bool) -> list[Item]:
+    done: list[Item] = []
+    with one_at_a_time(main / ".local"):
+        for finder in (_worktrees, _branches, _runs, _checkpoints):
+            done += _carried_out(finder(main, keep, now), dry_run)
+    return done
 
 
 def _carried_out(items: Iterable[Item], dry_run: bool) -> list[Item]:

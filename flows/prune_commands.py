@@ -19,10 +19,9 @@ def prune(dry_run: bool) -> None:
       hallmark prune --dry-run      what would go, and how much that frees
       hallmark prune
     """
-    from collections import Counter
-
     from flows.checkout import find_root
     from flows.prune import prune as prune_by_rule
+    from flows.prune import summary
 
     pruned = prune_by_rule(find_root(Path.cwd()), dry_run=dry_run)
     for item in pruned.items:
@@ -30,7 +29,4 @@ def prune(dry_run: bool) -> None:
             click.echo(f"{item.kind:<11} {item.name}")
     for note in pruned.notes:
         click.echo(note)
-    counts = Counter(item.kind for item in pruned.items)
-    listed = ", ".join(f"{number} of {kind}" for kind, number in counts.items()) or "nothing"
-    verb = "would remove" if dry_run else "removed"
-    click.echo(f"{verb}: {listed}; {pruned.num_bytes / 1e6:.1f} MB")
+    click.echo(summary(pruned, dry_run))

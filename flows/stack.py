@@ -153,7 +153,6 @@ def environment(root: Path) -> dict[str, str]:
         "PREFECT_API_URL": api,
         "PREFECT_WORKER_WEBSERVER_HOST": HOST,
         "PREFECT_WORKER_WEBSERVER_PORT": str(known["worker"]),
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }
 
 

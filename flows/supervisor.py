@@ -122,6 +122,8 @@ class Supervisor:
     def _end(self, one: _Running) -> None:
         if one.process is None:
             return
+        if one.part.kind == "worker":
+            _end_runs(one.process.pid)
         end_group(one.process.pid, GRACE_S)
         one.process.wait()
         one.process = None
@@ -162,6 +164,16 @@ class Supervisor:
     def _say(self, text: str) -> None:
         sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}\n")
         sys.stdout.flush()
+
+
+def _end_runs(worker: int) -> None:
+    """End a worker's runs before itself: it would kill them before they can say how they ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        runs = psutil.Process(worker).children()
+        for run in runs:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                run.terminate()
+        psutil.wait_procs(runs, timeout=GRACE_S)
 
 
 def _has_ended(pid: int) -> bool:
