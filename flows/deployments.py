@@ -69,23 +69,12 @@ def _deployments(root: Path) -> list[RunnerDeployment]:
     found = [_of_build(root, build, project, cron) for project, cron in crons.items()]
     here = _common(root, f"{sys.executable} -m prefect.engine")
     for flow in (promote, rollback):
-<<<<<<< HEAD
-        deployment = RunnerDeployment.from_flow(
-            flow,
-            flow.name,
-            concurrency_limit=1,
-            **_common(root, f"{sys.executable} -m prefect.engine"),
-        )
-        _choices(deployment, "project", list(crons))
-        _may_stay_empty(deployment)
-        found.append(deployment)
-=======
         moving = RunnerDeployment.from_flow(flow, flow.name, concurrency_limit=1, **here)
         _choices(moving, "project", list(crons))
+        _may_stay_empty(moving)
         found.append(moving)
     sundays = [Cron(PRUNED, timezone="UTC", slug="schedule")]
     found.append(RunnerDeployment.from_flow(prune, prune.name, schedules=sundays, **here))
->>>>>>> 5a1a34a014b2ef85e93d719d08614dc5381d7339
     return found
 
 

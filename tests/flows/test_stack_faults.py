@@ -18,7 +18,6 @@ from uuid import UUID
 
 import httpx
 import psutil
-import httpx
 import pytest
 
 from flows.stack import environment
