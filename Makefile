@@ -15,7 +15,7 @@ export GX_ANALYTICS_ENABLED := false
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve up down test test-stack test-browser lint format deps store lock clean
+.PHONY: help install run serve up down test test-slow test-browser lint format deps store lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -33,7 +33,7 @@ serve: install ## serve Adult's champion, or else its candidate, on 127.0.0.1:30
 test: $(VENV)/.dev ## run the tests
 	@dvc pull --quiet data/adult/raw.dvc
 	@pytest -m "not slow and not browser"
-test-stack: $(VENV)/.dev ## run the tests that start the whole stack and break it
+test-slow: $(VENV)/.dev ## run the tests that start services and the whole stack, and break them
 	@dvc pull --quiet data/adult/raw.dvc
 	@pytest -m slow
 test-browser: $(VENV)/.dev ## use the stack in Chromium, which apt installs where it is not there

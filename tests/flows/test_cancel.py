@@ -15,7 +15,10 @@ from tests.flows.conftest import SOURCE, Tiny, wait_until
 from tests.flows.prefect_api import Api
 from tests.flows.test_engine import is_gone
 
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning"),
+]
 
 POOL = "here"
 LIMIT_S = 15

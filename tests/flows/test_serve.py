@@ -27,6 +27,8 @@ from tests.flows.conftest import SOURCE, wait_until
 from tests.flows.test_promotion import finished, packaged_project, root, two_versions  # noqa: F401
 from tests.flows.tracked import PROJECT, another_model, evidence_of, registered
 
+pytestmark = pytest.mark.slow
+
 Process = subprocess.Popen[str]
 
 TRACKED = True

@@ -33,6 +33,8 @@ from pipeline.rehearse import Settings, chosen, offline, rehearse
 from tests.conftest import ROOT
 from tests.rehearsed import delivered, meddle, name_its_model, package, start_with
 
+pytestmark = pytest.mark.slow
+
 Report = dict[str, Any]
 
 
