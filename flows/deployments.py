@@ -48,6 +48,7 @@ def install(root: Path) -> list[str]:
         paused = _switched_off(client)
         for deployment in wanted:
             _keep_switched_off(deployment, paused)
+            _drop_schedules(client, deployment)
             deployment.apply()
         names = {(one.flow_name, one.name) for one in wanted}
         _remove_others(client, names)
@@ -144,6 +145,14 @@ def _keep_switched_off(deployment: RunnerDeployment, paused: set[tuple[str, str]
     if (str(deployment.flow_name), deployment.name) in paused:
         for schedule in deployment.schedules or ():
             schedule.active = False
+
+
+def _drop_schedules(client: SyncPrefectClient, deployment: RunnerDeployment) -> None:
+    """Remove the schedules of a deployment that has none any more: `apply` leaves them."""
+    for one, flow_name in _ours(client) if not deployment.schedules else ():
+        if (flow_name, one.name) == (deployment.flow_name, deployment.name):
+            for schedule in one.schedules:
+                client.delete_deployment_schedule(one.id, schedule.id)
 
 
 def _remove_others(client: SyncPrefectClient, names: set[tuple[str | None, str]]) -> None:
