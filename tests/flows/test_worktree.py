@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -203,3 +204,25 @@ def test_a_run_id_is_used_once(tiny: Tiny) -> None:
 
     with pytest.raises(WorktreeError, match="hallmark prune"):
         worktree(tiny, run_id)
+
+
+def test_raw_data_are_there_from_the_cache_or_else_from_their_remote(tiny: Tiny) -> None:
+    raw = tiny.root / "data" / "tiny" / "raw"
+    raw.mkdir()
+    (raw / "people.csv").write_text("age\n39\n")
+    dvc(tiny, "remote", "add", "--default", "team", str(tiny.root.parent / "remote"))
+    dvc(tiny, "add", "--quiet", "data/tiny/raw")
+    dvc(tiny, "push", "--quiet", "data/tiny/raw.dvc")
+    tiny.git("add", "--all")
+    tiny.git("commit", "--quiet", "--message", "Raw data")
+
+    from_cache = worktree(tiny, "one")
+    shutil.rmtree(tiny.root / ".dvc" / "cache")
+    from_remote = worktree(tiny, "two")
+
+    for made in (from_cache, from_remote):
+        assert (made.root / "data/tiny/raw/people.csv").read_text() == "age\n39\n"
+
+
+def dvc(tiny: Tiny, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=tiny.root, check=True)
