@@ -242,8 +242,10 @@ def _log_model(
         if refusal:
             return (f"not registered: {refusal}",), tags
         version, lines = register(root, evidence, packed, address, run, store)
-    next_step = f"next: `hallmark promote {project}` makes version {version.version} the champion"
-    return (*lines, next_step), {**tags, "registered_version": version.version}
+    next_step = f"`hallmark promote {project}` makes version {version.version} the champion"
+    if version.dirty_files:
+        next_step = f"`git commit`, then `hallmark build {project} --from rehearse`"
+    return (*lines, f"next: {next_step}"), {**tags, "registered_version": version.version}
 
 
 def _tags(tracked: TrackedBuild, evidence: Evidence) -> dict[str, str]:
