@@ -118,19 +118,15 @@ def watch_it_to_its_end(operator: Operator) -> None:
     operator.look("3-running")
     expect(page.get_by_text("Completed", exact=True).first).to_be_visible(timeout=BUILD_WITHIN_MS)
     operator.look("4-completed")
-    page.get_by_role("button", name="Task Runs").or_(
-        page.get_by_role("tab", name="Task Runs")
-    ).click()
+    page.get_by_text("Task Runs", exact=True).last.click()
     expect(page.get_by_text("Cached", exact=True).first).to_be_visible()
     operator.look("5-tasks")
 
 
 def open_its_artifacts(operator: Operator) -> None:
     page = operator.page
-    page.get_by_role("button", name="Artifacts").or_(
-        page.get_by_role("tab", name="Artifacts")
-    ).click()
-    page.get_by_text("adult-gate").first.click()
+    page.get_by_text("Artifacts", exact=True).last.click()
+    page.get_by_text("adult-gate").last.click()
     expect(page.get_by_text("demographic_parity_difference").first).to_be_visible()
     operator.look("6-verdict")
 
