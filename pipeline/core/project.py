@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +31,7 @@ from pipeline.core.modality import part
 from pipeline.core.paths import READING_ORDER
 
 M = TypeVar("M", bound=BaseModel)
+Task = Literal["binary", "multiclass", "regression"]
 
 
 class Frozen(BaseModel):
@@ -77,14 +78,18 @@ class Columns(Frozen):
 
     target: str
     """The column to predict."""
-    positive: str
-    """The target's value that counts as a positive decision."""
+    task: Task = "binary"
+    """What is predicted: one of two classes, one of several, or a number."""
+    positive: str = ""
+    """The target's value that counts as a positive decision; of a binary task, and needed there."""
     numeric: tuple[str, ...] = ()
     """Features that are numbers."""
     categorical: tuple[str, ...] = ()
     """Features with levels."""
     sensitive: tuple[str, ...] = ()
     """Columns whose groups are audited; never features unless named there as well."""
+    sensitive_edges: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
+    """Where a sensitive number is cut into groups: `age: [25, 45, 65]` makes four."""
     drop: Mapping[str, str] = Field(default_factory=dict)
     """Columns that are not used, each with the reason."""
 
@@ -96,6 +101,26 @@ class Columns(Frozen):
     def all(self) -> tuple[str, ...]:
         """Every column that must be delivered, once."""
         return tuple(dict.fromkeys((*self.features, *self.sensitive, *self.drop, self.target)))
+
+    @model_validator(mode="after")
+    def _positive_class(self) -> "Columns":
+        if self.task == "binary" and not self.positive:
+            raise ValueError("expected `positive`, the target's value that counts as positive")
+        if self.task != "binary" and self.positive:
+            raise ValueError(f"expected no `positive` where the task is {self.task}")
+        return self
+
+    @model_validator(mode="after")
+    def _edges_of_sensitive_columns(self) -> "Columns":
+        for column, edges in self.sensitive_edges.items():
+            if column not in self.sensitive:
+                raise ValueError(
+                    f"sensitive_edges.{column}: expected a sensitive column "
+                    f"({', '.join(self.sensitive) or 'none'})"
+                )
+            if not edges or list(edges) != sorted(set(edges)):
+                raise ValueError(f"sensitive_edges.{column}: expected ascending numbers")
+        return self
 
     @model_validator(mode="after")
     def _one_role_each(self) -> "Columns":
