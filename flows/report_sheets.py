@@ -12,6 +12,7 @@ from typing import Any
 from flows.build_record import Outcome
 from flows.summary import cost_lines, money, verdict_lines
 from pipeline.core import wording
+from pipeline.core.balance_words import before_training
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json
 from pipeline.core.paths import Paths
@@ -132,6 +133,28 @@ def _audit(content: Any) -> tuple[str, list[Row]]:
     return f"who is in the {content['rows']:,} training rows, before any model", rows
 
 
+def _balance(content: Any) -> tuple[str, list[Row]]:
+    rows: list[Row] = [
+        {
+            "group": " × ".join(cell["group"].values()),
+            "outcome": cell["label"],
+            "rows before": cell["num_rows"],
+            "rows after": cell["num_rows_after"],
+            "weight": _number(cell["weight"]),
+        }
+        for cell in content.get("cells", ())
+    ]
+    rows += [
+        {
+            "number": entry["column"],
+            "largest correlation before": _number(entry["before"]),
+            "after": _number(entry["after"]),
+        }
+        for entry in content.get("correlations", ())
+    ]
+    return before_training(content).rstrip("."), rows
+
+
 def _evaluate(content: Any) -> tuple[str, list[Row]]:
     baseline = content["baseline"]["metrics"]
     rows = [
@@ -203,6 +226,7 @@ REPORTS: Mapping[str, tuple[str, Callable[[Any], tuple[str, list[Row] | str]]]] 
     "validate": ("report.json", _contract),
     "clean": ("ledger.json", _ledger),
     "audit": ("report.json", _audit),
+    "balance": ("report.json", _balance),
     "evaluate": ("report.json", _evaluate),
     "assess": ("report.json", _assess),
     "explain": ("report.json", _explain),

@@ -1,77 +1,76 @@
-"""Give each row of train a weight.
+"""Change the rows that a model is fitted on, so that labels depend less on groups.
 
 Reads: the part train.
-Writes: train.parquet (train and the column `_weight`, Float32, of mean 1), report.json.
-Refuses when: a group to be reweighed has no row of one of the classes.
+Writes: train.parquet (the rows to fit on, and `_weight`, Float32, of mean 1), report.json.
+Refuses when: a group to be balanced has no row of one of the labels.
+
+Rows of the other parts stay as they are. A repeated row keeps its `_row` and `_key`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
+from pydantic import Field
 
+from pipeline.core import resampling, reweighing
+from pipeline.core.contingency import Contingency, Floats, check_cells, contingency
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_json, write_parquet
-from pipeline.core.labels import is_positive
+from pipeline.core.modality import part
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, Frozen, Project
+from pipeline.core.project import Columns, Frozen, Project, nearest
 
 SECTIONS = ("columns",)
 WEIGHT = "_weight"
 
 
 class Settings(Frozen):
-    method: Literal["none", "reweigh"] = "none"
-    """`none`: every row weighs 1. `reweigh`: rows weigh so that group and label are independent."""
+    method: Literal["none", "reweigh", "resample", "correlation_remover"] = "none"
+    """`none`: the rows as they are. `reweigh`: rows weigh so that group and label are independent.
+    `resample`: rows are repeated and left out to the same end. `correlation_remover`: numbers lose
+    their correlation with the sensitive columns."""
     columns: tuple[str, ...] = ()
-    """The sensitive columns whose crossing makes the groups; none named means all of them."""
+    """The sensitive columns whose crossing makes the groups (correlation_remover takes each by
+    itself); none named means all of them."""
+    seed: int = 0
+    """Of what is drawn."""
+    sampling: resampling.Sampling = "to_size"
+    """Of resample: `to_size` keeps the number of rows, `over` leaves no row out, `under` repeats
+    none."""
+    alpha: float = Field(1.0, ge=0, le=1)
+    """Of correlation_remover: 1 takes the whole correlation, 0 nothing."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
     train = read_parquet(paths.input("split", "train.parquet"))
-    table, report = balanced(train, project.columns, project.settings)
+    table, report = balanced(train, project)
     write_parquet(paths.output("train.parquet"), table)
     write_json(paths.output("report.json"), report)
 
 
 def balanced(
-    train: pl.DataFrame, columns: Columns, settings: Settings
+    train: pl.DataFrame, project: Project[Settings]
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Train with weights, and the report: method, columns, weights by group and label."""
+    """The rows to fit on, and the report: method, columns, rows, and what the method did."""
     if WEIGHT in train.columns:
         raise ProjectError(
             f"expected no delivered column {WEIGHT!r}: balance adds it",
             hint=f"rename the delivered column {WEIGHT!r} at its source",
         )
-    if settings.method == "none":
-        table = train.with_columns(pl.lit(1.0, pl.Float32).alias(WEIGHT))
-        return table, {"method": "none", "columns": [], "weights": []}
-    names = groups_of(columns, settings)
-    counts = reweighed(train, names, columns)
-    check_cells(counts, names)
-    positive = is_positive(columns).alias("_positive")
-    table = (
-        train.with_columns(positive)
-        .join(
-            counts,
-            on=[*names, "_positive"],
-            how="left",
-            nulls_equal=True,
-            maintain_order="left",
-        )
-        .with_columns(pl.col(WEIGHT).cast(pl.Float32))
-        .select(*train.columns, WEIGHT)
-    )
-    weights = [
-        {
-            "group": {name: row[name] for name in names},
-            "positive": row["_positive"],
-            "num_rows": row["_num"],
-            "weight": round(row[WEIGHT], 6),
-        }
-        for row in counts.iter_rows(named=True)
-    ]
-    return table, {"method": settings.method, "columns": list(names), "weights": weights}
+    method = project.settings.method
+    names = groups_of(project.columns, project.settings) if method != "none" else ()
+    table, found = METHODS[method](train, names, project)
+    if WEIGHT not in table.columns:
+        table = table.with_columns(pl.lit(1.0, pl.Float32).alias(WEIGHT))
+    return table, {
+        "method": method,
+        "columns": list(names),
+        "num_rows": train.height,
+        "num_rows_after": table.height,
+        **found,
+    }
 
 
 def groups_of(columns: Columns, settings: Settings) -> tuple[str, ...]:
@@ -86,44 +85,76 @@ def groups_of(columns: Columns, settings: Settings) -> tuple[str, ...]:
             raise ProjectError(
                 f"balance.columns: expected sensitive columns "
                 f"({', '.join(columns.sensitive) or 'none'}), got {name!r}",
-                hint="name it under `columns.sensitive`, which is also what has it audited",
+                hint=nearest(name, columns.sensitive)
+                or "name it under `columns.sensitive`, which is also what has it audited",
             )
     if not names:
         raise ProjectError(
-            "balance.method: expected a sensitive column to reweigh by, found none",
+            f"balance.method: expected a sensitive column to {settings.method} by, found none",
             hint="name one under `columns.sensitive`, or set `method: none`",
         )
     return names
 
 
-def reweighed(train: pl.DataFrame, names: Sequence[str], columns: Columns) -> pl.DataFrame:
-    """The weight P(s) P(y) / P(s, y) of each group s and label y, in the order of their values.
+Changed = tuple[pl.DataFrame, dict[str, Any]]
 
-    Source: F. Kamiran and T. Calders, Data preprocessing techniques for classification without
-    discrimination, Knowledge and Information Systems 33 (2012) 1-33, algorithm 3. Over all rows
-    the weights' mean is 1 when each group has rows of both classes.
-    """
-    cells = (
-        train.select(*names, is_positive(columns).alias("_positive"))
-        .group_by(*names, "_positive")
-        .agg(_num=pl.len())
-        .sort(*names, "_positive", nulls_last=True)
+
+def as_they_are(
+    train: pl.DataFrame, _names: tuple[str, ...], _project: Project[Settings]
+) -> Changed:
+    return train, {}
+
+
+def reweighed(train: pl.DataFrame, names: tuple[str, ...], project: Project[Settings]) -> Changed:
+    """Every row with its cell's weight."""
+    found = contingency(train, names, project.columns)
+    check_cells(found)
+    weights = reweighing.weights(found)
+    weight = pl.Series(WEIGHT, weights.ravel()[found.cells], dtype=pl.Float32)
+    return train.with_columns(weight), {"cells": described(found, found.counts, weights)}
+
+
+def resampled(train: pl.DataFrame, names: tuple[str, ...], project: Project[Settings]) -> Changed:
+    """Rows repeated and left out, in the order that they had."""
+    found = contingency(train, names, project.columns)
+    check_cells(found)
+    sizes = resampling.sizes(found, project.settings.sampling)
+    rows = resampling.drawn(found, sizes, project.settings.seed)
+    return train[rows], {
+        "sampling": project.settings.sampling,
+        "num_left_out": train.height - len(np.unique(rows)),
+        "cells": described(found, sizes, np.ones(sizes.shape)),
+    }
+
+
+def decorrelated(
+    train: pl.DataFrame, names: tuple[str, ...], project: Project[Settings]
+) -> Changed:
+    """Every row with its numbers changed."""
+    alpha = project.settings.alpha
+    table, numbers = part(project.modality, "correlation").removed(
+        train, names, project.columns, alpha
     )
-    num = pl.col("_num").cast(pl.Float64)  # products of counts overflow integers
-    group = num.sum().over(*names)
-    label = num.sum().over("_positive")
-    return cells.with_columns((group * label / (num * train.height)).alias(WEIGHT))
+    return table, {"alpha": alpha, "correlations": numbers}
 
 
-def check_cells(cells: pl.DataFrame, names: Sequence[str]) -> None:
-    """Refuse groups that lack one of the classes: no weight makes up for absent rows."""
-    lacking = cells.group_by(*names).agg(pl.len(), pl.col("_num").sum())
-    lacking = lacking.filter(pl.col("len") < 2)
-    if lacking.height:
-        raise ProjectError(
-            f"balance.method: expected rows of both classes in every group of "
-            f"{' × '.join(names)}, {lacking.height} of {cells.select(names).n_unique()} groups, "
-            f"{lacking['_num'].sum()} rows in all, have one class alone",
-            hint="reweigh by fewer columns (`balance.columns`), or set `method: none`; the audit "
-            "counts every group",
-        )
+METHODS: Mapping[str, Callable[[pl.DataFrame, tuple[str, ...], Project[Settings]], Changed]] = {
+    "none": as_they_are,
+    "reweigh": reweighed,
+    "resample": resampled,
+    "correlation_remover": decorrelated,
+}
+
+
+def described(found: Contingency, after: Any, weights: Floats) -> list[dict[str, Any]]:
+    """Each cell's rows before and after, and what one of them weighs."""
+    return [
+        {
+            "group": found.groups[group],
+            "label": found.labels[label],
+            "num_rows": int(found.counts[group, label]),
+            "num_rows_after": int(after[group, label]),
+            "weight": round(float(weights[group, label]), 6),
+        }
+        for group, label in np.ndindex(found.counts.shape)
+    ]

@@ -5,6 +5,7 @@ from importlib import resources
 from typing import Any
 
 from pipeline.core import figures, wording
+from pipeline.core.balance_words import before_training
 from pipeline.core.measures import GAPS
 from pipeline.core.project import About, Columns
 
@@ -61,6 +62,7 @@ def render(card: Card) -> str:
         style=Markup(style),  # noqa: S704 -- ours
         plots=plots,
         words=wording,
+        before_training=before_training(card.balance),
         measure=wording.measure,
         larger_is_better=GAPS,
         rules=decided_first(card.gate["rules"]),

@@ -65,6 +65,32 @@ def test_a_broken_expectation_stands_first(tmp_path: Path) -> None:
     ]
 
 
+def test_training_rows_are_counted_before_and_after(tmp_path: Path) -> None:
+    cell = {"label": "yes", "num_rows": 3, "num_rows_after": 5, "weight": 1.0}
+    content = {
+        "method": "resample",
+        "columns": ["sex"],
+        "num_rows": 9,
+        "num_left_out": 2,
+        "num_rows_after": 9,
+        "cells": [{"group": {"sex": "F", "race": "a"}, **cell}],
+    }
+    write(tmp_path, "balance", "report.json", content)
+
+    description, rows = shown(tmp_path, "balance")
+
+    assert description.startswith("tiny: Of the 9 training rows some were repeated and 2 left out")
+    assert rows == [
+        {
+            "group": "F × a",
+            "outcome": "yes",
+            "rows before": 3,
+            "rows after": 5,
+            "weight": "1.000",
+        }
+    ]
+
+
 def test_metrics_come_with_intervals_and_the_baseline(tmp_path: Path) -> None:
     auc = {"roc_auc": {"value": 0.9, "low": 0.88, "high": 0.92}}
     content = {

@@ -1,15 +1,19 @@
-"""Weights make label rates equal over groups; without a method every row weighs 1."""
+"""What each method does to the training rows; without one every row weighs 1."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-from pipeline.balance import Settings, balanced, reweighed, run
+from pipeline.balance import Settings, run
+from pipeline.balance import balanced as on_project
+from pipeline.core.contingency import contingency
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project
+from pipeline.core.reweighing import weights
 
 COLUMNS = Columns(target="label", positive="yes", numeric=("x",), sensitive=("sex", "race"))
 # By sex: F 6 rows, 2 positive; M 4 rows, 3 positive; 5 of 10 positive in all.
@@ -21,6 +25,12 @@ TABLE = pl.DataFrame(
         "label": ["yes", "yes", "no", "no", "no", "no", "yes", "yes", "yes", "no"],
     }
 )
+
+
+def balanced(
+    table: pl.DataFrame, columns: Columns, settings: Settings
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    return on_project(table, Project("one", "tabular", settings, {"columns": columns}))
 
 
 def test_no_method_weighs_every_row_the_same() -> None:
@@ -37,10 +47,11 @@ def test_reweigh_by_hand() -> None:
     assert table["_weight"].to_list() == pytest.approx(
         [1.5, 1.5, 0.75, 0.75, 0.75, 0.75, 2 / 3, 2 / 3, 2 / 3, 2]
     )
-    assert report["weights"][1] == {
+    assert report["cells"][1] == {
         "group": {"sex": "F"},
-        "positive": True,
+        "label": "yes",
         "num_rows": 2,
+        "num_rows_after": 2,
         "weight": 1.5,
     }
 
@@ -67,13 +78,58 @@ def test_counts_of_millions_do_not_overflow() -> None:
     table = pl.DataFrame(
         {"sex": pl.repeat("F", 200_000, eager=True), "label": ["yes", "no"] * 100_000}
     )
-    assert reweighed(table, ("sex",), COLUMNS)["_weight"].to_list() == [1.0, 1.0]
+    assert weights(contingency(table, ("sex",), COLUMNS)).tolist() == [[1.0, 1.0]]
 
 
-def test_a_group_of_one_class_is_refused() -> None:
+@pytest.mark.parametrize("method", ["reweigh", "resample"])
+def test_a_group_of_one_class_is_refused(method: Any) -> None:
     lonely = TABLE.filter((pl.col("sex") == "F") | (pl.col("label") == "yes"))
-    with pytest.raises(ProjectError, match="1 of 2 groups, 3 rows in all, have one class alone"):
-        balanced(lonely, COLUMNS, Settings(method="reweigh", columns=("sex",)))
+    with pytest.raises(ProjectError, match="1 of 2 groups, 3 rows in all, lack one"):
+        balanced(lonely, COLUMNS, Settings(method=method, columns=("sex",)))
+
+
+def test_resampled_rows_keep_their_order_and_what_names_them() -> None:
+    named = TABLE.with_columns(_row=pl.int_range(10, dtype=pl.UInt32), _key=pl.col("x") * 7)
+    settings = Settings(method="resample", columns=("sex",))
+    table, report = balanced(named, COLUMNS, settings)
+    # Independent: F 3 of 6 positive, M 2 of 4.
+    counted = {(c["group"]["sex"], c["label"]): c["num_rows_after"] for c in report["cells"]}
+    assert counted == {("F", "not yes"): 3, ("F", "yes"): 3, ("M", "not yes"): 2, ("M", "yes"): 2}
+    assert (table["label"] == "yes").sum() == 5
+    assert table.height == report["num_rows_after"] == 10
+    assert table["_row"].is_sorted()
+    assert table["_row"].filter(table["sex"] == "M").to_list()[-2:] == [9, 9]  # M no, twice
+    assert table["_key"].equals((table["_row"] * 7).cast(pl.Int64).alias("_key"))
+    assert report["num_left_out"] == 10 - table["_row"].n_unique() == 2
+    assert table["_weight"].to_list() == [1.0] * 10
+    assert balanced(named, COLUMNS, settings)[0].equals(table)
+
+
+@pytest.mark.parametrize("sampling", ["over", "under", "to_size"])
+def test_resampling_makes_label_rates_equal_up_to_whole_rows(sampling: Any) -> None:
+    big = pl.concat([TABLE, TABLE.with_columns(race=pl.col("race").reverse())] * 20)
+    settings = Settings(method="resample", columns=("sex", "race"), sampling=sampling)
+    table, report = balanced(big, COLUMNS, settings)
+    rates = table.group_by("sex", "race").agg((pl.col("label") == "yes").mean())["label"]
+    assert rates.max() - rates.min() < 0.02
+    repeats = table.height - report["num_rows"] + report["num_left_out"]
+    assert (repeats == 0) == (sampling == "under")
+    assert (report["num_left_out"] == 0) == (sampling == "over")
+
+
+def test_the_correlation_remover_changes_numbers_alone() -> None:
+    settings = Settings(method="correlation_remover", columns=("sex",))
+    table, report = balanced(TABLE, COLUMNS, settings)
+    means = table.group_by("sex").agg(pl.col("x").mean())["x"]
+    assert means.to_list() == pytest.approx([4.5, 4.5])  # F were 0 to 5, M 6 to 9
+    assert table.drop("x", "_weight").equals(TABLE.drop("x"))
+    assert report["correlations"][0]["after"] == 0
+
+
+def test_a_regression_has_no_labels_to_balance_by() -> None:
+    columns = Columns(target="x", task="regression", sensitive=("sex",))
+    with pytest.raises(ProjectError, match="found a regression"):
+        balanced(TABLE, columns, Settings(method="resample"))
 
 
 def test_groups_are_made_by_sensitive_columns_alone() -> None:

@@ -45,6 +45,22 @@ def test_weights_count() -> None:
     assert doubled.height > TRAIN.height
 
 
+def test_a_repeated_row_counts_as_one_of_double_weight() -> None:
+    weighed = TRAIN.with_columns(_weight=pl.lit(1.0, pl.Float32))
+    repeated = pl.concat([weighed, weighed[:200]]).sort("_row")
+    heavy = weighed.with_columns(_weight=pl.when(pl.col("_row") < 200).then(2.0).otherwise(1.0))
+    (found,) = baseline.logits(repeated, [TEST], COLUMNS, ENCODER, 0)
+    (known,) = baseline.logits(heavy, [TEST], COLUMNS, ENCODER, 0)
+    np.testing.assert_allclose(found, known)
+
+
+def test_made_rows_are_not_taken_for_repeats_of_each_other() -> None:
+    weighed = TRAIN.with_columns(_weight=pl.lit(1.0, pl.Float32))
+    made = weighed[:100].with_columns(_row=pl.lit(None, pl.UInt32))
+    assert baseline.once(pl.concat([weighed, made])).height == 700
+    assert baseline.once(pl.concat([weighed, weighed[:50], made])).height == 700
+
+
 @pytest.mark.parametrize("num_levels", [253, 400])
 def test_a_category_of_very_many_levels_is_taken_as_a_number(num_levels: int) -> None:
     rng = np.random.default_rng(0)

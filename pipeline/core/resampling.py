@@ -1,0 +1,43 @@
+"""Resampling: rows are repeated or left out so that group and label are independent.
+
+Source: F. Kamiran and T. Calders, Data preprocessing techniques for classification without
+discrimination, Knowledge and Information Systems 33 (2012) 1-33, uniform sampling (algorithm 4):
+within a group and label every row has the same chance.
+"""
+
+from typing import Literal
+
+import numpy as np
+
+from pipeline.core.contingency import Contingency, Ints
+
+Sampling = Literal["over", "under", "to_size"]
+
+
+def sizes(found: Contingency, sampling: Sampling) -> Ints:
+    """How many rows each group gets of each label, shape (groups, labels).
+
+    All are the independent counts times one factor: 1 keeps the number of rows (`to_size`), the
+    smallest that leaves out no row is `over`, the largest that repeats none is `under`. Rounding
+    to whole rows is all that is left of the dependence.
+    """
+    expected = found.expected()
+    ratio = found.counts / expected
+    factor = {"to_size": 1.0, "over": ratio.max(), "under": ratio.min()}[sampling]
+    rounded: Ints = np.maximum(np.rint(factor * expected), 1).astype(np.int64)
+    return rounded
+
+
+def drawn(found: Contingency, wanted: Ints, seed: int) -> Ints:
+    """The numbers of the drawn rows, ascending, a repeated row as often as it was drawn.
+
+    Within a cell each row is drawn equally often, give or take one; which rows are drawn once
+    more is up to the seed.
+    """
+    rng = np.random.default_rng(seed)
+    parts = []
+    for group, label in np.ndindex(found.counts.shape):
+        rows = found.rows_of(group, label)
+        times, rest = divmod(int(wanted[group, label]), len(rows))
+        parts += [np.repeat(rows, times), rng.permutation(rows)[:rest]]
+    return np.sort(np.concatenate(parts))
