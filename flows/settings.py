@@ -15,6 +15,7 @@ from ruamel.yaml.util import load_yaml_guess_indent
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_text
+from pipeline.core.gate_rules import check_groupings
 from pipeline.core.paths import READING_ORDER
 from pipeline.core.project import (
     SHARED,
@@ -68,11 +69,18 @@ def modality_of(root: Path, project: str) -> str:
 
 
 def check_content(source: Path, content: Mapping[str, Any], modality: str) -> None:
-    """Check every section that is there, and that every existing stage has one."""
+    """Check every section that is there, that every existing stage has one, and that they agree."""
     check_section_names(source, content)
+    found: dict[str, Any] = {}
     for name in dict.fromkeys((*content, *READING_ORDER)):
         if model := settings_of(name):
-            section(source, content, name, model, modality)
+            found[name] = section(source, content, name, model, modality)
+    if "gate" in found and "columns" in found:
+        from pipeline.core.groups import CROSS, crossings
+
+        depth = getattr(found.get("assess"), "max_depth", 2)
+        groupings = [CROSS.join(names) for names in crossings(found["columns"].sensitive, depth)]
+        check_groupings(found["gate"].rules, groupings)
 
 
 def settings_of(name: str) -> type[Frozen] | None:

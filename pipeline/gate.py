@@ -6,63 +6,35 @@ Refuses when: a rule names a measure or a grouping that was not measured. A verd
 model is no refusal here: this stage always writes its verdict, and packaging decides on it.
 """
 
-from typing import Any, Literal
+import math
+from collections.abc import Sequence
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
-from pipeline.core.errors import ProjectError
+from pipeline.core.deciding import Outcome, compare, decide
 from pipeline.core.files import read_json, write_json
-from pipeline.core.measures import GAPS, METRICS
+from pipeline.core.gate_rules import Rule
 from pipeline.core.paths import Paths
-from pipeline.core.project import Frozen, Project, nearest
+from pipeline.core.project import Frozen, Project
 
 SECTIONS = ()
 
-Outcome = Literal["pass", "fail", "insufficient"]
-
-
-class Rule(Frozen):
-    measure: str
-    """What is measured: a metric of `evaluate`, or, with `by`, a gap of `assess`."""
-    by: str | None = None
-    """The sensitive column, or columns joined by ` × `, whose groups are compared."""
-    at_most: float | None = Field(None, allow_inf_nan=False)
-    """The upper bound of the measure must not lie above this."""
-    at_least: float | None = Field(None, allow_inf_nan=False)
-    """The lower bound of the measure must not lie below this."""
-    accept_small_groups: str | None = Field(None, pattern=r"\S")
-    """Why groups that are too small to be measured may be left out of this rule; the report shows
-    it. Without a reason such groups make the rule's outcome insufficient."""
-
-    @model_validator(mode="after")
-    def _one_limit(self) -> "Rule":
-        if (self.at_most is None) == (self.at_least is None):
-            raise ValueError("expected one of `at_most` and `at_least`")
-        known = METRICS if self.by is None else GAPS
-        if self.measure not in known:
-            where = "without `by`" if self.by is None else "with `by`"
-            hint = nearest(self.measure, known)
-            raise ValueError(f"unknown measure {self.measure!r} {where}; {hint}")
-        if known[self.measure] == (self.at_least is None):
-            right = "at_least" if known[self.measure] else "at_most"
-            raise ValueError(f"{self.measure}: expected the limit under `{right}`")
-        return self
-
-    @property
-    def subject(self) -> str:
-        """The measure, and between whose groups."""
-        return self.measure + (f" by {self.by}" if self.by else "")
-
-    @property
-    def title(self) -> str:
-        """The rule in one line."""
-        limit = f"≤ {self.at_most}" if self.at_least is None else f"≥ {self.at_least}"
-        return f"{self.subject} {limit}"
+__all__ = ["Outcome", "Rule", "Settings", "compare", "false_refusals", "run", "total", "verdict"]
 
 
 class Settings(Frozen):
     rules: tuple[Rule, ...] = Field(default=())
     """What a model must show; each decides on the one-sided bound that lies towards its limit."""
+
+    @field_validator("rules")
+    @classmethod
+    def _each_once(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        titles = [rule.title for rule in rules]
+        for title in titles:
+            if titles.count(title) > 1:
+                raise ValueError(f"expected each rule once, found `{title}` again")
+        return rules
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
@@ -81,99 +53,47 @@ def verdict(
     for rule in rules:
         ours = decide(rule, evaluation, assessment, "model")
         theirs = decide(rule, evaluation, assessment, "baseline")
-        shown = {key: theirs[key] for key in ("outcome", "value", "low", "high")}
-        decided.append({**ours, "baseline": shown})
+        shown = ("outcome", "refuses", "value", "low", "high")
+        decided.append({**ours, "baseline": {key: theirs[key] for key in shown}})
     return {
-        "outcome": total([rule["outcome"] for rule in decided]),
+        "outcome": total(decided),
         "confidence": evaluation["confidence"],
+        "false_refusals": false_refusals(decided),
         "rules": decided,
-        "baseline_outcome": total([rule["baseline"]["outcome"] for rule in decided]),
+        "baseline_outcome": total([rule["baseline"] for rule in decided]),
     }
 
 
-def total(outcomes: list[Outcome]) -> Outcome:
-    """Fail if a rule fails; pass if all pass and there is one; else insufficient."""
-    if "fail" in outcomes:
+def total(decided: Sequence[dict[str, Any]]) -> Outcome:
+    """Fail if a rule fails; pass if none refuses and one has something to say for the model; else
+    insufficient: a rule that only warns speaks for nothing."""
+    if any(rule["outcome"] == "fail" for rule in decided):
         return "fail"
-    return "pass" if outcomes and set(outcomes) == {"pass"} else "insufficient"
+    spoken = any(rule["outcome"] != "insufficient" for rule in decided)
+    return "pass" if spoken and not any(rule["refuses"] for rule in decided) else "insufficient"
 
 
-def decide(
-    rule: Rule, evaluation: dict[str, Any], assessment: dict[str, Any], who: str
-) -> dict[str, Any]:
-    """One rule's outcome, with the numbers that it rests on and a sentence that says it."""
-    found, too_small = evidence(rule, evaluation, assessment, who)
-    confidence = (assessment if rule.by else evaluation)["confidence"]
-    unexcused = bool(too_small) and rule.accept_small_groups is None
-    outcome: Outcome = "insufficient"
-    if found is not None:
-        outcome = compare(rule, found["low"], found["high"])
-        if unexcused and outcome == "pass":
-            outcome = "insufficient"
+def false_refusals(decided: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How often these rules together refuse a model that is as it was measured.
+
+    Each rule lets a model that breaks its limit pass in at most 1 - confidence of test sets, and
+    all of them together no more often: nothing is corrected for their number. The price is paid on
+    the other side. With p the probability that one rule refuses although its true value is the
+    measured one (see `pipeline.core.deciding.false_refusal`), all together do so with
+    1 - Π(1 - p) if they were independent, and with Σp at the very most.
+    """
+    single = [rule["false_refusal"] for rule in decided if rule.get("false_refusal") is not None]
+    together = 1 - math.prod(1 - p for p in single)
     return {
-        "rule": rule.title,
-        "measure": rule.measure,
-        "by": rule.by,
-        "direction": "at_most" if rule.at_least is None else "at_least",
-        "bound": rule.at_most if rule.at_least is None else rule.at_least,
-        "outcome": outcome,
-        "value": found and found["value"],
-        "low": found and found["low"],
-        "high": found and found["high"],
-        "noise_floor": found and found.get("noise_floor"),
-        "too_small": too_small,
-        "accepted_small_groups": rule.accept_small_groups,
-        "sentence": sentence(rule, outcome, found, too_small if unexcused else [], confidence),
+        "num_rules": len(single),
+        "estimate": round(together, 6),
+        "at_most": round(min(sum(single), 1.0), 6),
+        "sentence": (
+            f"If the true values were the measured ones, another test set of this size would "
+            f"refuse this model with a probability of about {together:.0%} (by normal "
+            f"approximation, {len(single)} rules as if independent; at most "
+            f"{min(sum(single), 1.0):.0%})."
+        )
+        if single
+        else "No rule was measured, so nothing can be said of false refusals.",
     }
-
-
-def compare(rule: Rule, low: float, high: float) -> Outcome:
-    """Pass when the whole interval keeps the limit, fail when the whole interval breaks it."""
-    if rule.at_least is not None:
-        return (
-            "pass" if low >= rule.at_least else "fail" if high < rule.at_least else "insufficient"
-        )
-    limit = rule.at_most if rule.at_most is not None else 0.0
-    return "pass" if high <= limit else "fail" if low > limit else "insufficient"
-
-
-def evidence(
-    rule: Rule, evaluation: dict[str, Any], assessment: dict[str, Any], who: str
-) -> tuple[dict[str, Any] | None, list[str]]:
-    """The measured value with its bounds (None when it could not be measured), and the groups
-    that were too small to take part."""
-    if rule.by is None:
-        return evaluation[who]["metrics"][rule.measure], []
-    if rule.by not in assessment[who]:
-        known = tuple(assessment[who])
-        raise ProjectError(
-            f"project.yaml: gate.rules: rule `{rule.title}`: `by` is {rule.by!r}, "
-            f"expected one of {', '.join(known)}",
-            hint=nearest(rule.by, known),
-        )
-    groups = assessment[who][rule.by]
-    return groups["gaps"].get(rule.measure), groups["too_small"]
-
-
-def sentence(
-    rule: Rule,
-    outcome: Outcome,
-    found: dict[str, Any] | None,
-    too_small: list[str],
-    confidence: float,
-) -> str:
-    """The outcome in words."""
-    if found is None:
-        return f"{rule.subject} could not be measured: fewer than two groups are large enough."
-    above = rule.at_least is None
-    bound, limit = (found["high"], rule.at_most) if above else (found["low"], rule.at_least)
-    side = "no more than" if above else "no less than"
-    certain = f"with {confidence:.0%} confidence {side} {bound:.3f}"
-    shown = f"{rule.subject} is {found['value']:.3f}, {certain}"
-    if outcome == "pass":
-        return f"{shown}; the limit of {limit:g} is kept."
-    if outcome == "fail":
-        return f"{shown}; even the other end of its interval breaks the limit of {limit:g}."
-    if too_small:
-        return f"{shown}, but too few rows to measure: {', '.join(too_small)}."
-    return f"{shown}: these rows cannot show that the limit of {limit:g} is kept."

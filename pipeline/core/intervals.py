@@ -3,14 +3,17 @@
 A gate decides on these bounds, so each says how it is made and where the method comes from.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+CONFIDENCES = (0.9, 0.95, 0.975, 0.99)
+"""Of the one-sided bounds that a bootstrap keeps: a rule's own confidence then needs no new one."""
 
 
 def wilson(successes: Floats, totals: Floats, confidence: float = 0.95) -> tuple[Floats, Floats]:
@@ -43,19 +46,30 @@ def wilson(successes: Floats, totals: Floats, confidence: float = 0.95) -> tuple
 class Interval:
     """A value with one-sided bounds: each of `low` and `high` errs with probability 1 - confidence.
 
-    Together they are a two-sided interval of confidence 2 · confidence - 1.
+    Together they are a two-sided interval of confidence 2 · confidence - 1. From a bootstrap it
+    has its standard error too, and by confidence the bounds at CONFIDENCES.
     """
 
     value: float
     low: float
     high: float
+    standard_error: float | None = None
+    bounds: Mapping[float, tuple[float, float]] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, float]:
-        return {
+    def as_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
             "value": round(self.value, 6),
             "low": round(self.low, 6),
             "high": round(self.high, 6),
         }
+        if self.standard_error is not None:
+            found["standard_error"] = round(self.standard_error, 8)
+        if self.bounds:
+            found["bounds"] = {
+                f"{confidence:g}": [round(low, 6), round(high, 6)]
+                for confidence, (low, high) in self.bounds.items()
+            }
+        return found
 
 
 def bootstrap(
@@ -86,8 +100,12 @@ def bootstrap(
         drawn.append(statistics(times.astype(np.float64)))
     found = {}
     for name, value in statistics(np.ones(num_rows)).items():
-        low, high = np.quantile([one[name] for one in drawn], [1 - confidence, confidence])
-        found[name] = Interval(value, float(low), float(high))
+        values = np.array([one[name] for one in drawn])
+        bounds = {
+            level: (float(np.quantile(values, 1 - level)), float(np.quantile(values, level)))
+            for level in sorted({*CONFIDENCES, confidence})
+        }
+        found[name] = Interval(value, *bounds[confidence], float(values.std()), bounds)
     return found
 
 

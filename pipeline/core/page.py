@@ -103,7 +103,7 @@ def interval(span: dict[str, Any] | None, as_percent: bool = False) -> str:
 
 def decided_first(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rules with their number in the verdict; those that refuse the model first."""
-    order = {"fail": 0, "insufficient": 1, "pass": 2}
+    order = {"fail": 0, "insufficient": 1, "pass": 2, "not_applicable": 3}
     numbered = [{**rule, "number": i} for i, rule in enumerate(rules)]
     return sorted(numbered, key=lambda rule: order[rule["outcome"]])
 

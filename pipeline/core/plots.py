@@ -166,7 +166,8 @@ def intervals(
 def _ends(rows: Sequence[Row], marks: list[float], start: float | None) -> tuple[float, float]:
     """Both ends of the axis: all that is drawn, and a little room."""
     spans = [span for row in rows for span in (row.model, row.baseline) if span]
-    seen = [value for span in spans for value in span.values() if value is not None] + marks
+    ends = [span.get(key) for span in spans for key in ("value", "low", "high")]
+    seen = [value for value in ends if value is not None] + marks
     seen = [value for value in seen if math.isfinite(value)] or [0.0, 1.0]
     if start is not None:
         seen.append(start)

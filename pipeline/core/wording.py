@@ -77,6 +77,7 @@ OUTCOMES = {
     "pass": {"sign": "✓", "word": "passed"},
     "fail": {"sign": "✕", "word": "failed"},
     "insufficient": {"sign": "?", "word": "not enough evidence"},
+    "not_applicable": {"sign": "–", "word": "not applicable"},
 }
 
 CLEANING = {
@@ -105,7 +106,8 @@ def rule_title(rule: Mapping[str, Any]) -> str:
 def reason(rule: Mapping[str, Any]) -> str:
     """Why a rule came out as it did, for somebody who does not know the measure's name."""
     if rule["value"] is None:
-        return "It could not be measured: fewer than two groups have enough rows."
+        why = str(rule["sentence"]).partition("could not be measured: ")[2]
+        return f"It could not be measured: {why or 'fewer than two groups have enough rows.'}"
     value, low, high = (f"{rule[key]:.3f}" for key in ("value", "low", "high"))
     most = rule["direction"] == "at_most"
     if rule["outcome"] == "fail":

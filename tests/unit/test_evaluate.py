@@ -53,6 +53,20 @@ def test_the_report_measures_model_and_baseline_with_bounds(finished: Path) -> N
     assert {one["column"] for one in report["slices"]} == {"age", "hours", "job"}
 
 
+def test_bounds_are_kept_at_several_confidences_so_that_a_rule_can_ask_for_its_own(
+    finished: Path,
+) -> None:
+    found = report_of(finished)["model"]["metrics"]["accuracy"]
+    assert list(found["bounds"]) == ["0.9", "0.95", "0.975", "0.99"]
+    assert found["bounds"]["0.95"] == [found["low"], found["high"]]
+    lows, highs = zip(*found["bounds"].values(), strict=True)
+    assert sorted(lows, reverse=True) == list(lows)
+    assert sorted(highs) == list(highs)
+    assert found["standard_error"] == pytest.approx(
+        (found["value"] * (1 - found["value"]) / 120) ** 0.5, rel=0.25
+    )
+
+
 def test_curves_end_where_they_must(finished: Path) -> None:
     folder = finished / "data/people/50_evaluate"
     assert pl.read_csv(folder / "roc.csv").row(0) == (0.0, 0.0)
@@ -100,7 +114,12 @@ def test_no_gain_over_itself(built: Path) -> None:
     enthrone(built, [], spoilt=False)
     found = evaluated(built)["champion"]
     for gain in found["gains"].values():
-        assert gain == {"value": 0, "low": 0, "high": 0}
+        assert {key: gain[key] for key in ("value", "low", "high", "standard_error")} == {
+            "value": 0,
+            "low": 0,
+            "high": 0,
+            "standard_error": 0,
+        }
 
 
 def test_rows_that_the_champion_has_seen_are_left_out(built: Path) -> None:
