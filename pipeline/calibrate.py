@@ -2,19 +2,29 @@
 
 Reads: split/calibration.parquet, the model's files.
 Writes: policy.json.
-Refuses when: the model's files do not belong together.
+Refuses when: the model's files do not belong together; no threshold keeps the mitigation's limit.
 """
 
-from pydantic import Field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from pipeline.core import prediction
 from pipeline.core.calibration import Objective, fit_policy
+from pipeline.core.constrained_threshold import constrained_threshold
 from pipeline.core.files import read_parquet, write_json
 from pipeline.core.labels import positives
 from pipeline.core.paths import Paths
+from pipeline.core.policy import Policy
+from pipeline.core.postprocessing import Mitigation, effect
 from pipeline.core.project import Frozen, Project
 
 SECTIONS = ("columns",)
+
+Floats = NDArray[np.float64]
 
 
 class Settings(Frozen):
@@ -25,6 +35,14 @@ class Settings(Frozen):
     not given."""
     maximise: Objective = "accuracy"
     """What the threshold is chosen for."""
+    mitigation: Mitigation = Mitigation()
+    """What is done after training about gaps between groups."""
+
+    @model_validator(mode="after")
+    def _one_who_chooses(self) -> "Settings":
+        if self.threshold is not None and self.mitigation.method == "constrained_threshold":
+            raise ValueError("expected `threshold` or `constrained_threshold`, which chooses one")
+        return self
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
@@ -34,5 +52,39 @@ def run(project: Project[Settings], paths: Paths) -> None:
     labels = positives(table, columns).to_numpy().astype(float)
     logits = model.logits(table)
     policy = fit_policy(logits, labels, settings.maximise, settings.temperature, settings.threshold)
-    found = {**policy.as_dict(), "maximise": settings.maximise, "num_rows": table.height}
-    write_json(paths.output("policy.json"), found)
+    found: dict[str, Any] = {"maximise": settings.maximise, "num_rows": table.height}
+    if settings.mitigation.method == "constrained_threshold":
+        policy, found["mitigation"] = constrained(project, table, logits, labels, policy)
+    write_json(paths.output("policy.json"), {**policy.as_dict(), **found})
+
+
+def constrained(
+    project: Project[Settings],
+    table: pl.DataFrame,
+    logits: Floats,
+    labels: Floats,
+    before: Policy,
+) -> tuple[Policy, dict[str, Any]]:
+    """The policy of one threshold that keeps the limit, and what that changed on these rows."""
+    settings, probability = project.settings.mitigation, before.probability(logits)
+    chosen = constrained_threshold(
+        probability, labels, table, project.columns, settings, project.settings.maximise
+    )
+    after = Policy(before.temperature, chosen.threshold)
+    return after, {
+        **settings.model_dump(mode="json", include=REPORTED),
+        "columns": list(settings.of(project.columns)),
+        "num_allowed": chosen.num_allowed,
+        "too_small": {one.by: one.too_small for one in chosen.groupings if one.too_small},
+        **{
+            when: {
+                "threshold": policy.threshold,
+                **effect(policy.decide(probability), labels, chosen.groupings, settings),
+            }
+            for when, policy in (("before", before), ("after", after))
+        },
+    }
+
+
+REPORTED = {"method", "constraint", "at_most", "confidence", "min_group_size", "least_share"}
+"""The settings of the mitigation that stand in policy.json."""

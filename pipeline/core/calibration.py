@@ -32,7 +32,12 @@ def fit_temperature(logits: Floats, labels: Floats) -> float:
     return round(float(np.exp(found.x)), 6)
 
 
-def choose_threshold(probability: Floats, labels: Floats, maximise: Objective) -> float:
+def choose_threshold(
+    probability: Floats,
+    labels: Floats,
+    maximise: Objective,
+    allowed: NDArray[np.bool_] | None = None,
+) -> float:
     """A threshold, in hundredths, that these rows cannot tell from the best one.
 
     The score is flat around its best threshold, and where it happens to be highest is mostly noise
@@ -46,6 +51,7 @@ def choose_threshold(probability: Floats, labels: Floats, maximise: Objective) -
         probability: Calibrated, shape (rows,).
         labels: 0 or 1, both present, shape (rows,).
         maximise: `accuracy` or `balanced_accuracy`.
+        allowed: Which of THRESHOLDS may be taken, at least one; all when not given.
     """
     hits = (probability[:, None] >= THRESHOLDS) == (labels[:, None] == 1)
     classes = [hits] if maximise == "accuracy" else [hits[labels == 1], hits[labels == 0]]
@@ -53,6 +59,7 @@ def choose_threshold(probability: Floats, labels: Floats, maximise: Objective) -
     variances = [rate * (1 - rate) / len(rows) for rate, rows in zip(rates, classes, strict=True)]
     score = np.mean(rates, axis=0)
     error = np.sqrt(np.sum(variances, axis=0)) / len(classes)
+    score = score if allowed is None else np.where(allowed, score, -np.inf)
     best = int(score.argmax())
     good = np.flatnonzero(score >= score[best] - error[best])
     optimum = 0.5 if maximise == "accuracy" else labels.mean()

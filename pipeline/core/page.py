@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from pipeline.core import figures, wording
+from pipeline.core import figures, policy_words, wording
 from pipeline.core.balance_words import before_training
 from pipeline.core.measures import GAPS
 from pipeline.core.project import About, Columns
@@ -63,6 +63,7 @@ def render(card: Card) -> str:
         plots=plots,
         words=wording,
         before_training=before_training(card.balance),
+        decides=policy_words,
         measure=wording.measure,
         larger_is_better=GAPS,
         rules=decided_first(card.gate["rules"]),

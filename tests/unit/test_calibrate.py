@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core import prediction
 from pipeline.core.calibration import choose_threshold, fit_temperature
-from pipeline.core.errors import ArtifactMissing
+from pipeline.core.errors import ArtifactMissing, ProjectError
 from pipeline.core.policy import Policy
 from pipeline.core.runner import run_stage
 from tests.data import set_section
@@ -47,4 +47,72 @@ def test_a_model_whose_files_do_not_belong_together_is_refused(built: Path) -> N
     source = built / "data/people/40_train/model.json"
     source.write_text(json.dumps({**json.loads(source.read_text()), "hidden": [3]}))
     with pytest.raises(ArtifactMissing, match=r"weights\.safetensors"):
+        run_stage(built, "calibrate", "people")
+
+
+CONSTRAINED = {
+    "method": "constrained_threshold",
+    "columns": ["sex"],
+    "at_most": 0.6,
+    "min_group_size": 30,
+}
+
+
+def test_a_constrained_threshold_is_reported_with_what_it_changed(built: Path) -> None:
+    before = policy(built)
+    set_section(built, "calibrate", {"mitigation": CONSTRAINED})
+    run_stage(built, "calibrate", "people")
+    found = policy(built)
+    made = found.pop("mitigation")
+    assert found["temperature"] == before["temperature"]
+    assert made["before"]["threshold"] == before["threshold"]
+    assert made["after"]["threshold"] == found["threshold"]
+    assert made["after"]["gaps"]["sex"]["high"] <= 0.6
+    assert made["method"] == "constrained_threshold"
+
+    home = built / "data/people"
+    table = pl.read_parquet(home / "25_split/calibration.parquet")
+    logits = prediction.load(home / "40_train", "tabular").logits(table)
+    decided = table.with_columns(yes=pl.Series(Policy.from_dict(found).probability(logits))
+                                 >= found["threshold"])  # fmt: skip
+    rates = decided.group_by("sex").agg(pl.col("yes").mean())["yes"]
+    assert made["after"]["gaps"]["sex"]["value"] == pytest.approx(
+        rates.max() - rates.min(),  # type: ignore[operator]
+        abs=1e-6,
+    )
+    right = decided["yes"] == (decided["income"] == "high")
+    assert made["after"]["accuracy"] == pytest.approx(right.mean(), abs=1e-6)
+
+
+def test_a_limit_that_no_threshold_keeps_is_refused_and_writes_nothing(built: Path) -> None:
+    before = policy(built)
+    set_section(built, "calibrate", {"mitigation": {**CONSTRAINED, "at_most": 0.01}})
+    with pytest.raises(ProjectError, match="the nearest") as refused:
+        run_stage(built, "calibrate", "people")
+    assert "calibrate.mitigation.at_most" in refused.value.hint
+    assert policy(built) == before
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"mitigation": {"method": "constrained_threshold"}}, "expected `at_most`"),
+        ({"threshold": 0.4, "mitigation": CONSTRAINED}, "which chooses one"),
+        (
+            {
+                "mitigation": {
+                    "method": "threshold_optimizer",
+                    "constraint": "equalized_odds",
+                    "at_most": 0.1,
+                }
+            },
+            "no relaxed `equalized_odds`",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(
+    built: Path, section: dict[str, Any], message: str
+) -> None:
+    set_section(built, "calibrate", section)
+    with pytest.raises(ProjectError, match=message):
         run_stage(built, "calibrate", "people")

@@ -1,0 +1,60 @@
+"""How decisions are made, in words for the card: one sentence for each way."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.core import wording
+
+LIKE = {
+    "demographic_parity": "selection rates",
+    "equalized_odds": "shares of outcomes found and of false alarms",
+    "true_positive_rate_parity": "shares of outcomes found",
+    "false_positive_rate_parity": "shares of false alarms",
+}
+"""What a constraint compares between groups."""
+MAXIMISED = {
+    "accuracy": "the most right decisions",
+    "balanced_accuracy": "the best balanced accuracy",
+}
+
+
+def threshold(policy: Mapping[str, Any]) -> str:
+    """From which probability on the decision is positive, and what that was chosen for."""
+    best = MAXIMISED[policy["maximise"]]
+    limited = " under a limit on the gap between groups" if policy.get("mitigation") else ""
+    return (
+        f"The model gives each case a probability, and decides positive from "
+        f"{100 * policy['threshold']:.0f}% on. That threshold was chosen on rows of its own for "
+        f"{best}{limited}."
+    )
+
+
+def after_training(policy: Mapping[str, Any]) -> str:
+    """What was done between the network's output and the decision."""
+    temperature = (
+        f"Logits are divided by {policy['temperature']:.2f} (temperature scaling), so that "
+        "probabilities agree with frequencies."
+    )
+    mitigation = policy.get("mitigation")
+    return f"{temperature} {_constrained(mitigation)}" if mitigation else temperature
+
+
+def _constrained(mitigation: Mapping[str, Any]) -> str:
+    by = wording.listed(list(mitigation["columns"]))
+    return (
+        f"One threshold for everybody (constrained_threshold), with a gap in "
+        f"{LIKE[mitigation['constraint']]} by {by} whose upper bound is at most "
+        f"{mitigation['at_most']:g}: {_changed(mitigation)}. No sensitive column is needed to "
+        "decide."
+    )
+
+
+def _changed(mitigation: Mapping[str, Any]) -> str:
+    """`on the calibration rows the gap by sex went from 0.168 to 0.069, accuracy from …`."""
+    before, after = mitigation["before"], mitigation["after"]
+    gaps = [
+        f"the gap by {by} went from {before['gaps'][by]['value']:.3f} to {gap['value']:.3f}"
+        for by, gap in after["gaps"].items()
+    ]
+    accuracy = f"accuracy from {before['accuracy']:.3f} to {after['accuracy']:.3f}"
+    return f"on the calibration rows {', '.join(gaps)}, {accuracy}"
