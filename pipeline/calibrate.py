@@ -12,15 +12,16 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from pipeline.core import prediction
+from pipeline.core import prediction, scored
 from pipeline.core.calibration import Objective, fit_policy
 from pipeline.core.constrained_threshold import constrained_threshold
+from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_json
 from pipeline.core.labels import positives
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
 from pipeline.core.postprocessing import Mitigation, effect
-from pipeline.core.project import Frozen, Project
+from pipeline.core.project import Frozen, Project, Task
 
 SECTIONS = ("columns",)
 
@@ -49,6 +50,12 @@ def run(project: Project[Settings], paths: Paths) -> None:
     columns, settings = project.columns, project.settings
     table = read_parquet(paths.input("split", "calibration.parquet"))
     model = prediction.load(paths.input("train", ""), project.modality)
+    if columns.task != "binary":
+        check_task(settings, columns.task)
+        outputs, truth = model.logits(table), model.outcome.truth(table, columns)
+        fitted = scored.fit_policy(model.outcome, outputs, truth, settings.temperature)
+        write_json(paths.output("policy.json"), {**fitted.as_dict(), "num_rows": table.height})
+        return
     labels = positives(table, columns).to_numpy().astype(float)
     logits = model.logits(table)
     policy = fit_policy(logits, labels, settings.maximise, settings.temperature, settings.threshold)
@@ -88,3 +95,15 @@ def constrained(
 
 REPORTED = {"method", "constraint", "at_most", "confidence", "min_group_size", "least_share"}
 """The settings of the mitigation that stand in policy.json."""
+
+
+def check_task(settings: Settings, task: Task) -> None:
+    """Refuse what is for two classes alone, and a temperature where there are no probabilities."""
+    of_binary = ("threshold", "maximise", "mitigation")
+    for name in of_binary if task == "multiclass" else ("temperature", *of_binary):
+        if getattr(settings, name) != Settings.model_fields[name].default:
+            raise ProjectError(
+                f"calibrate.{name}: expected its default, as the task is {task}: "
+                "nothing would read it",
+                hint=f"take `{name}` out of the section `calibrate`",
+            )

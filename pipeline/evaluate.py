@@ -26,9 +26,16 @@ from pipeline.core.modality import part
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
 from pipeline.core.project import Frozen, Project
+from pipeline.core.scored import OutputPolicy, Scored, labels_of, scored
+from pipeline.core.scored import fit_policy as fit_outputs
 
 SECTIONS = ("columns",)
 NUM_CURVE_POINTS = 200
+CURVES = {
+    "roc.csv": ("false_positive_rate", "true_positive_rate"),
+    "reliability.csv": ("bin", "num_rows", "mean_probability", "positive_rate"),
+}
+"""The curves' columns: a number has no curves, and their files no rows."""
 
 Floats = NDArray[np.float64]
 
@@ -45,6 +52,14 @@ class Settings(Frozen):
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
+    if project.columns.task == "binary":
+        run_binary(project, paths)
+    else:
+        run_outputs(project, paths)
+
+
+def run_binary(project: Project[Settings], paths: Paths) -> None:
+    """Two classes: decided by a policy with a threshold."""
     columns, settings = project.columns, project.settings
     test = read_parquet(paths.input("split", "test.parquet"))
     model = prediction.load(paths.input("train", ""), project.modality)
@@ -209,6 +224,71 @@ def gains(
     return resampled(gained, len(labels), settings)
 
 
+def run_outputs(project: Project[Settings], paths: Paths) -> None:
+    """Several classes, or a number: decided without a threshold."""
+    columns, settings, modality = project.columns, project.settings, project.modality
+    test = read_parquet(paths.input("split", "test.parquet"))
+    calibration = read_parquet(paths.input("split", "calibration.parquet"))
+    model = prediction.load(paths.input("train", ""), modality)
+    outcome = model.outcome
+    truth = outcome.truth(test, columns)
+    policy = OutputPolicy.from_dict(read_json(paths.input("calibrate", "policy.json")))
+    train = read_parquet(paths.input("balance", "train.parquet"))
+    baseline = part(modality, "baseline")
+    fitting, testing = baseline.logits(
+        train, [calibration, test], columns, model.encoder, settings.seed, outcome
+    )
+    baseline_policy = fit_outputs(outcome, fitting, outcome.truth(calibration, columns))
+    ours = scored(outcome, policy, model.logits(test), truth)
+    theirs = scored(outcome, baseline_policy, testing, truth)
+    report = {
+        "num_rows": test.height,
+        "task": outcome.task,
+        "confidence": settings.confidence,
+        "num_replicates": settings.num_replicates,
+        "policy": policy.as_dict(),
+        "model": as_dicts(resampled(ours.metrics, test.height, settings)),
+        "baseline": {
+            "name": baseline.NAME,
+            "policy": baseline_policy.as_dict(),
+            **as_dicts(resampled(theirs.metrics, test.height, settings)),
+        },
+        "champion": not_compared(paths),
+        "slices": slices_of(test, ours, project),
+    }
+    predictions = {
+        "_row": test["_row"],
+        "label": labels_of(outcome, truth),
+        **ours.answers,
+        **{f"baseline_{name}": values for name, values in theirs.answers.items()},
+    }
+    write_parquet(paths.output("predictions.parquet"), pl.DataFrame(predictions))
+    write_csv(paths, "roc.csv", ours.roc)
+    write_csv(paths, "reliability.csv", ours.reliability)
+    write_json(paths.output("report.json"), report)
+    found = report["model"]["metrics"]
+    write_json(paths.output("metrics.json"), {name: one["value"] for name, one in found.items()})
+
+
+def slices_of(test: pl.DataFrame, ours: Scored, project: Project[Settings]) -> Any:
+    """Accuracy by slice or, of a number, mean absolute error by slice."""
+    slices, least = part(project.modality, "slices"), project.settings.min_slice_rows
+    misses = pl.Series(ours.misses)
+    if project.columns.task == "regression":
+        return slices.mean_absolute_error(test, misses, project.columns, least)
+    return slices.accuracy(test, misses == 0, project.columns, least)
+
+
+def not_compared(paths: Paths) -> dict[str, Any]:
+    """What is said of the live champion where models are not compared with it."""
+    version = champion.version(paths.home / "champion")
+    if version is None:
+        return {"outcome": "none", "note": "no model of this project is live"}
+    note = f"version {version} is live; only binary models are compared with a live one"
+    return {"outcome": "not_compared", "version": version, "note": note}
+
+
 def write_csv(paths: Paths, name: str, rows: list[dict[str, float]]) -> None:
+    table = pl.DataFrame(rows) if rows else pl.DataFrame(schema=CURVES[name])
     with replacing(paths.output(name)) as temporary:
-        pl.DataFrame(rows).write_csv(temporary)
+        table.write_csv(temporary)

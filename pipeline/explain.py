@@ -16,9 +16,11 @@ from pipeline.core import prediction
 from pipeline.core.errors import PipelineError
 from pipeline.core.files import read_json, read_parquet, write_json
 from pipeline.core.modality import part
+from pipeline.core.outcome import Outcome
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
 from pipeline.core.project import Frozen, Project
+from pipeline.core.scored import OutputPolicy, names_of
 
 SECTIONS = ("columns",)
 
@@ -29,12 +31,13 @@ class Settings(Frozen):
     num_rows: int = Field(1000, ge=10)
     """Test rows that are explained: the first ones, in the order of the split's hash."""
     num_cases: int = Field(10, ge=1)
-    """Single predictions that the report shows, spread over the range of probabilities."""
+    """Single predictions that the report shows, spread over the range of probabilities, or of
+    predicted numbers."""
     num_steps: int = Field(128, ge=8)
     """Steps of the integral from the reference to the row."""
     max_completeness_error: float = Field(0.05, gt=0)
     """The largest mean error, in logits, between the sum of a row's attributions and the change
-    of its logit."""
+    of its logit; of a regression, in standard deviations of the target."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
@@ -42,14 +45,16 @@ def run(project: Project[Settings], paths: Paths) -> None:
     test = read_parquet(paths.input("split", "test.parquet"))
     rows = test.sort("_key", "_row").head(settings.num_rows)
     model = prediction.load(paths.input("train", ""), project.modality)
-    policy = Policy.from_dict(read_json(paths.input("calibrate", "policy.json")))
     explanation = part(project.modality, "explanation")
     explained = explanation.attributions(model, rows, settings.num_steps)
     check_completeness(explained.errors, settings.max_completeness_error)
-    probability = policy.probability(explained.logits)
+    policy = read_json(paths.input("calibrate", "policy.json"))
+    answers = answered(model.outcome, policy, explained.logits)
+    numeric = model.outcome.task == "regression"
+    values = explained.values * model.outcome.scale
     report = {
         "method": "integrated gradients",
-        "unit": "logits",
+        "unit": f"units of {project.columns.target}" if numeric else "logits",
         "reference": explained.reference,
         "num_rows": rows.height,
         "completeness_error": {
@@ -57,8 +62,8 @@ def run(project: Project[Settings], paths: Paths) -> None:
             "max": round(float(np.abs(explained.errors).max()), 6),
             "limit_of_mean": settings.max_completeness_error,
         },
-        "ranking": ranking(explained.columns, explained.values),
-        "cases": cases(rows, explained, probability, policy, settings.num_cases),
+        "ranking": ranking(explained.columns, values),
+        "cases": cases(rows, explained.columns, values, answers, settings.num_cases),
     }
     reference = {
         "words": explained.reference,
@@ -96,24 +101,48 @@ def ranking(columns: list[str], values: Floats) -> list[dict[str, Any]]:
     ]
 
 
+def answered(outcome: Outcome, policy: dict[str, Any], outputs: Floats) -> pl.DataFrame:
+    """What the model says of each row: `probability` and `decision`, or `prediction`."""
+    if outcome.task == "regression":
+        return pl.DataFrame({"prediction": outcome.in_units(outputs)})
+    if outcome.task == "multiclass":
+        probability = OutputPolicy.from_dict(policy).probability(outputs)
+        decided = names_of(outcome, probability.argmax(axis=1))
+        return pl.DataFrame({"probability": probability.max(axis=1), "decision": decided})
+    decides = Policy.from_dict(policy)
+    chance = decides.probability(outputs)
+    return pl.DataFrame({"probability": chance, "decision": decides.decide(chance).astype(int)})
+
+
 def cases(
-    rows: pl.DataFrame, explained: Any, probability: Floats, policy: Policy, num_cases: int
+    rows: pl.DataFrame,
+    columns: list[str],
+    values: Floats,
+    answers: pl.DataFrame,
+    num_cases: int,
 ) -> list[dict[str, Any]]:
-    """Single rows, evenly spread over the order of their probabilities, with their attributions."""
-    order = np.argsort(probability, kind="stable")
+    """Single rows, evenly spread over the order of what is said of them, with their attributions.
+
+    Args:
+        rows: What was explained.
+        columns: The encoded columns.
+        values: Attributions, shape (rows, columns).
+        answers: From `answered`; its first column is the order.
+        num_cases: At most.
+    """
+    order = np.argsort(answers.to_series(0).to_numpy(), kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(num_cases, len(order))).astype(int)]
     found = []
     for i in chosen:
-        row = rows.row(int(i), named=True)
+        row, answer = rows.row(int(i), named=True), answers.row(int(i), named=True)
         attributions = [
             {"column": name, "value": row[name], "attribution": round(float(value), 6)}
-            for name, value in zip(explained.columns, explained.values[i], strict=True)
+            for name, value in zip(columns, values[i], strict=True)
         ]
         found.append(
             {
                 "row": row["_row"],
-                "probability": round(float(probability[i]), 6),
-                "decision": int(policy.decide(probability[i : i + 1])[0]),
+                **{key: round(x, 6) if isinstance(x, float) else x for key, x in answer.items()},
                 "attributions": sorted(attributions, key=lambda one: -abs(one["attribution"])),
             }
         )

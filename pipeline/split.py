@@ -4,8 +4,8 @@ Reads: the clean table; validate's report, so that nothing is divided that break
 delivered (clean reads the same snapshot at the same time as validate).
 Writes: train, validation, calibration and test .parquet (with `_key`, the hash that decided),
 report.json.
-Refuses when: a key or group is found in two parts, a part has no rows or lacks a class, or the
-parts' label rates differ by more than chance explains.
+Refuses when: a key or group is found in two parts, a part has no rows or lacks a class, a target is
+not what the task asks for, or the parts' label rates differ by more than chance explains.
 """
 
 import math
@@ -24,6 +24,7 @@ from pipeline.core.intervals import wilson
 from pipeline.core.labels import positives
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Frozen, Project, nearest
+from pipeline.core.strata import check_strata, chi_square, described, strata
 
 SECTIONS = ("columns",)
 PARTS = ("train", "validation", "calibration", "test")
@@ -186,7 +187,10 @@ def check_leakage(shared: Mapping[str, int]) -> None:
 
 
 def check_classes(parts: Mapping[str, pl.DataFrame], columns: Columns) -> None:
-    """Refuse a part that lacks rows of the positive class, or of the others."""
+    """Refuse a part that lacks rows of a class; where the target is a number, one without rows."""
+    if columns.task != "binary":
+        check_strata(parts, columns)
+        return
     findings = []
     for name, rows in parts.items():
         num_positive = int(positives(rows, columns).sum())
@@ -202,16 +206,22 @@ def check_classes(parts: Mapping[str, pl.DataFrame], columns: Columns) -> None:
 
 def describe(rows: pl.DataFrame, columns: Columns, num_all: int) -> dict[str, Any]:
     """A part's size, label rate and, by sensitive column, the share of each group."""
-    num_positive = int(positives(rows, columns).sum())
-    low, high = wilson(np.array([float(num_positive)]), np.array([float(rows.height)]))
     return {
         "rows": rows.height,
         "share": round(rows.height / num_all, 6),
+        **(_label_rate(rows, columns) if columns.task == "binary" else described(rows, columns)),
+        "groups": {name: _group_shares(rows, name) for name in columns.sensitive},
+    }
+
+
+def _label_rate(rows: pl.DataFrame, columns: Columns) -> dict[str, Any]:
+    num_positive = int(positives(rows, columns).sum())
+    low, high = wilson(np.array([float(num_positive)]), np.array([float(rows.height)]))
+    return {
         "num_positive": num_positive,
         "positive_rate": round(num_positive / rows.height, 6),
         "positive_rate_low": round(float(low[0]), 6),
         "positive_rate_high": round(float(high[0]), 6),
-        "groups": {name: _group_shares(rows, name) for name in columns.sensitive},
     }
 
 
@@ -227,8 +237,21 @@ def stratification(parts: Mapping[str, pl.DataFrame], columns: Columns, by: str)
     """A chi-square test of each part's label rate against that of all other rows.
 
     One degree of freedom, no correction (Pearson 1900). It decides only where rows fall
-    independently: rows of one group fall together, and a rate may well change over time.
+    independently: rows of one group fall together, and a rate may well change over time. Where the
+    target has several classes, or is a number, see `pipeline.core.strata`.
     """
+    tests = _label_rates(parts, columns) if columns.task == "binary" else _strata(parts, columns)
+    return {
+        "alpha": ALPHA,
+        "decides": by in ("content", "identifier"),
+        "success": all(test["p_value"] >= ALPHA for test in tests.values()),
+        "parts": tests,
+    }
+
+
+def _label_rates(
+    parts: Mapping[str, pl.DataFrame], columns: Columns
+) -> dict[str, dict[str, float]]:
     rows = {name: part.height for name, part in parts.items()}
     positive = {name: int(positives(part, columns).sum()) for name, part in parts.items()}
     num_all, rate = sum(rows.values()), sum(positive.values()) / sum(rows.values())
@@ -240,12 +263,17 @@ def stratification(parts: Mapping[str, pl.DataFrame], columns: Columns, by: str)
             "chi_square": round(statistic, 6),
             "p_value": round(math.erfc(math.sqrt(statistic / 2)), 9),
         }
-    return {
-        "alpha": ALPHA,
-        "decides": by in ("content", "identifier"),
-        "success": all(test["p_value"] >= ALPHA for test in tests.values()),
-        "parts": tests,
-    }
+    return tests
+
+
+def _strata(parts: Mapping[str, pl.DataFrame], columns: Columns) -> dict[str, dict[str, float]]:
+    counts = strata(parts, columns)
+    together = [sum(of_class) for of_class in zip(*counts.values(), strict=True)]
+    tests = {}
+    for name, found in counts.items():
+        statistic, p_value = chi_square(found, together)
+        tests[name] = {"chi_square": round(statistic, 6), "p_value": round(p_value, 9)}
+    return tests
 
 
 def check_stratification(report: Mapping[str, Any]) -> None:

@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import Field
 
-from pipeline.core import prediction
+from pipeline.core import outcome, prediction
 from pipeline.core.checkpoint import checkpoint_of
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, replacing, write_json
-from pipeline.core.labels import positives
 from pipeline.core.mitigation import memberships
 from pipeline.core.modality import part
+from pipeline.core.outcome import BINARY, Outcome
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project, nearest, of_modality
 from pipeline.core.training import LoopSettings, Part, Progress, fit
@@ -41,19 +41,20 @@ def run(project: Project[Settings], paths: Paths) -> None:
     penalised = penalised_columns(settings, columns)
     encoder = part(project.modality, "encoding").fit(train, columns, settings.encoder)
     model = part(project.modality, "model")
-    architecture = model.architecture(encoder, settings.network)
+    predicted = outcome.fit(train, columns)
+    architecture = model.architecture(encoder, settings.network, predicted.num_outputs)
     torch.manual_seed(settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     checkpoint = checkpoint_of(project, paths, device)
     best, progress = fit(
         model.build(architecture),
-        tensors(train, encoder, columns, penalised),
-        tensors(validation, encoder, columns, penalised),
+        tensors(train, encoder, columns, penalised, predicted),
+        tensors(validation, encoder, columns, penalised, predicted),
         settings,
         checkpoint,
         paths.output("curves.jsonl"),
     )
-    prediction.save(paths.output(""), encoder, architecture, best)
+    prediction.save(paths.output(""), encoder, architecture, best, predicted)
     with replacing(paths.output("curves.csv")) as temporary:
         pl.DataFrame(progress.curve).write_csv(temporary)
     write_json(paths.output("report.json"), report(train, validation, best, settings, progress))
@@ -82,7 +83,11 @@ def penalised_columns(settings: Settings, columns: Columns) -> tuple[str, ...]:
 
 
 def tensors(
-    table: pl.DataFrame, encoder: Any, columns: Columns, penalised: tuple[str, ...]
+    table: pl.DataFrame,
+    encoder: Any,
+    columns: Columns,
+    penalised: tuple[str, ...],
+    predicted: Outcome = BINARY,
 ) -> Part:
     """A part's rows as the training loop takes them. Without weights, each row counts 1."""
     import torch
@@ -92,9 +97,10 @@ def tensors(
     )
     return Part(
         tuple(torch.from_numpy(values) for values in encoder.encode(table)),
-        torch.from_numpy(positives(table, columns).cast(pl.Float32).to_numpy(writable=True)),
+        torch.from_numpy(predicted.encoded(table, columns)),
         torch.from_numpy(weights.cast(pl.Float32).to_numpy(writable=True)),
         memberships(table, penalised),
+        predicted.task,
     )
 
 

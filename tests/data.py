@@ -81,6 +81,42 @@ def people(num_rows: int = 600, seed: int = 0) -> pl.DataFrame:
     )
 
 
+TARGETS = {"multiclass": "grade", "regression": "wage"}
+
+
+def task_columns(task: str, **changes: Any) -> dict[str, Any]:
+    """The section `columns` of a project whose task is another than binary."""
+    kept = {name: value for name, value in COLUMNS.items() if name != "positive"}
+    drop = {**COLUMNS["drop"], "income": "made of the same score"}
+    return {**kept, "target": TARGETS[task], "task": task, "drop": drop, **changes}
+
+
+def task_people(task: str, num_rows: int = 600, seed: int = 0) -> pl.DataFrame:
+    """`people` with a target of three grades, or a wage; missing ages and jobs tell nothing."""
+    table = people(num_rows, seed)
+    rng = np.random.default_rng(seed + 1)
+    hours, job = table["hours"].to_numpy(), (table["job"] == "smith").fill_null(False).to_numpy()
+    score = 0.15 * (hours - 37) + 1.5 * job + 0.4 * rng.normal(size=num_rows)
+    if task == "regression":
+        return table.with_columns(wage=pl.Series(np.round(2000 + 300 * score, 2)))
+    grade = np.array(["low", "middle", "top"])[np.searchsorted([-0.5, 0.7], score)]
+    return table.with_columns(grade=pl.Series(grade))
+
+
+def make_task_project(root: Path, task: str, **sections: Any) -> Path:
+    """As `make_project`, with a task other than binary, and its parts."""
+    rule = {
+        "multiclass": {"measure": "accuracy", "at_least": 0.4},
+        "regression": {"measure": "r2", "at_least": 0.1},
+    }
+    given = {"columns": task_columns(task), "gate": {"rules": [rule[task]]}, **sections}
+    home = make_project(root, **given)
+    write_parts(home, task_people(task))
+    (home / "champion").mkdir(exist_ok=True)
+    (home / "champion/champion.json").write_text('{"version": null}\n')
+    return home
+
+
 def write_yaml(target: Path, content: Any) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8") as stream:

@@ -24,18 +24,28 @@ class Champion:
     seen: pl.Series
 
 
+def version(folder: Path) -> str | None:
+    """The live champion's version, or None when the note says that there is none.
+
+    Raises:
+        ArtifactMissing: the note is absent or damaged.
+    """
+    note = folder / "champion.json"
+    try:
+        found = read_json(note)["version"]
+    except (KeyError, TypeError) as error:
+        raise damaged(note, "champion", error) from None
+    return None if found is None else str(found)
+
+
 def load(folder: Path, modality: str) -> Champion | None:
     """The live champion, or None when the note says that there is none.
 
     Raises:
         ArtifactMissing: the note is absent, or the model that it names cannot be read.
     """
-    note, policy = folder / "champion.json", folder / "policy.json"
-    try:
-        version = read_json(note)["version"]
-    except (KeyError, TypeError) as error:
-        raise damaged(note, "champion", error) from None
-    if version is None:
+    live, policy = version(folder), folder / "policy.json"
+    if live is None:
         return None
     model = prediction.load(folder, modality)
     try:
@@ -43,7 +53,7 @@ def load(folder: Path, modality: str) -> Champion | None:
     except (KeyError, TypeError) as error:
         raise damaged(policy, "policy", error) from None
     return Champion(
-        version=str(version),
+        version=live,
         model=model,
         policy=decides,
         seen=read_parquet(folder / "seen.parquet", ["_key"])["_key"],

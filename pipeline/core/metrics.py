@@ -89,12 +89,8 @@ class BinaryMetrics:
 
 def roc_curve(labels: Floats, probability: Floats, num_points: int) -> list[dict[str, float]]:
     """The ROC curve at up to `num_points` thresholds; rows of equal probability are one step."""
-    order = np.argsort(-probability, kind="stable")
-    true = np.append(0.0, np.cumsum(labels[order]) / max(labels.sum(), 1))
-    false = np.append(0.0, np.cumsum(1 - labels[order]) / max((1 - labels).sum(), 1))
-    steps = np.flatnonzero(np.diff(probability[order])) + 1
-    ends = np.concatenate(([0], steps, [len(labels)]))
-    chosen = ends[np.unique(np.linspace(0, len(ends) - 1, num_points).astype(int))]
+    false, true = roc_steps(labels, probability)
+    chosen = np.unique(np.linspace(0, len(false) - 1, num_points).astype(int))
     return [
         {
             "false_positive_rate": round(float(false[i]), 6),
@@ -102,6 +98,16 @@ def roc_curve(labels: Floats, probability: Floats, num_points: int) -> list[dict
         }
         for i in chosen
     ]
+
+
+def roc_steps(labels: Floats, probability: Floats) -> tuple[Floats, Floats]:
+    """False and true positive rates at every threshold, from (0, 0) to (1, 1)."""
+    order = np.argsort(-probability, kind="stable")
+    true = np.append(0.0, np.cumsum(labels[order]) / max(labels.sum(), 1))
+    false = np.append(0.0, np.cumsum(1 - labels[order]) / max((1 - labels).sum(), 1))
+    steps = np.flatnonzero(np.diff(probability[order])) + 1
+    ends = np.concatenate(([0], steps, [len(labels)]))
+    return false[ends], true[ends]
 
 
 def reliability(labels: Floats, probability: Floats) -> list[dict[str, float]]:

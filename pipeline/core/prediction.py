@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.files import damaged, missing, read_json, replacing, write_json
 from pipeline.core.modality import part
+from pipeline.core.outcome import BINARY, Outcome
 
 ROWS_AT_ONCE = 65_536
 ENCODER, ARCHITECTURE, WEIGHTS = "encoder.json", "model.json", "weights.safetensors"
@@ -21,20 +22,23 @@ ENCODER, ARCHITECTURE, WEIGHTS = "encoder.json", "model.json", "weights.safetens
 
 @dataclass(frozen=True)
 class Predictor:
-    """An encoder and its network, on the CPU, ready to predict."""
+    """An encoder and its network, on the CPU, ready to predict, and what its outputs mean."""
 
     encoder: Any
     network: Any
+    outcome: Outcome = BINARY
 
     def logits(self, table: pl.DataFrame) -> NDArray[np.float64]:
-        """One logit per row, shape (rows,)."""
-        found = [np.zeros(0)]
+        """The network's outputs: one per row, shape (rows,); of several classes one logit each,
+        shape (rows, classes)."""
+        num_outputs = self.outcome.num_outputs
+        found = [np.zeros(0 if num_outputs == 1 else (0, num_outputs))]
         for rows in table.iter_slices(ROWS_AT_ONCE):
             found.append(self.logits_of(self.encoder.encode(rows)))
         return np.concatenate(found)
 
     def logits_of(self, encoded: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-        """One logit for each row that the encoder encoded, shape (rows,)."""
+        """The outputs for each row that the encoder encoded, of the same shape."""
         import torch
 
         with torch.inference_mode():
@@ -43,12 +47,18 @@ class Predictor:
         return found
 
 
-def save(folder: Path, encoder: Any, architecture: dict[str, Any], weights: dict[str, Any]) -> None:
+def save(
+    folder: Path,
+    encoder: Any,
+    architecture: dict[str, Any],
+    weights: dict[str, Any],
+    outcome: Outcome = BINARY,
+) -> None:
     """Write a model's three files."""
     from safetensors.torch import save_file
 
     write_json(folder / ENCODER, encoder.as_dict())
-    write_json(folder / ARCHITECTURE, architecture)
+    write_json(folder / ARCHITECTURE, {**architecture, **outcome.as_dict()})
     with replacing(folder / WEIGHTS) as temporary:
         save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
 
@@ -63,7 +73,8 @@ def load(folder: Path, modality: str) -> Predictor:
     from safetensors.torch import load_file
 
     encoder = _made(part(modality, "encoding").Encoder.from_dict, folder / ENCODER)
-    network = _made(part(modality, "model").build, folder / ARCHITECTURE)
+    build = part(modality, "model").build
+    outcome, network = _made(lambda state: _network(build, state), folder / ARCHITECTURE)
     source = folder / WEIGHTS
     if not source.is_file():
         raise missing(source)
@@ -71,7 +82,13 @@ def load(folder: Path, modality: str) -> Predictor:
         network.load_state_dict(load_file(source))
     except (SafetensorError, RuntimeError) as error:
         raise damaged(source, "safetensors", error) from None
-    return Predictor(encoder, network.eval())
+    return Predictor(encoder, network.eval(), outcome)
+
+
+def _network(build: Callable[[dict[str, Any]], Any], state: dict[str, Any]) -> tuple[Outcome, Any]:
+    """What model.json describes: the meaning of the outputs, and the network with fresh weights."""
+    architecture = {name: value for name, value in state.items() if name != "outcome"}
+    return Outcome.from_dict(state), build(architecture)
 
 
 def _made(make: Callable[[Any], Any], source: Path) -> Any:

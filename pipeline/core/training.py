@@ -8,7 +8,7 @@ import json
 import math
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ from pydantic import Field
 
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import PipelineError
-from pipeline.core.mitigation import Mitigation, selection_rate_spread
-from pipeline.core.project import Frozen
+from pipeline.core.losses import LOSSES, group_spread, mean_loss
+from pipeline.core.mitigation import Mitigation
+from pipeline.core.project import Frozen, Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,27 +45,31 @@ class LoopSettings(Frozen):
 
 @dataclass(frozen=True)
 class Part:
-    """Rows as tensors: what the network takes, labels, weights, and who belongs to which group."""
+    """Rows as tensors: what the network takes, labels, weights, and who belongs to which group;
+    and the task, which says what the labels are."""
 
     inputs: "tuple[Tensor, ...]"
     labels: "Tensor"
     weights: "Tensor"
     members: "Tensor"
+    task: Task = "binary"
 
     def take(self, rows: Any) -> "Part":
-        return Part(
-            tuple(values[rows] for values in self.inputs),
-            self.labels[rows],
-            self.weights[rows],
-            self.members[rows],
+        return replace(
+            self,
+            inputs=tuple(values[rows] for values in self.inputs),
+            labels=self.labels[rows],
+            weights=self.weights[rows],
+            members=self.members[rows],
         )
 
     def to(self, device: Any) -> "Part":
-        return Part(
-            tuple(values.to(device) for values in self.inputs),
-            self.labels.to(device),
-            self.weights.to(device),
-            self.members.to(device),
+        return replace(
+            self,
+            inputs=tuple(values.to(device) for values in self.inputs),
+            labels=self.labels.to(device),
+            weights=self.weights.to(device),
+            members=self.members.to(device),
         )
 
 
@@ -153,14 +158,12 @@ def _epoch(
     return float(total) / num_rows
 
 
-def _objective(logits: "Tensor", part: Part, mitigation: Mitigation) -> "Tensor":
-    """Weighted log loss plus the penalty, a scalar."""
-    from torch.nn.functional import binary_cross_entropy_with_logits
-
-    loss = binary_cross_entropy_with_logits(logits, part.labels, part.weights)
+def _objective(outputs: "Tensor", part: Part, mitigation: Mitigation) -> "Tensor":
+    """Weighted mean loss plus the penalty, a scalar."""
+    loss = mean_loss(part.task, outputs, part.labels, part.weights)
     if mitigation.strength == 0:
         return loss
-    spread = selection_rate_spread(logits, part.members, mitigation.sharpness)
+    spread = group_spread(part.task, outputs, part.members, mitigation.sharpness)
     return loss + mitigation.strength * spread
 
 
@@ -170,13 +173,13 @@ def _evaluate(network: Any, part: Part, mitigation: Mitigation) -> dict[str, flo
 
     network.eval()
     with torch.inference_mode():
-        logits = network(*part.inputs)
-        objective = _objective(logits, part, mitigation)
-        log_loss = _objective(logits, part, Mitigation())
-        spread = selection_rate_spread(logits, part.members, mitigation.sharpness)
+        outputs = network(*part.inputs)
+        objective = _objective(outputs, part, mitigation)
+        loss = _objective(outputs, part, Mitigation())
+        spread = group_spread(part.task, outputs, part.members, mitigation.sharpness)
     return {
         "validation_loss": round(float(objective), 6),
-        "validation_log_loss": round(float(log_loss), 6),
+        f"validation_{LOSSES[part.task]}": round(float(loss), 6),
         "validation_spread": round(float(spread), 6),
     }
 

@@ -1,10 +1,12 @@
 """The cheap model that the network has to beat: scikit-learn's histogram gradient boosting."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.core.labels import positives
+from pipeline.core.outcome import BINARY, Outcome
 from pipeline.core.project import Columns
 from pipeline.tabular.encoding import Encoder
 
@@ -13,21 +15,47 @@ MAX_CATEGORIES = 254
 
 
 def logits(
-    train: pl.DataFrame, tables: list[pl.DataFrame], columns: Columns, encoder: Encoder, seed: int
+    train: pl.DataFrame,
+    tables: list[pl.DataFrame],
+    columns: Columns,
+    encoder: Encoder,
+    seed: int,
+    outcome: Outcome = BINARY,
 ) -> list[NDArray[np.float64]]:
-    """Fit on training rows with their weights; return the logits of each table's rows."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    """Fit on training rows with their weights; return outputs of each table's rows.
+
+    They are what the network's are: logits, of shape (rows,) or, of several classes,
+    (rows, classes); of a regression, numbers as `Outcome.encoded` has them.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
     few = [len(known) < MAX_CATEGORIES for known in encoder.levels.values()]
     categorical = [False] * len(columns.numeric) + few
-    model = HistGradientBoostingClassifier(random_state=seed, categorical_features=categorical)
+    of_task = (
+        HistGradientBoostingRegressor
+        if outcome.task == "regression"
+        else HistGradientBoostingClassifier
+    )
+    model = of_task(random_state=seed, categorical_features=categorical)
     train = once(train)
     weights = train["_weight"].to_numpy() if "_weight" in train.columns else None
-    labels = positives(train, columns).to_numpy()
+    targets = outcome.encoded(train, columns)
     with threadpool_limits(1):  # sums in a fixed order give fixed bytes
-        model.fit(_features(train, columns, encoder), labels, sample_weight=weights)
-        return [model.decision_function(_features(rows, columns, encoder)) for rows in tables]
+        model.fit(_features(train, columns, encoder), targets, sample_weight=weights)
+        return [_outputs(model, _features(rows, columns, encoder), outcome) for rows in tables]
+
+
+def _outputs(model: Any, features: NDArray[np.float64], outcome: Outcome) -> NDArray[np.float64]:
+    """The fitted model's outputs; the logits of two classes that it gives as one are two again."""
+    found: NDArray[np.float64]
+    if outcome.task == "regression":
+        found = model.predict(features)
+    else:
+        found = model.decision_function(features)
+    if outcome.num_outputs > 1 and found.ndim == 1:
+        found = np.column_stack([np.zeros(len(found)), found])
+    return found
 
 
 def once(train: pl.DataFrame) -> pl.DataFrame:

@@ -18,9 +18,10 @@ REFERENCE = "median of each number, mean embedding of each category, over the ex
 class Attributions:
     """Attributes:
     columns: The encoded columns.
-    values: In logits, shape (rows, columns).
-    logits: The model's, shape (rows,).
-    errors: Sum of a row's attributions minus (its logit - the reference's logit), shape (rows,).
+    values: In the network's outputs, logits or numbers, shape (rows, columns); of several classes,
+        for the logit of the decided class.
+    logits: The network's outputs, shape (rows,) or (rows, classes).
+    errors: Sum of a row's attributions minus (its output - the reference's output), shape (rows,).
     reference: What the rows are compared with, in words.
     """
 
@@ -58,6 +59,7 @@ def explained(
     with torch.no_grad():
         embedded = model.network.embed(levels)
         logits = model.network(positions, levels).double().numpy()
+    decided = torch.from_numpy(logits.argmax(axis=1)) if logits.ndim == 2 else None
     reference = tuple(torch.tensor([values], dtype=torch.float32) for values in reference_values)
     method = IntegratedGradients(model.network.from_embedded)
     found, errors = [], []
@@ -66,6 +68,7 @@ def explained(
         parts, delta = method.attribute(
             inputs,
             reference,
+            target=None if decided is None else decided[start : start + ROWS_AT_ONCE],
             n_steps=num_steps,
             method="riemann_middle",
             return_convergence_delta=True,

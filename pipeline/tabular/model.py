@@ -10,7 +10,7 @@ from pipeline.tabular.settings import NetworkSettings
 
 
 class TabularNetwork(nn.Module):
-    """From encoded rows to one logit each.
+    """From encoded rows to one output each, or to one per class.
 
     Args:
         num_bins: Bins of each numeric column.
@@ -18,6 +18,7 @@ class TabularNetwork(nn.Module):
         hidden: Widths of the hidden layers.
         dropout: Share of activations dropped while training.
         embedding_width: Upper limit of an embedding's width.
+        num_outputs: Classes of a multiclass target, else 1.
     """
 
     bins: Tensor
@@ -29,6 +30,7 @@ class TabularNetwork(nn.Module):
         hidden: list[int],
         dropout: float,
         embedding_width: int,
+        num_outputs: int = 1,
     ) -> None:
         super().__init__()
         self.register_buffer("bins", torch.arange(max(num_bins, default=1)), persistent=False)
@@ -41,10 +43,11 @@ class TabularNetwork(nn.Module):
         for outgoing in hidden:
             layers += [nn.Linear(incoming, outgoing), nn.ReLU(), nn.Dropout(dropout)]
             incoming = outgoing
-        self.layers = nn.Sequential(*layers, nn.Linear(incoming, 1))
+        self.layers = nn.Sequential(*layers, nn.Linear(incoming, num_outputs))
 
     def forward(self, positions: Tensor, levels: Tensor) -> Tensor:
-        """Logits, shape (rows,), from positions (rows, numbers) and levels (rows, categories)."""
+        """Outputs, shape (rows,), or (rows, classes) of several, from positions (rows, numbers) and
+        levels (rows, categories)."""
         return self.from_embedded(positions, *self.embed(levels))
 
     def embed(self, levels: Tensor) -> tuple[Tensor, ...]:
@@ -52,16 +55,19 @@ class TabularNetwork(nn.Module):
         return tuple(table(levels[:, i]) for i, table in enumerate(self.embeddings))
 
     def from_embedded(self, positions: Tensor, *embedded: Tensor) -> Tensor:
-        """Logits from positions and embeddings; attribution starts here, as both have gradients."""
+        """Outputs from positions and embeddings; attribution starts here: both have gradients."""
         present = (positions - MISSING_POSITION).clamp(0, 1)
         codes = (positions.unsqueeze(2) - self.bins).clamp(0, 1).flatten(1)
-        logits: Tensor = self.layers(torch.cat([codes, present, *embedded], dim=1)).squeeze(1)
-        return logits
+        outputs: Tensor = self.layers(torch.cat([codes, present, *embedded], dim=1))
+        return outputs.squeeze(1)  # which leaves the logits of several classes as they are
 
 
-def architecture(encoder: Encoder, settings: NetworkSettings) -> dict[str, Any]:
+def architecture(
+    encoder: Encoder, settings: NetworkSettings, num_outputs: int = 1
+) -> dict[str, Any]:
     """What `build` needs, as plain data: the content of `model.json`."""
-    return {**encoder.architecture(), **settings.model_dump(mode="json")}
+    plain = {**encoder.architecture(), **settings.model_dump(mode="json")}
+    return plain if num_outputs == 1 else {**plain, "num_outputs": num_outputs}
 
 
 def build(architecture: dict[str, Any]) -> TabularNetwork:

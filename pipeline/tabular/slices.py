@@ -35,6 +35,47 @@ def accuracy(
     return found.sort("accuracy", "column", "slice").drop("num_hits").to_dicts()
 
 
+def mean_absolute_error(
+    table: pl.DataFrame, errors: pl.Series, columns: Columns, min_rows: int
+) -> list[dict[str, Any]]:
+    """Mean absolute error for the same slices, the largest first, with normal 95% intervals.
+
+    Args:
+        table: Test rows.
+        errors: Absolute error of each row, shape (rows,).
+        columns: The features' roles.
+        min_rows: Smaller slices are left out.
+    """
+    wide = table.select(
+        *(pl.col(name).cast(pl.String).fill_null("(missing)") for name in columns.categorical),
+        *(_ranges(table[name]).fill_null("(missing)").alias(name) for name in columns.numeric),
+    ).with_columns(errors.alias("_error"))
+    found = [
+        wide.group_by(pl.col(name).alias("slice"))
+        .agg(
+            num_rows=pl.len().cast(pl.Int64),
+            mean=pl.mean("_error"),
+            half=1.959964 * pl.std("_error").fill_null(0.0) / pl.len().sqrt(),
+        )
+        .select(pl.lit(name).alias("column"), "slice", "num_rows", "mean", "half")
+        for name in (*columns.categorical, *columns.numeric)
+    ]
+    return (
+        pl.concat(found)
+        .filter(pl.col("num_rows") >= min_rows)
+        .select(
+            "column",
+            "slice",
+            "num_rows",
+            mean_absolute_error=pl.col("mean").round(6),
+            low=(pl.col("mean") - pl.col("half")).clip(0).round(6),
+            high=(pl.col("mean") + pl.col("half")).round(6),
+        )
+        .sort("mean_absolute_error", "column", "slice", descending=[True, False, False])
+        .to_dicts()
+    )
+
+
 def _by(values: pl.Series, name: str, hits: pl.Series) -> pl.DataFrame:
     rows = pl.DataFrame({"slice": values.fill_null("(missing)"), "hit": hits.cast(pl.Int64)})
     counts = rows.group_by("slice").agg(num_rows=pl.len().cast(pl.Int64), num_hits=pl.sum("hit"))

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import polars as pl
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.policy import Policy
 from pipeline.core.runner import run_stage
 from pipeline.explain import cases, check_completeness, ranking
 from tests.data import SETTINGS, set_section
@@ -70,8 +68,9 @@ def test_the_first_rows_by_key_are_explained_and_cases_span_the_probabilities(
 
 def test_a_case_shows_its_row_with_the_strongest_column_first() -> None:
     rows = pl.DataFrame({"a": [1.0, 2.0], "b": ["x", None], "_row": [10, 20]})
-    explained = SimpleNamespace(columns=["a", "b"], values=np.array([[0.1, -0.5], [2.0, 1.0]]))
-    found = cases(rows, explained, np.array([0.9, 0.2]), Policy(1, 0.5), 5)
+    values = np.array([[0.1, -0.5], [2.0, 1.0]])
+    answers = pl.DataFrame({"probability": [0.9, 0.2], "decision": [1, 0]})
+    found = cases(rows, ["a", "b"], values, answers, 5)
     assert [(one["row"], one["decision"]) for one in found] == [(20, 0), (10, 1)]
     assert found[1]["attributions"] == [
         {"column": "b", "value": "x", "attribution": -0.5},

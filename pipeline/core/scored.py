@@ -1,0 +1,113 @@
+"""What a model of several classes, or of a number, says of rows, and how good that is.
+
+The binary task has a policy with a threshold, `pipeline.core.policy`; these need none: decided is
+the class with the highest probability, and a number is taken as it is.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.core import multiclass
+from pipeline.core.metrics import reliability
+from pipeline.core.multiclass import MulticlassMetrics, log_softmax
+from pipeline.core.outcome import Outcome
+from pipeline.core.regression import RegressionMetrics
+
+Floats = NDArray[np.float64]
+NUM_CURVE_POINTS = 200
+
+
+@dataclass(frozen=True)
+class OutputPolicy:
+    """Attributes:
+    temperature: Divides the logits of several classes; a number has none.
+    """
+
+    temperature: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its part of policy.json."""
+        if self.temperature is None:
+            return {"task": "regression"}
+        return {"task": "multiclass", "temperature": self.temperature}
+
+    @staticmethod
+    def from_dict(state: Mapping[str, Any]) -> "OutputPolicy":
+        if state["task"] == "regression":
+            return OutputPolicy()
+        return OutputPolicy(float(state["temperature"]))
+
+    def probability(self, logits: Floats) -> Floats:
+        """The calibrated probability of each class, shape (rows, classes)."""
+        return np.exp(log_softmax(logits, self.temperature or 1.0))
+
+
+def fit_policy(
+    outcome: Outcome, outputs: Floats, truth: NDArray[Any], temperature: float | None = None
+) -> OutputPolicy:
+    """The policy that these rows give.
+
+    Args:
+        outcome: Of the model.
+        outputs: Of its network, shape (rows, classes) or (rows,).
+        truth: From `Outcome.truth`, shape (rows,).
+        temperature: Taken instead of a fitted one.
+    """
+    if outcome.task == "regression":
+        return OutputPolicy()
+    return OutputPolicy(temperature or multiclass.fit_temperature(outputs, truth))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Attributes:
+    answers: What predictions.parquet holds of each row: `decision` and its `probability`, or
+        `prediction`.
+    metrics: All measures, as a function of the rows' weights, shape (rows,).
+    misses: Of each row, 1 where the decision is wrong, or the absolute error; shape (rows,).
+    roc: Points of the mean ROC curve; none of a number.
+    reliability: Of the decided class's probability, by bins; none of a number.
+    """
+
+    answers: dict[str, pl.Series]
+    metrics: Callable[[Floats], dict[str, float]]
+    misses: Floats
+    roc: list[dict[str, float]]
+    reliability: list[dict[str, float]]
+
+
+def scored(outcome: Outcome, policy: OutputPolicy, outputs: Floats, truth: NDArray[Any]) -> Scored:
+    """A model's outputs for rows beside their truth; shapes as in `fit_policy`."""
+    if outcome.task == "regression":
+        prediction = outcome.in_units(outputs)
+        return Scored(
+            answers={"prediction": pl.Series(prediction)},
+            metrics=RegressionMetrics(truth, prediction),
+            misses=np.abs(prediction - truth),
+            roc=[],
+            reliability=[],
+        )
+    probability = policy.probability(outputs)
+    decision, highest = probability.argmax(axis=1), probability.max(axis=1)
+    return Scored(
+        answers={"decision": names_of(outcome, decision), "probability": pl.Series(highest)},
+        metrics=MulticlassMetrics.of(truth, probability),
+        misses=(decision != truth).astype(float),
+        roc=multiclass.roc_curve(truth, probability, NUM_CURVE_POINTS),
+        reliability=reliability((decision == truth).astype(float), highest),
+    )
+
+
+def names_of(outcome: Outcome, indices: NDArray[Any]) -> pl.Series:
+    """Classes by their names, shape (rows,)."""
+    return pl.Series(np.array(outcome.classes, dtype=object)[indices], dtype=pl.String)
+
+
+def labels_of(outcome: Outcome, truth: NDArray[Any]) -> pl.Series:
+    """The truth as predictions.parquet holds it: a class's name, or a number."""
+    return pl.Series(truth) if outcome.task == "regression" else names_of(outcome, truth)
