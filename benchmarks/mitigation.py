@@ -20,10 +20,12 @@ from rich.progress import track
 from rich.table import Table
 
 from pipeline import train
-from pipeline.core import fairness
 from pipeline.core.calibration import fit_policy
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.files import read_parquet
+from pipeline.core.gaps import measured
+from pipeline.core.group_rates import Binary
+from pipeline.core.groups import group_names
 from pipeline.core.labels import positives
 from pipeline.core.metrics import BinaryMetrics
 from pipeline.core.modality import part
@@ -56,11 +58,11 @@ def main() -> None:
         table.add_column(f"gap by {column}")
         table.add_column("at most")
     for strength in track(given.strengths, description="training", console=Console(stderr=True)):
-        table.add_row(*measured(project, strength, *rows))
+        table.add_row(*line_of(project, strength, *rows))
     Console(width=100).print(table)
 
 
-def measured(
+def line_of(
     project: Project[train.Settings],
     strength: float,
     rows: pl.DataFrame,
@@ -84,14 +86,19 @@ def measured(
         f"{quality['roc_auc']:.4f}",
         f"{quality['accuracy']:.4f}",
     ]
+    found = Binary(labels, decisions, probability)
     for column in columns.sensitive:
-        counted = fairness.cells(labels, decisions, fairness.group_names(validation, (column,)))
-        entries = fairness.by_group(counted, MIN_GROUP_SIZE, 0.9)
-        small = [entry["group"] for entry in entries if entry["too_small"]]
-        kept = counted[~counted["group"].isin(small)]
-        gap = fairness.gaps(kept, confidence=0.95, num_replicates=2000, seed=0)
-        found = gap["demographic_parity_difference"]
-        line += [f"{found['value']:.3f}", f"{found['high']:.3f}"]
+        groups = group_names(validation, (column,), columns).to_numpy().astype(str)
+        entries = found.entries(groups, confidence=0.95, num_replicates=100, seed=0)
+        gap = measured(
+            entries,
+            "demographic_parity_difference",
+            confidence=0.95,
+            min_group_size=MIN_GROUP_SIZE,
+            num_replicates=100,
+            seed=0,
+        )
+        line += [f"{gap[end]:.3f}" if gap else "–" for end in ("value", "high")]
     return line
 
 

@@ -2,37 +2,43 @@
 
 Reads: evaluate/predictions.parquet, split/test.parquet (its sensitive columns).
 Writes: report.json, metrics.json.
-Refuses when: predictions and test rows are not the same rows.
+Refuses when: predictions and test rows are not the same rows, or a sensitive number has no edges.
 """
 
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_parquet, write_json
+from pipeline.core.gaps import measured
+from pipeline.core.group_rates import Binary, Multiclass, Predicted, Regression
+from pipeline.core.groups import CROSS, crossings, group_names
+from pipeline.core.measures import GAPS_OF
 from pipeline.core.paths import Paths
-from pipeline.core.project import Frozen, Project
+from pipeline.core.project import Columns, Frozen, Project
 
 SECTIONS = ("columns",)
 
 
 class Settings(Frozen):
     confidence: float = Field(0.95, ge=0.9, lt=1)
-    """Of each one-sided bound of a gap."""
-    num_replicates: int = Field(2000, ge=100)
+    """Of each one-sided bound."""
+    num_replicates: int = Field(1000, ge=100)
     """Bootstrap resamples."""
     seed: int = 0
     """Of the resampling."""
     min_group_size: int = Field(200, ge=1)
     """Groups with fewer test rows are listed as too small, and no gap is computed with them."""
+    max_depth: int = Field(2, ge=1, le=4)
+    """How many sensitive columns are crossed at most."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
-    columns = project.columns
+    columns, settings = project.columns, project.settings
     predictions = read_parquet(paths.input("evaluate", "predictions.parquet"))
     test = read_parquet(paths.input("split", "test.parquet"), ["_row", *columns.sensitive])
     if not predictions["_row"].equals(test["_row"]):
@@ -41,49 +47,91 @@ def run(project: Project[Settings], paths: Paths) -> None:
             hint=f"build again: `dvc repro evaluate@{project.name}`",
         )
     report: dict[str, Any] = {
-        "confidence": project.settings.confidence,
-        "min_group_size": project.settings.min_group_size,
-        "model": assessed(predictions, "decision", test, columns.sensitive, project.settings),
-        "baseline": assessed(
-            predictions, "baseline_decision", test, columns.sensitive, project.settings
-        ),
+        "task": columns.task,
+        "confidence": settings.confidence,
+        "num_replicates": settings.num_replicates,
+        "min_group_size": settings.min_group_size,
+        "model": assessed(predicted(predictions, "", columns), test, columns, settings),
+        "baseline": assessed(predicted(predictions, "baseline_", columns), test, columns, settings),
     }
     write_json(paths.output("report.json"), report)
     write_json(paths.output("metrics.json"), flat(report["model"]))
 
 
+def predicted(predictions: pl.DataFrame, who: str, columns: Columns) -> Predicted:
+    """What was predicted for each row, and what is true; `who` starts the columns' names."""
+    labels = predictions["label"].to_numpy()
+    if columns.task == "regression":
+        return Regression(labels.astype(float), predictions[f"{who}prediction"].to_numpy())
+    decisions = predictions[f"{who}decision"].to_numpy()
+    if columns.task == "multiclass":
+        known = predictions.select("label", "decision", "baseline_decision")
+        classes = np.unique(known.to_numpy().astype(str))
+        return Multiclass(labels.astype(str), decisions.astype(str), classes)
+    probability = predictions[f"{who}probability"].to_numpy().astype(float)
+    return Binary(labels.astype(np.int64), decisions.astype(np.int64), probability)
+
+
 def assessed(
-    predictions: pl.DataFrame,
-    decision: str,
-    test: pl.DataFrame,
-    sensitive: tuple[str, ...],
-    settings: Settings,
+    found: Predicted, test: pl.DataFrame, columns: Columns, settings: Settings
 ) -> dict[str, Any]:
-    """Groups and gaps by each sensitive column and by each pair of them."""
+    """Groups and gaps by each sensitive column and by their crossings."""
+    return {
+        CROSS.join(names): between(
+            found,
+            group_names(test, names, columns).to_numpy().astype(str),
+            tuple(GAPS_OF[columns.task]),
+            settings,
+        )
+        for names in crossings(columns.sensitive, settings.max_depth)
+    }
+
+
+def between(
+    found: Predicted, groups: NDArray[Any], measures: tuple[str, ...], settings: Settings
+) -> dict[str, Any]:
+    """Each group's measures, and the gaps between those that are large enough.
+
+    Args:
+        found: What was predicted, and what is true.
+        groups: Names, shape (rows,).
+        measures: Which gaps.
+        settings: Of the intervals, and from which size on a group is large enough.
+    """
     from pipeline.core import fairness
 
-    labels = predictions["label"].to_numpy().astype(np.int64)
-    decisions = predictions[decision].to_numpy().astype(np.int64)
-    found = {}
-    for columns in [(name,) for name in sensitive] + list(combinations(sensitive, 2)):
-        counted = fairness.cells(labels, decisions, fairness.group_names(test, columns))
-        two_sided = 2 * settings.confidence - 1
-        entries = fairness.by_group(counted, settings.min_group_size, two_sided)
-        small = [entry["group"] for entry in entries if entry["too_small"]]
-        measured = len(entries) - len(small) >= 2
-        found[fairness.CROSS.join(columns)] = {
-            "groups": entries,
-            "too_small": small,
-            "gaps": fairness.gaps(
-                counted[~counted["group"].isin(small)],
-                confidence=settings.confidence,
-                num_replicates=settings.num_replicates,
-                seed=settings.seed,
-            )
-            if measured
-            else {},
-        }
-    return found
+    how = settings.model_dump(include={"confidence", "num_replicates", "seed"})
+    least = settings.min_group_size
+    entries = [
+        {**entry, "too_small": entry["num_rows"] < least} for entry in found.entries(groups, **how)
+    ]
+    known = fairness.by_group(found, groups)
+    for entry in entries:
+        put_values(entry, known[entry["group"]])
+    small = [entry["group"] for entry in entries if entry["too_small"]]
+    gaps: dict[str, Any] = {}
+    if len(entries) - len(small) >= 2:
+        kept = ~np.isin(groups, small)
+        values = fairness.gaps(found.only(kept), groups[kept])
+        for measure in measures:
+            gap = measured(entries, measure, min_group_size=least, **how)
+            gaps[measure] = gap and with_value(gap, values[measure])
+    return {"groups": entries, "too_small": small, "gaps": gaps}
+
+
+def put_values(entry: dict[str, Any], known: dict[str, Any]) -> None:
+    """Write Fairlearn's values over ours, wherever there is somebody to take a measure of."""
+    for name, value in known.items():
+        if isinstance(value, dict):
+            put_values(entry[name], value)
+        elif entry[name]["value"] is not None:
+            entry[name]["value"] = round(value, 6)
+
+
+def with_value(gap: dict[str, Any], value: float) -> dict[str, Any]:
+    """A gap with Fairlearn's value; with ours where Fairlearn has no number, or takes a rate of
+    nobody for 0."""
+    return gap if gap.get("unknown") or not np.isfinite(value) else gap | {"value": round(value, 6)}
 
 
 def flat(assessment: dict[str, Any]) -> dict[str, Any]:

@@ -1,171 +1,181 @@
-"""Measures by group, from Fairlearn. The only module that imports it.
+"""Measures by group and gaps between groups, from Fairlearn.
 
-Fairlearn gives the values; the bounds are ours (`pipeline.core.intervals`), since its own bootstrap
-is biased for a largest gap.
+Fairlearn gives the values; the bounds are ours (`pipeline.core.largest_gap`), since its own
+bootstrap is biased for a largest gap.
 """
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 from fairlearn.metrics import (
     MetricFrame,
     demographic_parity_difference,
     demographic_parity_ratio,
+    equal_opportunity_difference,
+    equal_opportunity_ratio,
     equalized_odds_difference,
     equalized_odds_ratio,
+    false_negative_rate,
     false_positive_rate,
+    mean_prediction,
     selection_rate,
     true_positive_rate,
 )
-from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, precision_score
+from sklearn.metrics import accuracy_score, mean_absolute_error, precision_score
 
-from pipeline.core.intervals import Rates, max_gap, wilson
+from pipeline.core.group_rates import Binary, Multiclass, Predicted, Regression, Values
+from pipeline.core.measures import CALIBRATION, COMPARED
 
-Floats = NDArray[np.float64]
-Bits = NDArray[np.int64]
-CROSS = " × "
-MISSING = "(missing)"
+RATES: Mapping[str, Callable[..., float]] = {
+    "selection_rate": selection_rate,
+    "true_positive_rate": true_positive_rate,
+    "false_positive_rate": false_positive_rate,
+    "false_negative_rate": false_negative_rate,
+    "precision": partial(precision_score, zero_division=0.0),
+    "accuracy": accuracy_score,
+}
+GAPS: Mapping[str, Callable[..., float]] = {
+    "demographic_parity_difference": demographic_parity_difference,
+    "demographic_parity_ratio": demographic_parity_ratio,
+    "equalized_odds_difference": equalized_odds_difference,
+    "equalized_odds_ratio": equalized_odds_ratio,
+    "equal_opportunity_difference": equal_opportunity_difference,
+    "equal_opportunity_ratio": equal_opportunity_ratio,
+}
 
 
-def group_names(table: pl.DataFrame, columns: tuple[str, ...]) -> "pd.Series[str]":
-    """Each row's group as text: its values of the columns, joined by ` × `; shape (rows,)."""
-    texts = [pl.col(name).cast(pl.String).fill_null(MISSING) for name in columns]
-    joined = table.select(pl.concat_str(texts, separator=CROSS)).to_series()
-    return pd.Series(joined.to_list(), name=CROSS.join(columns), dtype="str")
+def mean_residual(truth: Values, predicted: Values) -> float:
+    """Mean of the prediction minus the truth."""
+    return float(np.mean(predicted) - np.mean(truth))
 
 
-def cells(labels: Bits, decisions: Bits, groups: "pd.Series[str]") -> pd.DataFrame:
-    """How many rows have each combination: columns `group`, `label`, `decision`, `num_rows`.
+MEANS: Mapping[str, Callable[..., float]] = {
+    "mean_prediction": mean_prediction,
+    "mean_residual": mean_residual,
+    "mean_absolute_error": mean_absolute_error,
+}
 
-    All measures here are functions of these counts; Fairlearn takes them as sample weights, which
-    spares it loops over rows.
+
+def by_group(found: Predicted, groups: Values) -> dict[str, dict[str, Any]]:
+    """Each group's measures, as `Predicted.entries` nests them; a rate of nobody is 0.
 
     Args:
-        labels: 0 or 1, shape (rows,).
-        decisions: 0 or 1, shape (rows,).
-        groups: From `group_names`, shape (rows,).
+        found: What was predicted, and what is true.
+        groups: Names, shape (rows,).
     """
-    table = pd.DataFrame({"group": groups.to_numpy(), "label": labels, "decision": decisions})
+    if isinstance(found, Regression):
+        return _values(_means(MEANS, found.labels, found.predicted, groups))
+    cells = _cells(found, groups)
+    if isinstance(found, Binary):
+        calibration = _values(_calibration(found, groups))
+        rates = _values(_rates(cells, 1))
+        return {name: entry | calibration[name] for name, entry in rates.items()}
+    by_class = {name: _values(_rates(cells, name)) for name in found.classes.tolist()}
+    right = _values(_accuracy(cells))
+    for rates in by_class.values():
+        for entry in rates.values():
+            del entry["accuracy"]
+    return {
+        group: entry | {"classes": {name: rates[group] for name, rates in by_class.items()}}
+        for group, entry in right.items()
+    }
+
+
+def gaps(found: Predicted, groups: Values) -> dict[str, float]:
+    """The gaps between groups; of several classes, each against the rest, the worst one.
+
+    A gap that Fairlearn has no number for (two rates of 0 over each other) is nan.
+    """
+    if isinstance(found, Regression):
+        frame = _means(MEANS, found.labels, found.predicted, groups)
+        return {f"{name}_difference": gap for name, gap in _differences(frame).items()}
+    cells = _cells(found, groups)
+    if isinstance(found, Binary):
+        calibration = _differences(_calibration(found, groups))[CALIBRATION]
+        return {**_rate_gaps(cells, 1), f"{CALIBRATION}_difference": calibration}
+    by_class = [_rate_gaps(cells, name) for name in found.classes.tolist()]
+    worst = {
+        name: float(
+            (np.fmin if COMPARED[name].ratio else np.fmax).reduce([one[name] for one in by_class])
+        )
+        for name in by_class[0]
+    }
+    return worst | {"accuracy_difference": _differences(_accuracy(cells))["accuracy"]}
+
+
+def _cells(found: Binary | Multiclass, groups: Values) -> pd.DataFrame:
+    """How many rows have each combination of group, label and decision.
+
+    Measures of decisions are functions of these counts; Fairlearn takes them as sample weights,
+    which spares it loops over rows.
+    """
+    table = pd.DataFrame({"group": groups, "label": found.labels, "decision": found.decisions})
     counted = table.groupby(["group", "label", "decision"], as_index=False).size()
     return counted.rename(columns={"size": "num_rows"})
 
 
-def by_group(counted: pd.DataFrame, min_rows: int, two_sided: float) -> list[dict[str, Any]]:
-    """One entry per group: its size, and each measure with its Wilson interval.
-
-    Args:
-        counted: From `cells`.
-        min_rows: A group with fewer rows is marked too small.
-        two_sided: Confidence of the intervals.
-    """
-    weights = {"sample_weight": counted["num_rows"]}
-    frame = MetricFrame(
-        metrics=MEASURES,
-        y_true=counted["label"],
-        y_pred=counted["decision"],
-        sensitive_features=counted["group"],
-        sample_params=dict.fromkeys(MEASURES, weights),
-    ).by_group
-    entries = []
-    for name, values in frame.iterrows():
-        counts = _counts(counted[counted["group"] == name])
-        num_rows = counts["selection_rate"][1]
-        entry: dict[str, Any] = {
-            "group": str(name),
-            "num_rows": num_rows,
-            "too_small": num_rows < min_rows,
-        }
-        for measure, (hits, total) in counts.items():
-            low, high = wilson(np.array([hits]), np.array([total]), two_sided)
-            entry[measure] = {
-                "value": round(float(values[measure]), 6) if total else None,
-                "low": round(float(low[0]), 6),
-                "high": round(float(high[0]), 6),
-            }
-        entries.append(entry)
-    return entries
+def _rate_gaps(cells: pd.DataFrame, of_class: Any) -> dict[str, float]:
+    differences = _differences(_rates(cells, of_class))
+    found = {
+        name: differences[gap.of[0]]
+        for name, gap in COMPARED.items()
+        if name not in GAPS and gap.of[0] in RATES
+    }
+    for name, function in GAPS.items():
+        value = function(
+            cells["label"] == of_class,
+            cells["decision"] == of_class,
+            sensitive_features=cells["group"],
+            sample_weight=cells["num_rows"],
+        )
+        found[name] = float(value)
+    return found
 
 
-def _counts(group: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """Numerator and denominator of each measure in one group."""
-    size, label, decision = group["num_rows"], group["label"] == 1, group["decision"] == 1
+def _rates(cells: pd.DataFrame, of_class: Any) -> MetricFrame:
+    """All rates, with one class as the positive one."""
+    return MetricFrame(
+        metrics=dict(RATES),
+        y_true=(cells["label"] == of_class).astype(int),
+        y_pred=(cells["decision"] == of_class).astype(int),
+        sensitive_features=cells["group"],
+        sample_params={name: {"sample_weight": cells["num_rows"]} for name in RATES},
+    )
 
-    def rows(which: Any) -> int:
-        return int(size[which].sum())
 
+def _accuracy(cells: pd.DataFrame) -> MetricFrame:
+    """The share of right decisions, of all classes together."""
+    return MetricFrame(
+        metrics={"accuracy": accuracy_score},
+        y_true=cells["label"],
+        y_pred=cells["decision"],
+        sensitive_features=cells["group"],
+        sample_params={"accuracy": {"sample_weight": cells["num_rows"]}},
+    )
+
+
+def _calibration(found: Binary, groups: Values) -> MetricFrame:
+    return _means({CALIBRATION: mean_residual}, found.labels, found.probability, groups)
+
+
+def _means(
+    metrics: Mapping[str, Callable[..., float]], labels: Values, predicted: Values, groups: Values
+) -> MetricFrame:
+    return MetricFrame(
+        metrics=dict(metrics), y_true=labels, y_pred=predicted, sensitive_features=groups
+    )
+
+
+def _values(frame: MetricFrame) -> dict[str, dict[str, Any]]:
     return {
-        "selection_rate": (rows(decision), int(size.sum())),
-        "true_positive_rate": (rows(decision & label), rows(label)),
-        "false_positive_rate": (rows(decision & ~label), rows(~label)),
-        "precision": (rows(decision & label), rows(decision)),
-        "accuracy": (rows(decision == label), int(size.sum())),
+        str(group): {str(name): float(value) for name, value in values.items()}
+        for group, values in frame.by_group.iterrows()
     }
 
 
-MEASURES = {
-    "selection_rate": selection_rate,
-    "true_positive_rate": true_positive_rate,
-    "false_positive_rate": false_positive_rate,
-    "precision": partial(precision_score, zero_division=0.0),
-    "accuracy": accuracy_score,
-}
-
-GAPS = {
-    "demographic_parity_difference": (demographic_parity_difference, ("selection_rate",), False),
-    "demographic_parity_ratio": (demographic_parity_ratio, ("selection_rate",), True),
-    "equalized_odds_difference": (
-        equalized_odds_difference,
-        ("true_positive_rate", "false_positive_rate"),
-        False,
-    ),
-    "equalized_odds_ratio": (
-        equalized_odds_ratio,
-        ("true_positive_rate", "false_positive_rate"),
-        True,
-    ),
-}
-
-
-def gaps(
-    counted: pd.DataFrame, *, confidence: float, num_replicates: int, seed: int
-) -> dict[str, dict[str, float]]:
-    """The largest gaps between the groups of `cells`, with one-sided bounds and the noise floor.
-
-    The noise floor is the bound that these rows would give if every group had the same rate:
-    no limit below it can be passed, however alike the groups are.
-    """
-    counts = [_counts(group) for _, group in counted.groupby("group")]
-    found = {}
-    for measure, (function, names, ratio) in GAPS.items():
-        rates = Rates(
-            np.array([[one[name][0] for one in counts] for name in names], dtype=float),
-            np.array([[one[name][1] for one in counts] for name in names], dtype=float),
-        )
-        num_rows = rates.totals.sum(axis=1, keepdims=True)
-        same = rates.successes.sum(axis=1, keepdims=True) / np.maximum(num_rows, 1)
-        level = Rates(same * rates.totals, rates.totals)
-        how: dict[str, Any] = {
-            "confidence": confidence,
-            "num_replicates": num_replicates,
-            "seed": seed,
-            "ratio": ratio,
-        }
-        bounds, floor = max_gap(rates, **how), max_gap(level, **how)
-        value = function(
-            counted["label"],
-            counted["decision"],
-            sensitive_features=counted["group"],
-            sample_weight=counted["num_rows"],
-        )
-        found[measure] = {
-            # Fairlearn's ratio of two rates of zero is no number; they are equal.
-            "value": round(float(value if np.isfinite(value) else bounds.value), 6),
-            "low": round(bounds.low, 6),
-            "high": round(bounds.high, 6),
-            "noise_floor": round(floor.low if ratio else floor.high, 6),
-        }
-    return found
+def _differences(frame: MetricFrame) -> dict[str, float]:
+    found = frame.difference(method="between_groups")
+    return {str(name): float(value) for name, value in found.items()}

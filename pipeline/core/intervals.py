@@ -1,4 +1,4 @@
-"""Confidence intervals: for a rate, for any statistic of rows, and for the largest gap of many.
+"""Confidence intervals: for a rate, and for any statistic of rows; largest gaps have their own.
 
 A gate decides on these bounds, so each says how it is made and where the method comes from.
 """
@@ -84,7 +84,7 @@ def bootstrap(
 
     Source: B. Efron, Bootstrap methods: another look at the jackknife, Ann. Stat. 7 (1979) 1-26.
     Right for smooth statistics (accuracy, ROC AUC, log loss); the largest of several gaps is not
-    smooth: see `max_gap`.
+    smooth: see `pipeline.core.largest_gap`.
 
     Args:
         statistics: From each row's weight (how often it was drawn), shape (num_rows,), to numbers.
@@ -109,60 +109,22 @@ def bootstrap(
     return found
 
 
-@dataclass(frozen=True)
-class Rates:
-    """Success counts of several rates in several groups: `successes` of `totals`, shape (r, g)."""
+def resampled_counts(counts: NDArray[np.int64], num_replicates: int, seed: int) -> Floats:
+    """Bootstrap of rows, from how many rows each cell has: what a resample of the rows would count.
 
-    successes: Floats
-    totals: Floats
+    A resample of n rows holds multinomially many of each cell, so rows need not be drawn one by
+    one: the same bootstrap, at the cost of the cells alone.
 
-
-def max_gap(
-    rates: Rates, *, confidence: float, num_replicates: int, seed: int, ratio: bool = False
-) -> Interval:
-    """The largest difference (or, with `ratio`, the smallest ratio) between groups, with bounds.
-
-    The largest of several gaps is not a smooth statistic: its plug-in value is biased upwards and
-    its percentile bootstrap too. These bounds hold simultaneously over all pairs of groups and all
-    rates (max-T): with c the `confidence` quantile of the largest studentised deviation over the
-    pairs, the high bound is max(gap + c·se), the low bound max(gap - c·se). Deviations are drawn
-    by a parametric bootstrap of the counts, each rate shrunk by Agresti and Coull's +2/+4 so that
-    an empty or full cell still varies.
-
-    Source: J. P. Romano, M. Wolf, Exact and approximate stepdown methods for multiple hypothesis
-    testing, JASA 100 (2005) 94-108. With `ratio` the same on logarithms.
+    Args:
+        counts: Rows in each cell, of any shape.
+        num_replicates: How many resamples.
+        seed: Of the resampling.
 
     Returns:
-        For a difference, value and bounds in [0, 1], larger is worse; for a ratio, value and
-        bounds in [0, 1], smaller is worse. One group alone gives no gap: 0 (ratio: 1), exactly.
-        A group without rows for a rate leaves the gap open: its worse bound is the worst one.
+        Shape (num_replicates, *counts.shape); each resample has as many rows as there are.
     """
-    num_groups = rates.totals.shape[1]
-    first, second = np.triu_indices(num_groups, k=1)
-    if len(first) == 0:
-        same = 1.0 if ratio else 0.0
-        return Interval(same, same, same)
-    totals = rates.totals.astype(np.int64)
-    shrunk = (rates.successes + 2) / (rates.totals + 4)
-    scale: Callable[[Floats], Floats] = np.log if ratio else np.asarray
-    variance = shrunk * (1 - shrunk) / (rates.totals + 4)
-    if ratio:
-        variance = variance / shrunk**2
-    error = np.sqrt(variance[:, first] + variance[:, second])
-
-    rng = np.random.default_rng(seed)
-    drawn = rng.binomial(totals, shrunk, size=(num_replicates, *totals.shape))
-    moved = scale((drawn + 2) / (totals + 4)) - scale(shrunk)
-    deviation = np.abs(moved[..., first] - moved[..., second]) / error
-    c = float(np.quantile(deviation.max(axis=(1, 2)), confidence))
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        observed = scale(np.where(rates.totals > 0, rates.successes / rates.totals, np.nan))
-        gap = np.abs(observed[:, first] - observed[:, second])
-    gap = np.where(np.isnan(gap), 0.0, gap)
-    value = float(gap.max())
-    low = float(np.max(np.maximum(np.where(np.isinf(gap), 0.0, gap) - c * error, 0.0)))
-    high = np.inf if (rates.totals == 0).any() else float(np.max(gap + c * error))
-    if ratio:
-        return Interval(float(np.exp(-value)), float(np.exp(-high)), float(np.exp(-low)))
-    return Interval(value, low, min(high, 1.0))
+    total = int(counts.sum())
+    drawn = np.random.default_rng(seed).multinomial(
+        total, counts.ravel() / max(total, 1), size=num_replicates
+    )
+    return drawn.reshape(num_replicates, *counts.shape).astype(np.float64)

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from pipeline.core.intervals import Interval, Rates, bootstrap, max_gap, wilson
-
-HOW: dict[str, Any] = {"confidence": 0.95, "num_replicates": 400, "seed": 0}
+from pipeline.core.intervals import Interval, bootstrap, resampled_counts, wilson
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 10), (10, 10), (3, 7), (500, 1000), (1, 1)])
@@ -53,79 +51,13 @@ def test_bootstrap_depends_on_its_seed_alone() -> None:
     assert once(0).value == 1
 
 
-def gap(hits: Any, totals: Any, **changes: Any) -> Interval:
-    rates = Rates(np.atleast_2d(np.array(hits, float)), np.atleast_2d(np.array(totals, float)))
-    return max_gap(rates, **(HOW | changes))
-
-
-def test_value_is_the_plain_difference_and_ratio() -> None:
-    # Rates 0.2, 0.5 and 0.3.
-    assert gap([20, 100, 30], [100, 200, 100]).value == pytest.approx(0.3)
-    assert gap([20, 100, 30], [100, 200, 100], ratio=True).value == pytest.approx(0.4)
-
-
-def test_value_is_the_worst_of_several_rates() -> None:
-    hits, totals = [[50, 60], [10, 40]], [[100, 100], [100, 100]]
-    assert gap(hits, totals).value == pytest.approx(0.3)
-    assert gap(hits, totals, ratio=True).value == pytest.approx(0.25)
-
-
-@pytest.mark.parametrize("ratio", [False, True])
-def test_order_of_groups_does_not_matter(ratio: bool) -> None:
-    one = gap([200, 350], [1000, 1000], ratio=ratio, num_replicates=20_000)
-    other = gap([350, 200], [1000, 1000], ratio=ratio, num_replicates=20_000)
-    assert one.value == pytest.approx(other.value)
-    assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.003)
-
-
-@pytest.mark.parametrize("ratio", [False, True])
-@pytest.mark.parametrize(
-    ("hits", "totals"),
-    [([0, 30], [50, 50]), ([50, 50], [50, 50]), ([0, 0], [50, 50]), ([0, 50], [50, 50])],
-)
-def test_bounds_enclose_the_value_also_for_empty_and_full_cells(
-    hits: list[int], totals: list[int], ratio: bool
-) -> None:
-    found = gap(hits, totals, ratio=ratio)
-    assert 0 <= found.low <= found.value <= found.high <= 1
-    assert found.low < found.high
-
-
-@pytest.mark.parametrize(("ratio", "least_known"), [(False, "high"), (True, "low")])
-def test_a_rate_without_rows_proves_nothing(ratio: bool, least_known: str) -> None:
-    # The second group has nobody of whom the rate could be taken: the gap may be anything.
-    found = gap([80, 0], [100, 0], ratio=ratio)
-    assert getattr(found, least_known) == (0 if ratio else 1)
-
-
-def test_one_group_has_no_gap() -> None:
-    assert gap([3], [10]) == Interval(0, 0, 0)
-    assert gap([3], [10], ratio=True) == Interval(1, 1, 1)
-
-
-def test_more_rows_tighten_the_bounds() -> None:
-    few, many = gap([20, 30], [100, 100]), gap([2000, 3000], [10_000, 10_000])
-    assert few.low < many.low < 0.1 < many.high < few.high
-
-
-@pytest.mark.parametrize("rates", [(0.2, 0.3), (0.2, 0.3, 0.25, 0.25)], ids=["two", "four"])
-@pytest.mark.parametrize("ratio", [False, True])
-def test_bounds_err_at_most_as_often_as_they_say(rates: tuple[float, ...], ratio: bool) -> None:
-    # 400 data sets with a true gap of 0.1 (ratio 2/3). At 5 % a bound errs 20 times, with a
-    # standard deviation of 4.4: 33 is three of them above.
-    rng = np.random.default_rng(11)
-    truth = min(rates) / max(rates) if ratio else max(rates) - min(rates)
-    totals = np.full(len(rates), 400)
-    found = [
-        gap(rng.binomial(totals, rates), totals, ratio=ratio, num_replicates=200)
-        for _ in range(400)
-    ]
-    assert sum(one.high < truth for one in found) <= 33
-    assert sum(one.low > truth for one in found) <= 33
-
-
-def test_bounds_are_not_needlessly_wide() -> None:
-    # Two groups of 400: the standard error of the difference of 0.2 and 0.3 is 0.0305; the
-    # bound may lie up to two of them away (simultaneous, two-sided), not more.
-    found = gap([80, 120], [400, 400], num_replicates=4000)
-    assert 0.1 + 1.6 * 0.0305 < found.high < 0.1 + 2.1 * 0.0305
+def test_resampling_counts_is_resampling_rows() -> None:
+    # 10, 30 and 60 rows: each cell is binomial, two cells vary against each other.
+    counts = np.array([[10, 30], [60, 0]])
+    drawn = resampled_counts(counts, 20_000, seed=3)
+    assert drawn.shape == (20_000, 2, 2)
+    assert (drawn.sum(axis=(1, 2)) == 100).all()
+    assert drawn.mean(axis=0) == pytest.approx(counts, abs=0.2)
+    assert drawn[:, 0, 1].std() == pytest.approx(np.sqrt(100 * 0.3 * 0.7), rel=0.03)
+    covariance = np.cov(drawn[:, 0, 1], drawn[:, 1, 0])[0, 1]
+    assert covariance == pytest.approx(-100 * 0.3 * 0.6, rel=0.05)
