@@ -50,6 +50,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
         "task": columns.task,
         "confidence": settings.confidence,
         "num_replicates": settings.num_replicates,
+        "seed": settings.seed,
         "min_group_size": settings.min_group_size,
         "model": assessed(predicted(predictions, "", columns), test, columns, settings),
         "baseline": assessed(predicted(predictions, "baseline_", columns), test, columns, settings),

@@ -55,7 +55,7 @@ def measured(
     Returns:
         value, low, high: The gap with one-sided bounds.
         bootstrap: Both ends of the percentile bootstrap, as Fairlearn has it, to compare with. It
-            carries the bias of a largest gap, so nothing is decided on it (decision 0013).
+            carries the bias of a largest gap, so nothing is decided on it (decision 0003).
         noise_floor: The bound that these rows would give if all groups were alike: no stricter
             limit could be passed.
         detectable: The smallest true gap (largest ratio) between any two of these groups that

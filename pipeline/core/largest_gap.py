@@ -2,7 +2,7 @@
 
 The largest of several gaps is not a smooth statistic: its plug-in value is biased upwards, most
 where all groups are alike, and a percentile bootstrap carries that bias into its bounds. These
-bounds are made of bounds for pairs of groups instead (docs/decisions/0013):
+bounds are made of bounds for pairs of groups instead (docs/decisions/0003):
 
 - the *worse* end (the high one of a difference) is the worst of the pairs' one-sided bounds, each
   at the full confidence. It can only err if it errs on the pair that truly has the largest gap,

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.groups import group_names
-from pipeline.core.intervals import Rates, max_gap
+from pipeline.core.largest_gap import Rates, max_gap
 from pipeline.core.project import Columns, Frozen, nearest
 
 Floats = NDArray[np.float64]
@@ -49,10 +49,6 @@ class Mitigation(Frozen):
     rows with it."""
     confidence: float = Field(0.95, ge=0.5, lt=1)
     """Of the upper bound."""
-    num_replicates: int = Field(1000, ge=100)
-    """Bootstrap resamples behind the bound."""
-    seed: int = 0
-    """Of the resampling."""
     min_group_size: int = Field(200, ge=1)
     """A group with fewer calibration rows is left out of the gap, or gets no thresholds of its
     own; the report names it."""
@@ -158,12 +154,10 @@ def rates(decisions: Bits, labels: Floats, groups: Grouping, constraint: Constra
 def gap_of(
     decisions: Bits, labels: Floats, groups: Grouping, settings: Mitigation
 ) -> dict[str, float]:
-    """The largest gap between groups, with one-sided bounds (`pipeline.core.intervals`)."""
+    """The largest gap between groups, with one-sided bounds (`pipeline.core.largest_gap`)."""
     return max_gap(
         rates(decisions, labels, groups, settings.constraint),
         confidence=settings.confidence,
-        num_replicates=settings.num_replicates,
-        seed=settings.seed,
     ).as_dict()
 
 
