@@ -3,7 +3,7 @@
 import copy
 import importlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from ruamel.yaml.util import load_yaml_guess_indent
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_text
-from pipeline.core.gate_rules import check_groupings
+from pipeline.core.gate_rules import Rule, check_groupings
 from pipeline.core.paths import READING_ORDER
 from pipeline.core.project import (
     SHARED,
+    Columns,
     Frozen,
     check_section_names,
     known_project,
@@ -76,11 +77,17 @@ def check_content(source: Path, content: Mapping[str, Any], modality: str) -> No
         if model := settings_of(name):
             found[name] = section(source, content, name, model, modality)
     if "gate" in found and "columns" in found:
-        from pipeline.core.groups import CROSS, crossings
+        _check_groupings(found["gate"].rules, found["columns"], found.get("assess"))
 
-        depth = getattr(found.get("assess"), "max_depth", 2)
-        groupings = [CROSS.join(names) for names in crossings(found["columns"].sensitive, depth)]
-        check_groupings(found["gate"].rules, groupings)
+
+def _check_groupings(rules: Sequence[Rule], columns: Columns, assess: Any) -> None:
+    """The gate's rules name groupings that the stages before it compare."""
+    from pipeline.core.against_champion import MAX_DEPTH
+    from pipeline.core.groups import CROSS, crossings
+
+    for against, depth in (("champion", MAX_DEPTH), (None, getattr(assess, "max_depth", 2))):
+        known = [CROSS.join(names) for names in crossings(columns.sensitive, depth)]
+        check_groupings([rule for rule in rules if rule.against == against], known)
 
 
 def settings_of(name: str) -> type[Frozen] | None:

@@ -7,6 +7,7 @@ Refuses when: the model's files do not belong together.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.core import champion, prediction
+from pipeline.core.against_champion import Challenger, against_champion
 from pipeline.core.calibration import fit_policy
-from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json, read_parquet, replacing, write_json, write_parquet
 from pipeline.core.intervals import Interval, bootstrap
 from pipeline.core.labels import positives
-from pipeline.core.measures import METRICS
 from pipeline.core.metrics import BinaryMetrics, reliability, roc_curve
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
@@ -97,7 +97,14 @@ def run_binary(project: Project[Settings], paths: Paths) -> None:
             "policy": baseline.as_dict(),
             **as_dicts(measured(labels, baseline_probability, baseline, settings)),
         },
-        "champion": against_champion(project, paths, test, labels, probability, policy),
+        "champion": against_champion(
+            paths,
+            project.modality,
+            columns,
+            Challenger(test, labels, probability, policy),
+            partial(resampled, settings=settings),
+            settings.confidence,
+        ),
         "slices": part(project.modality, "slices").accuracy(
             test, predictions["decision"] == predictions["label"], columns, settings.min_slice_rows
         ),
@@ -154,74 +161,6 @@ def resampled(
 
 def as_dicts(intervals: dict[str, Interval]) -> dict[str, Any]:
     return {"metrics": {name: interval.as_dict() for name, interval in intervals.items()}}
-
-
-def against_champion(
-    project: Project[Settings],
-    paths: Paths,
-    test: pl.DataFrame,
-    labels: Floats,
-    probability: Floats,
-    policy: Policy,
-) -> dict[str, Any]:
-    """The new model minus the live champion, paired, on test rows that the champion has not seen.
-
-    A difference is positive where the new model is better, whatever the measure.
-    """
-    try:
-        live = champion.load(paths.home / "champion", project.modality)
-    except ArtifactMissing as error:
-        note = str(error).replace(f"{paths.root}/", "")  # the same note wherever the checkout lies
-        return {"outcome": "unreadable", "note": note}
-    if live is None:
-        return {"outcome": "none", "note": "no model of this project is live"}
-    fresh = ~test["_key"].is_in(live.seen.implode()).to_numpy()
-    if not fresh.any():
-        return {"outcome": "no_rows", "version": live.version, "num_rows": 0}
-    try:
-        logits = live.model.logits(test.filter(pl.Series(fresh)))
-    except pl.exceptions.PolarsError:  # its message may hold values of rows
-        note = (
-            f"version {live.version} reads columns that are not there now, or not as it knows them"
-        )
-        return {"outcome": "unreadable", "note": note}
-    theirs = live.policy.probability(logits)
-    found = gains(
-        labels[fresh], (probability[fresh], policy), (theirs, live.policy), project.settings
-    )
-    return {
-        "outcome": "compared",
-        "version": live.version,
-        "num_rows": int(fresh.sum()),
-        "num_rows_seen": int((~fresh).sum()),
-        "gains": {name: interval.as_dict() for name, interval in found.items()},
-    }
-
-
-def gains(
-    labels: Floats,
-    ours: tuple[Floats, Policy],
-    theirs: tuple[Floats, Policy],
-    settings: Settings,
-) -> dict[str, Interval]:
-    """Paired differences of all measures with one-sided bounds, positive where ours is better.
-
-    Args:
-        labels: 0 or 1, shape (rows,).
-        ours: The new model's probabilities, shape (rows,), and its policy.
-        theirs: The same of the champion.
-        settings: Of the resampling.
-    """
-    new, old = metrics_of(labels, *ours), metrics_of(labels, *theirs)
-
-    def gained(weights: Floats) -> dict[str, float]:
-        after, before = new(weights), old(weights)
-        return {
-            name: (after[name] - before[name]) * (1 if larger else -1)
-            for name, larger in METRICS.items()
-        }
-
-    return resampled(gained, len(labels), settings)
 
 
 def run_outputs(project: Project[Settings], paths: Paths) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from pipeline.core.champion_rules import decide_against
 from pipeline.core.deciding import Outcome, compare, decide
 from pipeline.core.files import read_json, write_json
 from pipeline.core.gate_rules import Rule
@@ -51,6 +52,9 @@ def verdict(
     """The outcome of each rule and in total, for the model and, for comparison, the baseline."""
     decided = []
     for rule in rules:
+        if rule.against:
+            decided.append({**decide_against(rule, evaluation), "baseline": None})
+            continue
         ours = decide(rule, evaluation, assessment, "model")
         theirs = decide(rule, evaluation, assessment, "baseline")
         shown = ("outcome", "refuses", "value", "low", "high")
@@ -60,7 +64,7 @@ def verdict(
         "confidence": evaluation["confidence"],
         "false_refusals": false_refusals(decided),
         "rules": decided,
-        "baseline_outcome": total([rule["baseline"] for rule in decided]),
+        "baseline_outcome": total([rule["baseline"] for rule in decided if rule["baseline"]]),
     }
 
 

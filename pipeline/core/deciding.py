@@ -8,12 +8,10 @@ from statistics import NormalDist
 from typing import Any, Literal
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.gate_rules import Rule, check_groupings
+from pipeline.core.gate_rules import POWER, Rule, check_groupings
 
 Outcome = Literal["pass", "fail", "insufficient", "not_applicable"]
 Found = dict[str, Any]
-POWER = 0.8
-"""The probability with which something is shown that counts as being able to show it."""
 _NORMAL = NormalDist()
 
 

@@ -33,7 +33,7 @@ def _rules(card: "Card") -> dict[str, str]:
         f"rule-{number}": plots.intervals(
             f"rule-{number}",
             f"{rule_title(rule)}. {rule['sentence']}",
-            [Row("", _span(rule), _span(rule["baseline"]))],
+            _rule_rows(rule),
             limit=rule["bound"],
             refused_above=rule["direction"] == "at_most",
             floor=rule["noise_floor"],
@@ -42,6 +42,20 @@ def _rules(card: "Card") -> dict[str, str]:
         for number, rule in enumerate(card.gate["rules"])
         if rule["value"] is not None
     }
+
+
+def _rule_rows(rule: dict[str, Any]) -> list[Row]:
+    """One line; of a comparison with the champion by group, one for each group."""
+    if not rule.get("groups"):
+        return [Row("", _span(rule), _span(rule["baseline"]))]
+    return [
+        Row(
+            f"{group['group']} · {group['num_rows']:,} rows",
+            _span(group),
+            faint=group["outcome"] == "insufficient",
+        )
+        for group in rule["groups"]
+    ]
 
 
 def _audit(card: "Card") -> dict[str, str]:
@@ -188,7 +202,11 @@ def _slices(card: "Card") -> dict[str, str]:
 
 def _groups(card: "Card") -> dict[str, str]:
     found = {}
-    limits = {(rule["by"], rule["measure"]): rule["bound"] for rule in card.gate["rules"]}
+    limits = {
+        (rule["by"], rule["measure"]): rule["bound"]
+        for rule in card.gate["rules"]
+        if not rule.get("against")
+    }
     for index, (by, entry) in enumerate(card.assess["model"].items()):
         other = card.assess["baseline"].get(by, {"groups": [], "gaps": {}})
         theirs = {group["group"]: group for group in other["groups"]}

@@ -4,16 +4,28 @@ A rule of the first form sets a limit for what was measured; one of the second, 
 says how much worse than the live model the new one may be.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.measures import GAPS, METRICS
+from pipeline.core.measures import GAPS, METRICS_OF
 from pipeline.core.project import Frozen, nearest
 
+METRICS = {name: larger for known in METRICS_OF.values() for name, larger in known.items()}
+"""Of any task; that it was measured of this one, the stage checks."""
 Insufficient = Literal["refuse", "warn"]
+PAIRED = {
+    "accuracy": True,
+    "selection_rate": True,
+    "true_positive_rate": True,
+    "false_positive_rate": False,
+}
+"""What is compared with the champion by group, and whether larger is better; of selection rates
+that means: to be selected is."""
+POWER = 0.8
+"""The probability with which something is shown that counts as being able to show it."""
 
 
 class Rule(Frozen):
@@ -25,6 +37,14 @@ class Rule(Frozen):
     """The upper bound of the measure must not lie above this."""
     at_least: float | None = Field(None, allow_inf_nan=False)
     """The lower bound of the measure must not lie below this."""
+    against: Literal["champion"] | None = None
+    """Compares with the live model, on test rows that it was not trained on, instead of a limit."""
+    margin: float | None = Field(None, ge=0, lt=1, allow_inf_nan=False)
+    """With `against`: how much worse than the champion the new model may be; overall, or with `by`
+    in each group."""
+    power: float | None = Field(None, gt=0, lt=1)
+    """With `against` and `by`: an undecided group refuses when these rows had at least this
+    probability of showing a loss of `margin` in it; 0.8 when not given."""
     confidence: float | None = Field(None, ge=0.8, lt=1)
     """Of the one-sided bound that decides; when not given, that of the report."""
     min_group_size: int | None = Field(None, ge=1)
@@ -38,18 +58,34 @@ class Rule(Frozen):
     """Why too little evidence may pass with a warning; the report shows it."""
 
     @model_validator(mode="after")
-    def _one_limit(self) -> "Rule":
+    def _measure_and_limit(self) -> "Rule":
+        (self._check_comparison if self.against else self._check_limit)()
+        return self
+
+    def _check_limit(self) -> None:
+        for name in ("margin", "power"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"`{name}` is for rules with `against: champion`")
         if (self.at_most is None) == (self.at_least is None):
             raise ValueError("expected one of `at_most` and `at_least`")
         known = METRICS if self.by is None else GAPS
-        if self.measure not in known:
-            where = "without `by`" if self.by is None else "with `by`"
-            hint = nearest(self.measure, known)
-            raise ValueError(f"unknown measure {self.measure!r} {where}; {hint}")
+        self._check_measure(known, "without `by`" if self.by is None else "with `by`")
         if known[self.measure] == (self.at_least is None):
             right = "at_least" if known[self.measure] else "at_most"
             raise ValueError(f"{self.measure}: expected the limit under `{right}`")
-        return self
+
+    def _check_comparison(self) -> None:
+        if self.margin is None or self.at_most is not None or self.at_least is not None:
+            raise ValueError("expected `margin` as the one limit beside `against: champion`")
+        if self.by is None and self.power is not None:
+            raise ValueError("`power` is for rules with `by`")
+        where = "against the champion" + ("" if self.by is None else " with `by`")
+        self._check_measure(METRICS if self.by is None else PAIRED, where)
+
+    def _check_measure(self, known: Mapping[str, bool], where: str) -> None:
+        if self.measure not in known:
+            hint = nearest(self.measure, known)
+            raise ValueError(f"unknown measure {self.measure!r} {where}; {hint}")
 
     @model_validator(mode="after")
     def _of_groups_alone(self) -> "Rule":
@@ -68,24 +104,29 @@ class Rule(Frozen):
 
     @property
     def direction(self) -> Literal["at_most", "at_least"]:
-        return "at_most" if self.at_least is None else "at_least"
+        return "at_most" if self.at_most is not None else "at_least"
 
     @property
     def bound(self) -> float:
-        """The limit."""
+        """The limit; of a comparison, of the gain."""
+        if self.margin is not None:
+            return -self.margin
         given = self.at_most if self.at_least is None else self.at_least
         return 0.0 if given is None else given
 
     @property
     def subject(self) -> str:
-        """The measure, and between whose groups."""
-        return self.measure + (f" by {self.by}" if self.by else "")
+        """The measure, against whom, and between or in whose groups."""
+        against = " against champion" if self.against else ""
+        return self.measure + against + (f" by {self.by}" if self.by else "")
 
     @property
     def title(self) -> str:
         """The rule in one line; overrides name it so."""
-        sign = "≤" if self.direction == "at_most" else "≥"
         own = f" at {self.confidence:g}" if self.confidence else ""
+        if self.margin is not None:
+            return f"{self.subject}, margin {self.margin:g}{own}"
+        sign = "≤" if self.direction == "at_most" else "≥"
         return f"{self.subject} {sign} {self.bound:g}{own}"
 
 

@@ -105,18 +105,28 @@ def interval(span: dict[str, Any] | None, as_percent: bool = False) -> str:
 def decided_first(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rules with their number in the verdict; those that refuse the model first."""
     order = {"fail": 0, "insufficient": 1, "pass": 2, "not_applicable": 3}
-    numbered = [{**rule, "number": i} for i, rule in enumerate(rules)]
-    return sorted(numbered, key=lambda rule: order[rule["outcome"]])
+    numbered = [
+        {"refuses": rule["outcome"] in ("fail", "insufficient"), **rule, "number": i}
+        for i, rule in enumerate(rules)
+    ]
+    return sorted(numbered, key=lambda rule: (not rule["refuses"], order[rule["outcome"]]))
 
 
 def headline(gate: dict[str, Any]) -> dict[str, str]:
     """The verdict in a word and in one sentence."""
     outcomes = [rule["outcome"] for rule in gate["rules"]]
-    failed, unclear = outcomes.count("fail"), outcomes.count("insufficient")
+    failed = outcomes.count("fail")
+    unclear = sum(
+        rule["outcome"] == "insufficient" and rule.get("refuses", True) for rule in gate["rules"]
+    )
     if not outcomes:
         text = "No rule is set, so nothing speaks for this model or against it."
     elif gate["outcome"] == "pass":
         text = f"The model keeps {'its one rule' if len(outcomes) == 1 else 'every rule'}."
+        if num_warned := outcomes.count("insufficient"):
+            text += f" On {num_warned} there is too little evidence, which only warns."
+        if num_idle := outcomes.count("not_applicable"):
+            text += f" Not applicable: {num_idle}."
     else:
         parts = [f"breaks {failed} of {wording.count(len(outcomes), 'rule')}"] if failed else []
         if unclear:
@@ -202,7 +212,11 @@ def not_measured(card: Card) -> list[tuple[str, str]]:
                 "columns crossed.",
             )
         )
-    ruled = {rule["measure"] for rule in card.gate["rules"] if rule["by"] is None}
+    ruled = {
+        rule["measure"]
+        for rule in card.gate["rules"]
+        if rule["by"] is None and not rule.get("against")
+    }
     idle = [name for name in card.evaluate["model"]["metrics"] if name not in ruled]
     if idle:
         titles = wording.listed([wording.measure(name).title for name in idle])

@@ -98,6 +98,10 @@ def measure(name: str) -> Measure:
 
 def rule_title(rule: Mapping[str, Any]) -> str:
     """A gate's rule as a person would say it."""
+    if rule.get("against"):
+        where = f"in each group by {rule['by']}" if rule["by"] else "overall"
+        title = measure(rule["measure"]).title
+        return f"{title} against the model in use, {where}: a loss of less than {rule['margin']:g}"
     by = f" by {rule['by']}" if rule["by"] else ""
     side = "at most" if rule["direction"] == "at_most" else "at least"
     return f"{measure(rule['measure']).title}{by}: {side} {rule['bound']:g}"
@@ -105,6 +109,8 @@ def rule_title(rule: Mapping[str, Any]) -> str:
 
 def reason(rule: Mapping[str, Any]) -> str:
     """Why a rule came out as it did, for somebody who does not know the measure's name."""
+    if rule.get("against"):
+        return str(rule["sentence"])
     if rule["value"] is None:
         why = str(rule["sentence"]).partition("could not be measured: ")[2]
         return f"It could not be measured: {why or 'fewer than two groups have enough rows.'}"

@@ -5,15 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from pydantic import ValidationError
 
 from flows.settings import check_project
+from pipeline.core import champion, prediction
 from pipeline.core.deciding import decide
 from pipeline.core.errors import ProjectError
+from pipeline.core.paired import gain_of_shares
+from pipeline.core.policy import Policy
 from pipeline.core.runner import run_stage
 from pipeline.gate import Outcome, Rule, compare, total, verdict
-from tests.data import make_project, set_section
+from tests.data import make_project, people, set_section
 
 
 def interval(low: float, value: float, high: float) -> dict[str, float]:
@@ -322,3 +326,195 @@ def test_without_rules_nothing_passes(built: Path) -> None:
     written = json.loads((built / "data/people/65_gate/verdict.json").read_text())
     assert (written["outcome"], written["baseline_outcome"]) == ("insufficient", "insufficient")
     assert written["rules"] == []
+
+
+def against(**rule: Any) -> Rule:
+    return Rule(against="champion", **rule)
+
+
+def shares(num_gained: int, num_lost: int, num_rows: int) -> dict[str, Any]:
+    return {"accuracy": gain_of_shares(num_gained, num_lost, num_rows)}
+
+
+def compared(**groups: tuple[int, int, int]) -> dict[str, Any]:
+    """A comparison with version 3, groups by sex given as rows gained, lost and in all."""
+    entries = [
+        {"group": name, "num_rows": counts[2], "gains": shares(*counts)}
+        for name, counts in groups.items()
+    ]
+    champion = {
+        "outcome": "compared",
+        "version": "3",
+        "num_rows": 4321,
+        "num_rows_seen": 0,
+        "confidence": 0.95,
+        "gains": {"roc_auc": {**interval(-0.004, 0.001, 0.006), "standard_error": 0.003}},
+        "by": {"sex": entries},
+    }
+    return {**EVALUATION, "champion": champion}
+
+
+def decided_against(evaluation: dict[str, Any], **rule: Any) -> dict[str, Any]:
+    kept = Rule(measure="log_loss", at_most=0.6)
+    found = verdict((against(**rule), kept), evaluation, ASSESSMENT)
+    one: dict[str, Any] = found["rules"][0]
+    return {**one, "total": found["outcome"]}
+
+
+@pytest.mark.parametrize(
+    ("margin", "outcome", "words"),
+    [
+        (0.005, "pass", "a loss of 0.005 is excluded"),
+        (0.004, "insufficient", "cannot exclude a loss of 0.004"),
+        (0, "insufficient", "cannot exclude a loss of 0"),
+    ],
+)
+def test_against_the_champion_the_lower_bound_must_lie_above_the_margin(
+    margin: float, outcome: Outcome, words: str
+) -> None:
+    found = decided_against(compared(), measure="roc_auc", margin=margin)
+    assert (found["outcome"], found["total"]) == (outcome, outcome)
+    assert words in found["sentence"]
+    assert "4,321 test rows that version 3 never saw" in found["sentence"]
+    assert found["rule"] == f"roc_auc against champion, margin {margin:g}"
+
+
+def test_a_shown_loss_overall_fails() -> None:
+    evaluation = compared()
+    evaluation["champion"]["gains"]["roc_auc"] = interval(-0.03, -0.02, -0.011)
+    found = decided_against(evaluation, measure="roc_auc", margin=0.01)
+    assert (found["outcome"], found["total"]) == ("fail", "fail")
+    assert "a loss of more than 0.01 is shown (at best -0.0110)" in found["sentence"]
+
+
+BY_SEX = {"measure": "accuracy", "by": "sex", "margin": 0.02, "power": 0.8}
+
+
+def test_a_loss_that_is_shown_in_one_group_refuses_and_says_so() -> None:
+    """Of 200 women 24 are decided wrongly now that were not, 2 the other way round: -0.11."""
+    found = decided_against(compared(Female=(2, 24, 200), Male=(90, 30, 4000)), **BY_SEX)
+    assert (found["outcome"], found["total"]) == ("fail", "fail")
+    assert found["value"] == pytest.approx(-0.11)
+    assert found["sentence"].startswith(
+        "Version 3 was better for Female: the share of right decisions is worse by 0.110 now, "
+        "with 95% confidence by at least 0.0"
+    )
+    assert "more than the margin of 0.02 (200 rows)" in found["sentence"]
+    assert "Male" not in found["sentence"]
+    assert [group["outcome"] for group in found["groups"]] == ["fail", "pass"]
+
+
+def test_an_undecided_group_refuses_only_where_the_rows_had_the_power() -> None:
+    able = decided_against(compared(Female=(30, 68, 2000), Male=(90, 30, 4000)), **BY_SEX)
+    assert (able["outcome"], able["total"]) == ("fail", "fail")
+    assert able["groups"][0]["power"] > 0.8
+    assert "may be better for Female" in able["sentence"]
+    unable = decided_against(compared(Female=(3, 5, 150), Male=(90, 30, 4000)), **BY_SEX)
+    assert (unable["outcome"], unable["total"]) == ("insufficient", "pass")
+    assert unable["groups"][0]["power"] < 0.8
+    assert "too few rows to tell whether 0.02 is lost for Female (150 rows" in (
+        unable["sentence"].lower().replace("female", "Female")
+    )
+    assert "by default that does not refuse" in unable["reason"]
+    strict = decided_against(
+        compared(Female=(3, 5, 150), Male=(90, 30, 4000)), **BY_SEX, insufficient="refuse"
+    )
+    assert (strict["outcome"], strict["total"]) == ("insufficient", "insufficient")
+
+
+def test_no_group_that_loses_passes() -> None:
+    found = decided_against(compared(Female=(30, 20, 2000), Male=(90, 30, 4000)), **BY_SEX)
+    assert (found["outcome"], found["total"]) == ("pass", "pass")
+    assert "In no group by sex" in found["sentence"]
+
+
+def test_groups_under_a_rules_own_least_size_are_named_and_need_a_reason() -> None:
+    evaluation = compared(Female=(0, 0, 20), Male=(90, 30, 4000))
+    found = decided_against(evaluation, **BY_SEX, min_group_size=50)
+    assert (found["outcome"], found["too_small"]) == ("insufficient", ["Female"])
+    assert "not compared, too few rows: Female" in found["sentence"].replace("Not", "not")
+    accepted = decided_against(
+        evaluation, **BY_SEX, min_group_size=50, accept_small_groups="twenty women"
+    )
+    assert accepted["outcome"] == "pass"
+
+
+@pytest.mark.parametrize("rule", [{"measure": "roc_auc", "margin": 0.01}, BY_SEX])
+@pytest.mark.parametrize(
+    ("champion", "outcome", "total_outcome", "words"),
+    [
+        ({"outcome": "none"}, "not_applicable", "pass", "no model of this project is live"),
+        ({"outcome": "unreadable"}, "insufficient", "insufficient", "could not be read"),
+        ({"outcome": "no_rows", "version": "3"}, "insufficient", "insufficient", "every one"),
+    ],
+)
+def test_without_a_comparison_the_outcome_says_why(
+    champion: dict[str, Any],
+    outcome: Outcome,
+    total_outcome: Outcome,
+    words: str,
+    rule: dict[str, Any],
+) -> None:
+    found = decided_against({**EVALUATION, "champion": champion}, **rule)
+    assert (found["outcome"], found["total"]) == (outcome, total_outcome)
+    assert words in found["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"measure": "roc_auc"}, "expected `margin` as the one limit"),
+        ({"measure": "roc_auc", "margin": 0.1, "at_least": 0.5}, "expected `margin` as the one"),
+        ({"measure": "roc_auc", "margin": 0.1, "power": 0.8}, "`power` is for rules with `by`"),
+        ({"measure": "acuracy", "margin": 0.1, "by": "sex"}, "did you mean `accuracy`?"),
+    ],
+)
+def test_a_comparison_that_cannot_decide_is_refused(rule: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        against(**rule)
+    assert words in str(caught.value)
+
+
+def test_a_margin_without_a_champion_is_refused() -> None:
+    with pytest.raises(ValidationError, match="is for rules with `against: champion`"):
+        Rule(measure="roc_auc", at_least=0.5, margin=0.1)
+
+
+class Better:
+    """A champion that answers as the new model does, but is always right about one group."""
+
+    def __init__(self, model: prediction.Predictor, region: str) -> None:
+        self._model, self._region = model, region
+
+    def logits(self, table: pl.DataFrame) -> Any:
+        right = np.where(table["income"] == "high", 9.0, -9.0)
+        ours = (table["region"] == self._region).to_numpy()
+        return np.where(ours, right, self._model.logits(table))
+
+
+@pytest.mark.parametrize(("region", "outcome"), [("island", "fail"), ("nowhere", "pass")])
+def test_a_model_that_is_worse_for_a_small_group_than_the_champion_is_refused(
+    built: Path, monkeypatch: pytest.MonkeyPatch, region: str, outcome: Outcome
+) -> None:
+    """Through evaluate and gate. The island has 4 % of the rows: overall nobody would notice."""
+    home = built / "data/people"
+    people(4000, seed=7).write_parquet(home / "25_split/test.parquet")
+    policy = Policy.from_dict(json.loads((home / "45_calibrate/policy.json").read_text()))
+    model = prediction.load(home / "40_train", "tabular")
+    seen = pl.Series([], dtype=pl.UInt64)
+    live = champion.Champion("3", Better(model, region), policy, seen)  # type: ignore[arg-type]
+    monkeypatch.setattr(champion, "load", lambda *_: live)
+    rules = [
+        {"measure": "accuracy", "against": "champion", "margin": 0.03},
+        {"measure": "accuracy", "against": "champion", "by": "region", "margin": 0.02},
+    ]
+    set_section(built, "gate", {"rules": rules})
+    run_stage(built, "evaluate", "people")
+    run_stage(built, "gate", "people")
+    found = json.loads((home / "65_gate/verdict.json").read_text())
+    overall, by_region = found["rules"]
+    assert overall["outcome"] == "pass"
+    assert (by_region["outcome"], found["outcome"]) == (outcome, outcome)
+    assert by_region["num_rows"] == 4000
+    said = by_region["sentence"]
+    assert ("Version 3 was better for island: " in said) == (outcome == "fail")
