@@ -114,23 +114,55 @@ def _ledger(content: Any) -> tuple[str, list[Row]]:
     return f"cleaning, {content['rows_in']:,} rows in and {content['rows_out']:,} out", rows
 
 
-def _audit(content: Any) -> tuple[str, list[Row]]:
-    rows = [
-        {
-            "by": by,
-            "group": " × ".join(map(str, group["group"].values())),
-            "rows": group["num_rows"],
-            "share": _rate(group["share"]),
-            "positive": _rate(group["positive_rate"]),
-            "interval": _interval(
-                _rate(group["positive_rate_low"]), _rate(group["positive_rate_high"])
-            ),
-            "note": "too few rows to measure" if group["too_small"] else "",
-        }
-        for by, groups in content["by"].items()
-        for group in groups
+def _audit(content: Any) -> tuple[str, str]:
+    """What was found, in sentences, and the groups as a table below."""
+    said = [entry["sentence"].replace("`", "") for entry in content.get("proxies") or []]
+    said += [
+        pair["sentence"]
+        for entry in content.get("given") or []
+        for pair in entry["pairs"]
+        if pair["reversal"] != "none"
     ]
-    return f"who is in the {content['rows']:,} training rows, before any model", rows
+    for search in content.get("slices") or []:
+        said.append(
+            f"{search['num_found']:,} of {wording.count(search['num_tested'], 'slice')} stand out "
+            f"({wording.listed(search['outcomes'])}; Holm-corrected)"
+            + "".join(f"; most: {_slice(found)}" for found in search["found"][:1])
+        )
+    header = ["by", "group", "rows", "share", "outcome", "note"]
+    lines = [*(f"- {sentence}" for sentence in said), "", _line(header), "|" + "---|" * 6]
+    for by, groups in content["by"].items():
+        for group in groups:
+            note = "too few rows to measure" if group["too_small"] else ""
+            name = " × ".join(map(str, group["group"].values()))
+            share = _rate(group["share"])
+            lines.append(_line([by, name, f"{group['num_rows']:,}", share, _outcome(group), note]))
+    return (
+        f"who is in the {content['rows']:,} training rows, before any model",
+        "\n".join(lines).strip(),
+    )
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _slice(found: Any) -> str:
+    where = ", ".join(f"{name} {level}" for name, level in found["slice"].items())
+    return f"{where}, {_rate(found['rate'])} against {_rate(found['rest'])} elsewhere"
+
+
+def _outcome(group: Any) -> str:
+    """A group's rate of positive labels, its mean, or its classes."""
+    if "positive_rate" in group:
+        span = _interval(_rate(group["positive_rate_low"]), _rate(group["positive_rate_high"]))
+        return f"{_rate(group['positive_rate'])} ({span})"
+    if "mean" in group:
+        mean = group["mean"]
+        return (
+            f"{_number(mean['value'])} ({_interval(_number(mean['low']), _number(mean['high']))})"
+        )
+    return ", ".join(f"{name} {_rate(rate['value'])}" for name, rate in group["rates"].items())
 
 
 def _balance(content: Any) -> tuple[str, list[Row]]:

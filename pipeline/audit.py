@@ -1,123 +1,136 @@
-"""Bias in the data before any model: who is there, with which labels, and what is missing.
+"""Bias in the data before any model: who is there, with which labels, and what gives groups away.
 
 Reads: the part train.
-Writes: report.json, by sensitive column and by their crossing.
+Writes: report.json: groups and gaps by sensitive column and by their crossings; differences within
+like rows; rows alike across groups; suspect labels; proxies; slices. Counts, never a row.
 Refuses when: there is nothing to compare, that is, no column under `columns.sensitive`.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import Field
 
+from pipeline.core import audit_searches, representation
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_json
-from pipeline.core.intervals import wilson
-from pipeline.core.labels import is_positive
+from pipeline.core.groups import crossings
+from pipeline.core.modality import part
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Frozen, Project
 
 SECTIONS = ("columns",)
+Search = Literal["label_noise", "proxies", "slices", "duplicates"]
 
 
 class Settings(Frozen):
     min_group_size: int = Field(default=200, ge=1)
-    """Groups of fewer rows are flagged `too_small`: shown, and left out of the gaps."""
+    """Groups of fewer rows are flagged `too_small`: shown, and left out of the gaps. With 200 rows
+    a rate near one half is known to about ±7 percentage points."""
     confidence: float = Field(default=0.95, gt=0, lt=1)
-    """Coverage of the two-sided intervals of label rates."""
+    """Coverage of the two-sided intervals. Where the largest of several is picked, each is widened
+    so that they hold together."""
+    max_depth: int = Field(default=3, ge=1)
+    """How many sensitive columns are crossed at most: 2 shows pairs such as sex × race, and groups
+    get small quickly."""
+    given: tuple[str, ...] = ()
+    """Columns within whose levels groups are compared again, such as `occupation`: shows whether a
+    difference is one between occupations. That does not make it right: the column may itself carry
+    past decisions. Numbers are cut at their quartiles."""
+    look_for: tuple[Search, ...] = ("label_noise", "proxies", "slices", "duplicates")
+    """What is searched for beside the measures; leave one out to save its time. The report says
+    what was not looked for."""
+    num_folds: int = Field(default=5, ge=2)
+    """Folds of the cross-validation behind proxies and label noise."""
+    proxy_feature_auc: float = Field(default=0.7, gt=0.5, lt=1)
+    """A feature is called a proxy of a sensitive column when the lower bound of its AUC reaches
+    this. 0.5 is guessing, 1 tells every row."""
+    proxy_together_auc: float = Field(default=0.8, gt=0.5, lt=1)
+    """All features together are said to give a sensitive column back from this lower bound on."""
+    max_proxy_rows: int = Field(default=50_000, ge=100)
+    """Proxies are measured on a random sample of so many rows where there are more."""
+    max_noise_rows: int = Field(default=200_000, ge=100)
+    """Suspect labels are looked for in a random sample of so many rows where there are more."""
+    slice_depth: int = Field(default=2, ge=1, le=3)
+    """How many columns a slice names at most. Depth 3 tries many more slices, and each must then
+    stand out more to count."""
+    min_slice_rows: int = Field(default=200, ge=10)
+    """Smaller slices are not tested."""
+    num_slices: int = Field(default=10, ge=1)
+    """How many found slices the report lists on either side, the largest differences first; it
+    says how many were found."""
+    num_replicates: int = Field(default=20_000, ge=1000)
+    """Bootstrap resamples of counts, which cost little."""
+    seed: int = 0
+    """Of resampling, sampling and folds."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
     train = read_parquet(paths.input("split", "train.parquet"))
-    write_json(paths.output("report.json"), audited(train, project.columns, project.settings))
+    features = part(project.modality, "features")
+    write_json(
+        paths.output("report.json"), audited(train, project.columns, project.settings, features)
+    )
 
 
-def audited(train: pl.DataFrame, columns: Columns, settings: Settings) -> dict[str, Any]:
-    """The report: `by` each sensitive column and by their crossing, and the `gaps` between groups.
+def audited(
+    train: pl.DataFrame, columns: Columns, settings: Settings, features: Any
+) -> dict[str, Any]:
+    """The report: every group by each crossing, the gaps between them, and what was searched for.
+
+    Args:
+        train: The training rows.
+        features: The modality's module of that name, which knows features as arrays.
 
     Raises:
-        ProjectError: the project names no sensitive column.
+        ProjectError: the project names no sensitive column, or `given` names no column.
     """
+    check(train, columns, settings)
+    labels = representation.class_labels(train, columns)
+    by = [
+        representation.grouped(train, names, columns, settings.min_group_size)
+        for names in crossings(columns.sensitive, settings.max_depth)
+    ]
+    return {
+        "min_group_size": settings.min_group_size,
+        "confidence": settings.confidence,
+        "max_depth": settings.max_depth,
+        "task": columns.task,
+        "rows": train.height,
+        "by": {
+            one.by: representation.entries(train, one, columns, labels, settings.confidence)
+            for one in by
+        },
+        "gaps": {
+            one.by: [
+                gap.as_dict()
+                for gap in representation.gaps(
+                    train,
+                    one,
+                    columns,
+                    labels,
+                    confidence=settings.confidence,
+                    num_replicates=settings.num_replicates,
+                    seed=settings.seed,
+                )
+            ]
+            for one in by
+        },
+        **audit_searches.searched(train, columns, labels, by, settings, features),
+    }
+
+
+def check(train: pl.DataFrame, columns: Columns, settings: Settings) -> None:
+    """Refuse settings that name nothing to compare."""
     if not columns.sensitive:
         raise ProjectError(
             "columns.sensitive: expected at least one column whose groups are compared, found none",
             hint="name the columns, whether or not they are features",
         )
-    by = {
-        " × ".join(names): groups(train, names, columns, settings)
-        for names in crossings(columns.sensitive)
-    }
-    return {
-        "min_group_size": settings.min_group_size,
-        "confidence": settings.confidence,
-        "rows": train.height,
-        "by": by,
-        "gaps": {name: gap(entries) for name, entries in by.items()},
-    }
-
-
-def crossings(sensitive: Sequence[str]) -> list[tuple[str, ...]]:
-    """Each sensitive column alone, and all of them together when there are several."""
-    alone: list[tuple[str, ...]] = [(name,) for name in sensitive]
-    return [*alone, tuple(sensitive)] if len(alone) > 1 else alone
-
-
-def groups(
-    train: pl.DataFrame, names: Sequence[str], columns: Columns, settings: Settings
-) -> list[dict[str, Any]]:
-    """One entry per group, a missing value being a group of its own; in the order of the values.
-
-    `missing` holds the rate of missing values of each column in which the table has any.
-    """
-    gappy = [
-        name
-        for name in (*columns.features, columns.target, *columns.sensitive)
-        if name not in names and train[name].null_count()
-    ]
-    gappy = list(dict.fromkeys(gappy))
-    positive = is_positive(columns)
-    table = (
-        train.group_by(*names)
-        .agg(
-            pl.len().alias("num rows"),
-            positive.sum().alias("num positive"),
-            *(pl.col(name).is_null().mean().alias(f"missing {name}") for name in gappy),
-        )
-        .sort(*names, nulls_last=True)
-    )
-    totals = table["num rows"].to_numpy().astype(float)
-    low, high = wilson(table["num positive"].to_numpy().astype(float), totals, settings.confidence)
-    return [
-        {
-            "group": {name: row[name] for name in names},
-            "num_rows": row["num rows"],
-            "share": round(row["num rows"] / train.height, 6),
-            "num_positive": row["num positive"],
-            "positive_rate": round(row["num positive"] / row["num rows"], 6),
-            "positive_rate_low": round(float(low[i]), 6),
-            "positive_rate_high": round(float(high[i]), 6),
-            "missing": {name: round(row[f"missing {name}"], 6) for name in gappy},
-            "too_small": row["num rows"] < settings.min_group_size,
-        }
-        for i, row in enumerate(table.iter_rows(named=True))
-    ]
-
-
-def gap(entries: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The greatest difference of label rates between two groups that are large enough.
-
-    None when fewer than two are.
-    """
-    large = [entry for entry in entries if not entry["too_small"]]
-    if len(large) < 2:
-        return None
-    lowest = min(large, key=lambda entry: entry["positive_rate"])
-    highest = max(large, key=lambda entry: entry["positive_rate"])
-    return {
-        "positive_rate_difference": round(highest["positive_rate"] - lowest["positive_rate"], 6),
-        "highest": highest["group"],
-        "lowest": lowest["group"],
-        "num_groups": len(large),
-        "num_too_small": len(entries) - len(large),
-    }
+    known = [name for name in columns.all if name != columns.target and name in train.columns]
+    for name in settings.given:
+        if name not in known:
+            raise ProjectError(
+                f"audit.given: expected a column other than the target, got {name!r}",
+                hint=f"columns are {', '.join(known)}",
+            )

@@ -1,9 +1,8 @@
 """Which plots the page has, and from which part of which report each is drawn."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core import plots
+from pipeline.core import audit_page, plots
 from pipeline.core.measures import METRICS
 from pipeline.core.plots import Row
 from pipeline.core.wording import measure, rule_title
@@ -21,11 +20,6 @@ def draw(card: "Card") -> dict[str, str]:
     for part in (_rules, _audit, _training, _quality, _slices, _groups, _explanations, _champion):
         found |= part(card)
     return found
-
-
-def group_name(group: Mapping[str, Any]) -> str:
-    """`Female × Black`, as the assessment writes it; a missing value is named so."""
-    return " × ".join("(missing)" if value is None else str(value) for value in group.values())
 
 
 def _rules(card: "Card") -> dict[str, str]:
@@ -59,44 +53,7 @@ def _rule_rows(rule: dict[str, Any]) -> list[Row]:
 
 
 def _audit(card: "Card") -> dict[str, str]:
-    found = {}
-    for index, (by, groups) in enumerate(card.audit["by"].items()):
-        names = [group_name(entry["group"]) for entry in groups]
-        found[f"share-{index}"] = plots.bars(
-            f"share-{index}",
-            f"Share of the training rows by {by}: "
-            + "; ".join(
-                f"{name} {entry['share']:.1%}" for name, entry in zip(names, groups, strict=True)
-            ),
-            [
-                (f"{name} · {entry['num_rows']:,} rows", entry["share"])
-                for name, entry in zip(names, groups, strict=True)
-            ],
-            percent=True,
-        )
-        found[f"label-{index}"] = plots.intervals(
-            f"label-{index}",
-            f"Rate of the positive outcome in the training rows by {by}: "
-            + "; ".join(
-                f"{name} {entry['positive_rate']:.1%}"
-                for name, entry in zip(names, groups, strict=True)
-            ),
-            [
-                Row(
-                    name + (" · too few rows" if entry["too_small"] else ""),
-                    {
-                        "value": entry["positive_rate"],
-                        "low": entry["positive_rate_low"],
-                        "high": entry["positive_rate_high"],
-                    },
-                    faint=entry["too_small"],
-                )
-                for name, entry in zip(names, groups, strict=True)
-            ],
-            start=0.0,
-            percent=True,
-        )
-    return found
+    return audit_page.draw(card.audit)
 
 
 def _training(card: "Card") -> dict[str, str]:

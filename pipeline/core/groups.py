@@ -4,6 +4,7 @@ Every stage that compares groups names them with this module, so that one group 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import combinations, pairwise
 
 import polars as pl
@@ -53,6 +54,19 @@ def levels(table: pl.DataFrame, name: str, columns: Columns) -> pl.Series:
     texts = cut.replace_strict(range(len(names)), names, return_dtype=pl.String)
     known = pl.when(values.is_not_null()).then(texts).otherwise(pl.lit(MISSING))
     return pl.select(known.alias(name)).to_series()
+
+
+def level_order(found: pl.Series, columns: Columns) -> list[str]:
+    """The groups of `levels` as people would list them: ranges and numbers ascending, `(missing)`
+    last."""
+    present = set(found.unique().to_list())
+    edges = columns.sensitive_edges.get(found.name)
+    if edges is not None:
+        return [name for name in (*range_names(edges), MISSING) if name in present]
+    known = sorted(present - {MISSING})
+    with suppress(ValueError):  # texts stay in the order of their letters
+        known.sort(key=float)
+    return [*known, *(present & {MISSING})]
 
 
 def range_names(edges: Sequence[float]) -> list[str]:

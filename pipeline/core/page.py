@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from pipeline.core import figures, policy_words, wording
+from pipeline.core import audit_page, figures, policy_words, wording
 from pipeline.core.balance_words import before_training
 from pipeline.core.measures import GAPS
 from pipeline.core.project import About, Columns
@@ -45,7 +45,11 @@ def render(card: Card) -> str:
     from markupsafe import Markup
 
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FunctionLoader(_beside),
     )
     environment.filters |= {
         "whole": lambda number: f"{number:,}",
@@ -54,7 +58,7 @@ def render(card: Card) -> str:
         "interval": interval,
         "listed": wording.listed,
     }
-    template = environment.from_string(_beside("page.html.j2"))
+    template = environment.get_template("page.html.j2")
     style = _beside("page.css")
     plots = {name: Markup(svg) for name, svg in figures.draw(card).items()}  # noqa: S704 -- our SVG
     return template.render(
@@ -73,7 +77,8 @@ def render(card: Card) -> str:
         settings=flattened(card.train["settings"]),
         not_measured=not_measured(card),
         group_measures=figures.GROUP_MEASURES,
-        group_name=figures.group_name,
+        group_name=audit_page.group_name,
+        gap_title=audit_page.gap_title,
     )
 
 
@@ -223,7 +228,7 @@ def not_measured(card: Card) -> list[tuple[str, str]]:
         found.append(("Measures without a rule", f"Shown, but no rule decides on them: {titles}."))
     if card.evaluate["champion"]["outcome"] != "compared":
         found.append(("A model in use", "No comparison with one was made."))
-    return [*found, *ALWAYS]
+    return [*found, *audit_page.not_looked_for(card.audit), *ALWAYS]
 
 
 ALWAYS = (

@@ -71,6 +71,58 @@ MEASURES = {
         "Of those who do not have it, the share decided positive all the same.",
     ),
     "precision": Measure("Precision", "Of those decided positive, the share that has the outcome."),
+    "class_imbalance": Measure(
+        "Imbalance of sizes",
+        "How much larger the largest group is than the smallest: their difference divided by their "
+        "sum. 0 means equally many rows; near 1, a model hardly sees the smaller one.",
+    ),
+    "label_rate_difference": Measure(
+        "Difference in label rates",
+        "The share of a group that has the outcome, in the group where it is highest, minus that "
+        "in the group where it is lowest. 0 means alike often.",
+    ),
+    "mean_difference": Measure(
+        "Difference in means",
+        "The group with the highest average of what is predicted, minus the one with the lowest.",
+    ),
+    "jensen_shannon_divergence": Measure(
+        "Jensen–Shannon divergence of labels",
+        "How easily one label tells which of two groups a row is from: 0 means not at all, 0.693 "
+        "means always.",
+    ),
+    "kl_divergence": Measure(
+        "Kullback–Leibler divergence of labels",
+        "How wrong one would be, on average, to expect the second group’s labels in the first. 0 "
+        "means not at all; it has no upper end.",
+    ),
+    "total_variation_distance": Measure(
+        "Share of labels apart",
+        "The share of one group’s labels that would have to change for both groups to have the "
+        "same mix.",
+    ),
+    "missing_rate_difference": Measure(
+        "Difference in missing values",
+        "The share of rows without a value, in the group where it is highest, minus the lowest. A "
+        "model knows less of those of whom more is missing.",
+    ),
+    "suspect_rate_difference": Measure(
+        "Difference in suspect labels",
+        "The share of labels that the other columns speak against, highest minus lowest.",
+    ),
+    "demographic_disparity": Measure(
+        "Disparity",
+        "A group’s share of all rows without the outcome, minus its share of those with it. Above "
+        "0, the group has more of the first.",
+    ),
+    "conditional_demographic_disparity": Measure(
+        "Disparity among like rows",
+        "The same within each level of a named column, averaged over the levels.",
+    ),
+    "proxy_auc": Measure(
+        "How well the group is told (AUC)",
+        "Take one row of the group and one of another: how often a model of the features gives the "
+        "first the higher score for this group. 0.5 is guessing, 1 tells every row.",
+    ),
 }
 
 OUTCOMES = {

@@ -24,7 +24,7 @@ def accuracy(
     """
     found = pl.concat(
         [_by(table[name].cast(pl.String), name, hits) for name in columns.categorical]
-        + [_by(_ranges(table[name]), name, hits) for name in columns.numeric]
+        + [_by(ranges(table[name]), name, hits) for name in columns.numeric]
     ).filter(pl.col("num_rows") >= min_rows)
     low, high = wilson(found["num_hits"].to_numpy(), found["num_rows"].to_numpy())
     found = found.with_columns(
@@ -82,7 +82,7 @@ def _by(values: pl.Series, name: str, hits: pl.Series) -> pl.DataFrame:
     return counts.select(pl.lit(name).alias("column"), "slice", "num_rows", "num_hits")
 
 
-def _ranges(values: pl.Series) -> pl.Series:
+def ranges(values: pl.Series) -> pl.Series:
     """Each number as the name of its quartile range; equal quartiles are one."""
     number = values.cast(pl.Float64)
     quantiles = [number.quantile(i / NUM_RANGES) for i in range(1, NUM_RANGES)]

@@ -116,6 +116,39 @@ def test_metrics_come_with_intervals_and_the_baseline(tmp_path: Path) -> None:
     ]
 
 
+def test_an_audit_says_what_was_found_above_its_groups(tmp_path: Path) -> None:
+    group = {
+        "group": {"sex": "f"},
+        "num_rows": 1200,
+        "share": 0.6,
+        "positive_rate": 0.25,
+        "positive_rate_low": 0.2,
+        "positive_rate_high": 0.3,
+        "too_small": False,
+    }
+    found = {"slice": {"sex": "f", "race": "b"}, "rate": 0.4, "rest": 0.05}
+    content = {
+        "rows": 2000,
+        "by": {"sex": [group, {**group, "group": {"sex": "a|b"}, "too_small": True}]},
+        "proxies": [{"sentence": "`sex` is not a feature, and yet they give it back."}],
+        "given": [{"pairs": [{"reversal": "none", "sentence": "Nothing turns."}]}],
+        "slices": [
+            {"outcomes": ["suspect label"], "num_tested": 929, "num_found": 3, "found": [found]}
+        ],
+    }
+    write(tmp_path, "audit", "report.json", content)
+
+    assert shown(tmp_path, "audit") == (
+        "tiny: who is in the 2,000 training rows, before any model",
+        "- sex is not a feature, and yet they give it back.\n"
+        "- 3 of 929 slices stand out (suspect label; Holm-corrected); most: sex f, race b, 40.0% "
+        "against 5.0% elsewhere\n\n"
+        "| by | group | rows | share | outcome | note |\n|---|---|---|---|---|---|\n"
+        "| sex | f | 1,200 | 60.0% | 25.0% (20.0% to 30.0%) |  |\n"
+        "| sex | a\\|b | 1,200 | 60.0% | 25.0% (20.0% to 30.0%) | too few rows to measure |",
+    )
+
+
 def test_a_verdict_is_told_sentence_by_sentence(tmp_path: Path) -> None:
     rule = {"rule": "accuracy ≥ 0.8", "outcome": "fail", "sentence": "accuracy is 0.7."}
     write(tmp_path, "gate", "verdict.json", {"outcome": "fail", "rules": [rule]})

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.groups import MAX_LEVELS, crossings, group_names, levels
+from pipeline.core.groups import MAX_LEVELS, crossings, group_names, level_order, levels
 from tests.data import columns_of
 
 TABLE = pl.DataFrame({"sex": ["f", "m", None, "f"], "age": [24.0, 25.0, None, 70.0]})
@@ -17,6 +17,21 @@ COLUMNS = columns_of(
 def test_a_number_is_named_by_its_range_and_the_lower_edge_belongs_to_it() -> None:
     found = levels(TABLE, "age", COLUMNS)
     assert found.to_list() == ["< 25", "25 to < 65", "(missing)", "≥ 65"]
+
+
+def test_groups_stand_in_the_order_that_people_would_list_them() -> None:
+    assert level_order(levels(TABLE, "age", COLUMNS), COLUMNS) == [
+        "< 25",
+        "25 to < 65",
+        "≥ 65",
+        "(missing)",
+    ]
+    assert level_order(pl.Series("sex", ["10", "9", "(missing)"]), COLUMNS) == [
+        "9",
+        "10",
+        "(missing)",
+    ]
+    assert level_order(pl.Series("sex", ["m", "f"]), COLUMNS) == ["f", "m"]
 
 
 def test_a_crossing_names_both() -> None:

@@ -1,0 +1,303 @@
+"""What the audit looks for beyond rates by group: like rows, suspect labels, proxies, slices."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.core import conditional, data_bias, label_noise, proxies, slice_search
+from pipeline.core.intervals import wilson
+from pipeline.core.project import Columns
+from pipeline.core.representation import Grouped, Labels, grouped, twins
+
+Flags = NDArray[np.bool_]
+
+
+class Settings(Protocol):
+    """What the searches need of the audit's settings."""
+
+    @property
+    def min_group_size(self) -> int: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def given(self) -> tuple[str, ...]: ...
+    @property
+    def look_for(self) -> tuple[str, ...]: ...
+    @property
+    def num_folds(self) -> int: ...
+    @property
+    def proxy_feature_auc(self) -> float: ...
+    @property
+    def proxy_together_auc(self) -> float: ...
+    @property
+    def max_proxy_rows(self) -> int: ...
+    @property
+    def max_noise_rows(self) -> int: ...
+    @property
+    def slice_depth(self) -> int: ...
+    @property
+    def min_slice_rows(self) -> int: ...
+    @property
+    def num_slices(self) -> int: ...
+    @property
+    def num_replicates(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def searched(
+    train: pl.DataFrame,
+    columns: Columns,
+    labels: Labels | None,
+    by: Sequence[Grouped],
+    settings: Settings,
+    features: Any,
+) -> dict[str, Any]:
+    """The report's parts `given`, `duplicates`, `label_noise`, `proxies` and `slices`.
+
+    A part that the settings leave out, or that the task has no such thing as, is None.
+    """
+    wanted = set(settings.look_for)
+    noise = (
+        noisy(train, columns, labels, by, settings, features)
+        if "label_noise" in wanted and labels is not None
+        else None
+    )
+    return {
+        "given": [
+            found
+            for name in settings.given
+            for one in by
+            if columns.task == "binary" and labels is not None and name not in one.names
+            for found in [within(train, name, one, labels, settings, features)]
+            if found is not None
+        ],
+        "duplicates": {
+            one.by: twins(
+                one, features.identical(train, columns, one.names), labels, settings.confidence
+            )
+            for one in by
+        }
+        if "duplicates" in wanted
+        else None,
+        "label_noise": noise and noise[0],
+        "proxies": [proxy(train, name, columns, settings, features) for name in columns.sensitive]
+        if "proxies" in wanted and columns.features
+        else None,
+        "slices": sliced(train, columns, labels, noise, settings, features)
+        if "slices" in wanted
+        else None,
+    }
+
+
+def within(
+    train: pl.DataFrame,
+    name: str,
+    by: Grouped,
+    labels: Labels,
+    settings: Settings,
+    features: Any,
+) -> dict[str, Any] | None:
+    """Differences between groups among rows alike in the column `name`; None without two groups."""
+    large = np.flatnonzero(by.large)
+    if len(large) < 2:
+        return None
+    _, strata = np.unique(features.levels(train, name).to_numpy(), return_inverse=True)
+    num_strata, num_groups = int(strata.max()) + 1, len(by.groups)
+    index = (strata * num_groups + by.codes) * 2 + labels.codes
+    counts = np.bincount(index, minlength=num_strata * num_groups * 2)
+    counts = counts.reshape(num_strata, num_groups, 2)
+    pairs = conditional.conditional_differences(
+        [by.titles[i] for i in large], counts[:, large], settings.confidence
+    )
+    if not pairs:
+        return None
+    turned = [pair for pair in pairs[1:] if pair["reversal"] != "none"]
+    for pair in pairs:
+        pair["sentence"] = conditional.sentence(pair, name)
+    return {
+        "by": by.by,
+        "column": name,
+        "num_strata": num_strata,
+        "num_pairs": len(pairs),
+        "pairs": [pairs[0], *turned],
+        "disparities": conditional.disparities(
+            by.titles,
+            counts,
+            list(map(int, large)),
+            confidence=settings.confidence,
+            num_replicates=max(settings.num_replicates // 10, 1000),
+            seed=settings.seed,
+        ),
+    }
+
+
+def noisy(
+    train: pl.DataFrame,
+    columns: Columns,
+    labels: Labels,
+    by: Sequence[Grouped],
+    settings: Settings,
+    features: Any,
+) -> tuple[dict[str, Any], NDArray[np.int64], Flags] | None:
+    """Suspect labels by group, and which rows were looked at and are suspects.
+
+    The model behind them sees no sensitive column, so that labels that were flipped for a group are
+    not learnt as a rule about that group. None where a class has fewer rows than there are folds.
+    """
+    rows = sampled(train.height, settings.max_noise_rows, settings.seed)
+    values, categorical = features.matrix(train[rows], columns, columns.sensitive)
+    codes = labels.codes[rows]
+    present, classes = np.unique(codes, return_inverse=True)
+    sizes = np.bincount(classes)
+    if len(present) < 2 or sizes.min() < settings.num_folds or values.shape[1] == 0:
+        return None
+    probabilities, _ = label_noise.out_of_fold(
+        values, categorical, classes, num_folds=settings.num_folds, seed=settings.seed
+    )
+    flags = label_noise.suspects(classes, probabilities)
+    report = {
+        "num_rows": len(rows),
+        "num_suspects": int(flags.sum()),
+        "by": {one.by: _suspects_by_group(one, rows, flags, settings) for one in by},
+    }
+    return report, rows, flags
+
+
+def _suspects_by_group(
+    by: Grouped, rows: NDArray[np.int64], flags: Flags, settings: Settings
+) -> dict[str, Any]:
+    sizes = np.bincount(by.codes[rows], minlength=len(by.groups))
+    hits = np.bincount(by.codes[rows][flags], minlength=len(by.groups))
+    low, high = wilson(hits.astype(float), sizes.astype(float), settings.confidence)
+    large = np.flatnonzero(sizes >= settings.min_group_size)
+    gap = (
+        data_bias.rate_difference(
+            "suspect_rate_difference",
+            [by.titles[i] for i in large],
+            hits[large],
+            sizes[large],
+            settings.confidence,
+        ).as_dict()
+        if len(large) > 1
+        else None
+    )
+    return {
+        "gap": gap,
+        "groups": [
+            {
+                "group": by.titles[i],
+                "num_rows": int(sizes[i]),
+                "num_suspects": int(hits[i]),
+                "value": round(hits[i] / sizes[i], 6),
+                "low": round(float(low[i]), 6),
+                "high": round(float(high[i]), 6),
+                "too_small": bool(sizes[i] < settings.min_group_size),
+            }
+            for i in range(len(by.groups))
+            if sizes[i]
+        ],
+    }
+
+
+def proxy(
+    train: pl.DataFrame, name: str, columns: Columns, settings: Settings, features: Any
+) -> dict[str, Any]:
+    """How well the features tell one sensitive column: each, and all together, ranked."""
+    sample = train[sampled(train.height, settings.max_proxy_rows, settings.seed)]
+    by = grouped(sample, (name,), columns, max(settings.min_group_size, settings.num_folds))
+    found: dict[str, Any] = {
+        "column": name,
+        "is_feature": name in columns.features,
+        "groups": [by.titles[i] for i in np.flatnonzero(by.large)],
+        "too_small": [by.titles[i] for i in np.flatnonzero(~by.large)],
+        "num_rows": int(by.sizes[by.large].sum()),
+        "num_rows_of": train.height,
+        "together": None,
+        "features": [],
+        "sentence": f"Fewer than two groups of `{name}` have enough rows to be told apart.",
+    }
+    others = [one for one in columns.features if one != name]
+    if by.large.sum() < 2 or not others:
+        return found
+    kept = by.large[by.codes]
+    rows = sample.filter(pl.Series(kept))
+    _, groups = np.unique(by.codes[kept], return_inverse=True)
+    values, categorical = features.matrix(rows, columns, (name,))
+    scores, fold_of = label_noise.out_of_fold(
+        values, categorical, groups, num_folds=settings.num_folds, seed=settings.seed
+    )
+    together = proxies.cross_validated_auc(scores, groups, fold_of, settings.confidence)
+    found |= {
+        "together": together,
+        "features": proxies.ranked(
+            {one: features.binned(rows, one, columns) for one in others},
+            groups,
+            fold_of,
+            confidence=settings.confidence,
+            feature_auc=settings.proxy_feature_auc,
+        ),
+        "sentence": proxies.sentence(
+            name, name in columns.features, together, settings.proxy_together_auc
+        ),
+    }
+    return found
+
+
+def sliced(
+    train: pl.DataFrame,
+    columns: Columns,
+    labels: Labels | None,
+    noise: tuple[dict[str, Any], NDArray[np.int64], Flags] | None,
+    settings: Settings,
+    features: Any,
+) -> list[dict[str, Any]]:
+    """Two searches: labels over ordinary features, and suspect labels over these and the groups.
+
+    The second is where labels that were flipped for one crossing of groups show.
+    """
+    ordinary = [name for name in columns.features if name not in columns.sensitive]
+    coded = [_coded(features.levels(train, name)) for name in ordinary]
+    how: dict[str, Any] = {
+        "depth": settings.slice_depth,
+        "min_rows": settings.min_slice_rows,
+        "confidence": settings.confidence,
+        "max_shown": settings.num_slices,
+    }
+    found = [slice_search.search(coded, _outcomes(train, columns, labels), **how)]
+    if noise is not None:
+        _, rows, flags = noise
+        groups = [grouped(train, (name,), columns, 1) for name in columns.sensitive]
+        coded = [
+            *(slice_search.Coded(one.by, one.codes, one.titles) for one in groups),
+            *coded,
+        ]
+        coded = [slice_search.Coded(one.name, one.codes[rows], one.levels) for one in coded]
+        found.append(slice_search.search(coded, {"suspect label": flags}, **how))
+    return found
+
+
+def _coded(names: pl.Series) -> slice_search.Coded:
+    levels, codes = np.unique(names.to_numpy().astype(str), return_inverse=True)
+    return slice_search.Coded(names.name, codes.astype(np.int64), [str(one) for one in levels])
+
+
+def _outcomes(train: pl.DataFrame, columns: Columns, labels: Labels | None) -> dict[str, Flags]:
+    """What slices are searched for: positive labels, each class, or a number above its median."""
+    if labels is None:
+        target = train[columns.target].cast(pl.Float64).to_numpy()
+        return {f"{columns.target} above its median": target > np.nanmedian(target)}
+    if columns.task == "binary":
+        return {f"{columns.target} is {columns.positive}": labels.codes == 1}
+    return {f"{columns.target} is {name}": labels.codes == k for k, name in enumerate(labels.names)}
+
+
+def sampled(num_rows: int, at_most: int, seed: int) -> NDArray[np.int64]:
+    """Which rows to look at: all, or a random sample in the table's order."""
+    if num_rows <= at_most:
+        return np.arange(num_rows)
+    rng = np.random.default_rng(seed)
+    return np.sort(rng.choice(num_rows, at_most, replace=False))
