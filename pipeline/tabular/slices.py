@@ -48,7 +48,7 @@ def mean_absolute_error(
     """
     wide = table.select(
         *(pl.col(name).cast(pl.String).fill_null("(missing)") for name in columns.categorical),
-        *(_ranges(table[name]).fill_null("(missing)").alias(name) for name in columns.numeric),
+        *(ranges(table[name]).fill_null("(missing)").alias(name) for name in columns.numeric),
     ).with_columns(errors.alias("_error"))
     found = [
         wide.group_by(pl.col(name).alias("slice"))
