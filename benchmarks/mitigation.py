@@ -112,7 +112,7 @@ def trained(
     import torch
 
     columns = project.columns
-    penalised = train.penalised_columns(settings, columns)
+    mitigated = train.mitigated_columns(settings.mitigation, columns)
     encoder: Any = part(project.modality, "encoding").fit(rows, columns, settings.encoder)
     module = part(project.modality, "model")
     architecture = module.architecture(encoder, settings.network)
@@ -120,8 +120,8 @@ def trained(
     with tempfile.TemporaryDirectory() as folder:
         weights, _ = fit(
             module.build(architecture),
-            train.tensors(rows, encoder, columns, penalised),
-            train.tensors(validation, encoder, columns, penalised),
+            train.tensors(rows, encoder, columns, mitigated),
+            train.tensors(validation, encoder, columns, mitigated),
             settings,
             Checkpoint(Path(folder)),
             Path(folder) / "curves.jsonl",

@@ -2,25 +2,27 @@
 
 Reads: balance/train.parquet, split/validation.parquet.
 Writes: encoder.json, model.json, weights.safetensors, curves.jsonl, curves.csv, report.json.
-Refuses when: a settings key is wrong, or the penalty has no column or one that is not
-sensitive.
+Refuses when: a settings key is wrong, or mitigation has no column, one that is not sensitive, or a
+task that its method does not know.
 """
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import polars as pl
 from pydantic import Field
 
 from pipeline.core import outcome, prediction
-from pipeline.core.checkpoint import checkpoint_of
+from pipeline.core.checkpoint import Checkpoint, checkpoint_of
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, replacing, write_json
-from pipeline.core.mitigation import memberships
+from pipeline.core.groups import group_names
+from pipeline.core.mitigation import Mitigation, memberships
 from pipeline.core.modality import part
 from pipeline.core.outcome import BINARY, Outcome
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project, nearest, of_modality
-from pipeline.core.training import LoopSettings, Part, Progress, fit
+from pipeline.core.training import LoopSettings, Part, Trained, fit
 
 SECTIONS = ("columns",)
 
@@ -38,7 +40,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     settings, columns = project.settings, project.columns
     train = read_parquet(paths.input("balance", "train.parquet"))
     validation = read_parquet(paths.input("split", "validation.parquet"))
-    penalised = penalised_columns(settings, columns)
+    mitigated = mitigated_columns(settings.mitigation, columns)
     encoder = part(project.modality, "encoding").fit(train, columns, settings.encoder)
     model = part(project.modality, "model")
     predicted = outcome.fit(train, columns)
@@ -46,31 +48,58 @@ def run(project: Project[Settings], paths: Paths) -> None:
     torch.manual_seed(settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     checkpoint = checkpoint_of(project, paths, device)
-    best, progress = fit(
+    trained = learn(
         model.build(architecture),
-        tensors(train, encoder, columns, penalised, predicted),
-        tensors(validation, encoder, columns, penalised, predicted),
+        tensors(train, encoder, columns, mitigated, predicted),
+        tensors(validation, encoder, columns, mitigated, predicted),
+        [group_names(table, mitigated, columns) for table in (train, validation) if mitigated],
         settings,
         checkpoint,
         paths.output("curves.jsonl"),
     )
-    prediction.save(paths.output(""), encoder, architecture, best, predicted)
+    network = model.mixed(architecture, trained.mixture)
+    prediction.save(paths.output(""), encoder, network, trained.weights, predicted)
     with replacing(paths.output("curves.csv")) as temporary:
-        pl.DataFrame(progress.curve).write_csv(temporary)
-    write_json(paths.output("report.json"), report(train, validation, best, settings, progress))
+        pl.DataFrame(trained.progress.curve).write_csv(temporary)
+    write_json(paths.output("report.json"), report(train, validation, trained, settings))
     checkpoint.delete()
 
 
-def penalised_columns(settings: Settings, columns: Columns) -> tuple[str, ...]:
-    """The sensitive columns whose gaps the loss penalises."""
-    named = settings.mitigation.columns
-    if named is None:
-        named = columns.sensitive
-    if settings.mitigation.strength > 0 and not named:
+def learn(
+    network: Any,
+    train: Part,
+    validation: Part,
+    groups: list[pl.Series],
+    settings: Settings,
+    checkpoint: Checkpoint,
+    curve_file: Path,
+) -> Trained:
+    """Train by the method of mitigation; `groups` are those of training and validation rows."""
+    if settings.mitigation.method == "penalty":
+        best, progress = fit(network, train, validation, settings, checkpoint, curve_file)
+        return Trained(best, progress)
+    from pipeline.core import reductions
+
+    return reductions.reduce(network, train, validation, groups, settings, checkpoint, curve_file)
+
+
+def mitigated_columns(mitigation: Mitigation, columns: Columns) -> tuple[str, ...]:
+    """The sensitive columns whose gaps training makes smaller."""
+    named = columns.sensitive if mitigation.columns is None else mitigation.columns
+    method = mitigation.method
+    if method != "penalty" and columns.task != "binary":
         raise ProjectError(
-            f"train.mitigation.strength is {settings.mitigation.strength:g}: expected sensitive "
-            "columns whose gaps it penalises, found none",
-            hint="name them under `columns.sensitive`, or set the strength to 0",
+            f"train.mitigation.method: expected penalty for a {columns.task} task, got {method}",
+            hint="Fairlearn's learners are for two classes; the penalty is for every task",
+        )
+    if not named and (method != "penalty" or mitigation.strength > 0):
+        what = (
+            f"strength is {mitigation.strength:g}" if method == "penalty" else f"method is {method}"
+        )
+        raise ProjectError(
+            f"train.mitigation.{what}: expected sensitive columns whose gaps it makes smaller, "
+            "found none",
+            hint="name them under `columns.sensitive`, or take the mitigation out",
         )
     for name in named:
         if name not in columns.sensitive:
@@ -86,7 +115,7 @@ def tensors(
     table: pl.DataFrame,
     encoder: Any,
     columns: Columns,
-    penalised: tuple[str, ...],
+    mitigated: tuple[str, ...],
     predicted: Outcome = BINARY,
 ) -> Part:
     """A part's rows as the training loop takes them. Without weights, each row counts 1."""
@@ -99,26 +128,26 @@ def tensors(
         tuple(torch.from_numpy(values) for values in encoder.encode(table)),
         torch.from_numpy(predicted.encoded(table, columns)),
         torch.from_numpy(weights.cast(pl.Float32).to_numpy(writable=True)),
-        memberships(table, penalised),
+        memberships(table, mitigated, columns),
         predicted.task,
     )
 
 
 def report(
-    train: pl.DataFrame,
-    validation: pl.DataFrame,
-    weights: dict[str, Any],
-    settings: Settings,
-    progress: Progress,
+    train: pl.DataFrame, validation: pl.DataFrame, trained: Trained, settings: Settings
 ) -> dict[str, Any]:
-    """What was trained, for the report: sizes, settings, where it stopped."""
+    """What was trained, for the report: sizes, settings, where it stopped, how gaps were closed."""
+    progress, mitigation = trained.progress, settings.mitigation
+    facts = {"method": mitigation.method, "constraint": mitigation.constraint, **trained.facts}
+    told = {**settings.model_dump(mode="json"), "mitigation": mitigation.in_force()}
     return {
         "num_train_rows": train.height,
         "num_validation_rows": validation.height,
-        "num_parameters": sum(value.numel() for value in weights.values()),
+        "num_parameters": sum(value.numel() for value in trained.weights.values()),
         "num_epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "best_validation_loss": progress.best_loss,
         "stopped": "patience" if progress.epoch < settings.max_epochs else "max_epochs",
-        "settings": settings.model_dump(mode="json"),
+        "mitigation": facts,
+        "settings": told,
     }

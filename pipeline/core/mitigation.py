@@ -1,39 +1,101 @@
-"""Mitigation in the loss: a penalty on the spread of selection rates between groups.
+"""Mitigation during training: its settings, and the penalty on the spread of decisions by group.
 
 The sensitive columns are used here, while training, and nowhere in the model.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from pipeline.core.project import Frozen
+from pipeline.core.groups import MISSING, levels
+from pipeline.core.project import Columns, Frozen
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+Method = Literal["penalty", "exponentiated_gradient"]
+Constraint = Literal[
+    "demographic_parity",
+    "equalized_odds",
+    "true_positive_rate_parity",
+    "false_positive_rate_parity",
+]
+OWNERS = {
+    "sharpness": ("penalty",),
+    "reduction": ("exponentiated_gradient",),
+}
+"""The methods to which a setting belongs."""
+
+
+class Reduction(Frozen):
+    """Of Fairlearn's reductions, which fit one network many times, to rows weighted anew."""
+
+    max_members: int = Field(30, ge=2)
+    """Networks that are fitted at the most; the grid's size, for `grid_search`. When
+    `exponentiated_gradient` has used them up, it goes on over those that it has."""
+    epochs: int = Field(3, ge=1)
+    """Passes over the training rows for each, from a start that all share."""
+    max_iter: int = Field(50, ge=1)
+    """Steps of `exponentiated_gradient` at the most."""
+    difference_bound: float = Field(0.02, ge=0)
+    """The difference between a group's rate and that of all rows that the constraint allows."""
+    eps: float = Field(0.5, gt=0)
+    """1 / eps bounds the sum of `exponentiated_gradient`'s multipliers: what a violation may cost
+    beside the error. Fairlearn's 0.01 spends most members on multipliers that no row bears."""
+    min_group_rows: int = Field(200, ge=1)
+    """Groups with fewer training rows are joined to one: their rates are mostly noise."""
+
 
 class Mitigation(Frozen):
+    method: Method = "penalty"
+    """How gaps are made smaller while training."""
+    constraint: Constraint = "demographic_parity"
+    """Which rates of groups are brought together: of decisions, of errors, or of one error."""
     strength: float = Field(0.0, ge=0)
     """Weight of the penalty beside the log loss; 0 trains without mitigation."""
     columns: tuple[str, ...] | None = None
-    """The sensitive columns whose gaps are penalised; all of them when not named."""
+    """The sensitive columns whose gaps are made smaller; all of them when not named."""
     sharpness: float = Field(2.0, gt=0)
     """Slope of the soft decision: the larger, the nearer to a threshold at probability 0.5."""
+    reduction: Reduction = Reduction()
+    """Of the methods `exponentiated_gradient` and `grid_search`."""
+
+    @model_validator(mode="after")
+    def _settings_of_another_method(self) -> "Mitigation":
+        if self.method != "penalty" and self.strength > 0:
+            raise ValueError(
+                f"expected no `strength` with method {self.method}, got {self.strength:g}: "
+                "it is the penalty's weight"
+            )
+        if self.method == "penalty" and self.constraint != "demographic_parity":
+            raise ValueError(f"expected constraint demographic_parity, got {self.constraint}")
+        for name, owners in OWNERS.items():
+            if name in self.model_fields_set and self.method not in owners:
+                raise ValueError(
+                    f"expected no `{name}` with method {self.method}: it belongs to "
+                    f"{' and '.join(owners)}"
+                )
+        return self
+
+    def in_force(self) -> dict[str, Any]:
+        """The settings as plain data, without those of other methods."""
+        others = {name for name, owners in OWNERS.items() if self.method not in owners}
+        return self.model_dump(mode="json", exclude=others)
 
 
-def memberships(table: pl.DataFrame, columns: tuple[str, ...]) -> "Tensor":
+def memberships(table: pl.DataFrame, names: tuple[str, ...], columns: Columns) -> "Tensor":
     """A float32 column per group of each sensitive column, shape (rows, groups): 1 for members.
 
-    A missing value belongs to no group.
+    Groups are those of `pipeline.core.groups`; a missing value belongs to none.
     """
     import torch
 
     indicators = [
-        (table[column] == level).fill_null(False).cast(pl.Float32).to_numpy(writable=True)
-        for column in columns
-        for level in table[column].drop_nulls().unique().sort().to_list()
+        (values == level).cast(pl.Float32).to_numpy(writable=True)
+        for values in (levels(table, name, columns) for name in names)
+        for level in values.unique().sort().to_list()
+        if level != MISSING
     ]
     if not indicators:
         return torch.zeros((table.height, 0))

@@ -13,11 +13,38 @@ def epochs(total: int, done: int) -> Iterator[Callable[[dict[str, float]], None]
     if not sys.stderr.isatty():
         yield _line
         return
+    with _bar("epoch", total, done) as advance:
+        yield advance
+
+
+@contextmanager
+def members(total: int) -> Iterator[Callable[[dict[str, float]], None]]:
+    """Yield a function to call after each member of an ensemble with its curve's last point."""
+    if sys.stderr.isatty():
+        with _bar("member", total, 0) as advance:
+            yield advance
+        return
+    done = 0
+
+    def line(point: dict[str, float]) -> None:
+        nonlocal done
+        done += 1
+        print(
+            f"member {done} of at most {total}: validation loss {point['validation_loss']:.4f}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    yield line
+
+
+@contextmanager
+def _bar(word: str, total: int, done: int) -> Iterator[Callable[[dict[str, float]], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("epoch"),
+        TextColumn(word),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("validation loss {task.fields[loss]}"),

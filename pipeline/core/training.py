@@ -87,6 +87,23 @@ class Progress:
         return self.epoch >= settings.max_epochs or waited >= settings.patience
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a training ends with.
+
+    Attributes:
+        weights: On the CPU; of an ensemble, as its network names them.
+        progress: The passes that were made.
+        mixture: The members' weights in an ensemble; empty for one network.
+        facts: What the report tells of the mitigation.
+    """
+
+    weights: "dict[str, Tensor]"
+    progress: Progress
+    mixture: tuple[float, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
 def fit(
     network: "nn.Module",
     train: Part,
@@ -100,17 +117,7 @@ def fit(
     Appends one JSON line per epoch to `curve_file`, and resumes from `checkpoint` if it holds a
     state. CPU or GPU, as Lightning Fabric finds it.
     """
-    import torch
-    from lightning_fabric import Fabric
-
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
-    torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(settings.num_threads)
-    fabric = Fabric(accelerator="auto", devices=1)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    network, optimizer = fabric.setup(network, optimizer)
+    fabric, network, optimizer = _set_up(network, settings)
     train, validation = train.to(fabric.device), validation.to(fabric.device)
     best = _copy(network)
     progress = Progress()
@@ -135,6 +142,36 @@ def fit(
             curve.flush()
             advance(point)
     return {name: value.cpu() for name, value in best.items()}, progress
+
+
+def passes(
+    network: "nn.Module", train: Part, validation: Part, settings: LoopSettings, num_epochs: int
+) -> "tuple[dict[str, Tensor], list[dict[str, float]]]":
+    """Train for a number of epochs, neither stopped nor resumed; the last weights and the curve."""
+    fabric, network, optimizer = _set_up(network, settings)
+    train, validation = train.to(fabric.device), validation.to(fabric.device)
+    curve = []
+    for epoch in range(1, num_epochs + 1):
+        train_loss = _epoch(fabric, network, optimizer, train, settings, epoch)
+        point = _evaluate(network, validation, settings.mitigation)
+        curve.append({"epoch": epoch, "train_loss": round(train_loss, 6), **point})
+        _check_finite(curve[-1])
+    return {name: value.cpu() for name, value in _copy(network).items()}, curve
+
+
+def _set_up(network: "nn.Module", settings: LoopSettings) -> tuple[Any, Any, Any]:
+    """Fabric, and network and optimizer on its device; the same bytes again on the same device."""
+    import torch
+    from lightning_fabric import Fabric
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(settings.num_threads)
+    fabric = Fabric(accelerator="auto", devices=1)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    return fabric, *fabric.setup(network, optimizer)
 
 
 def _epoch(
@@ -233,6 +270,12 @@ def _under(prefix: str, tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
 def _rewrite(curve_file: Path, curve: list[dict[str, float]]) -> None:
     curve_file.parent.mkdir(parents=True, exist_ok=True)
     curve_file.write_text("".join(json.dumps(point) + "\n" for point in curve), encoding="utf-8")
+
+
+def append(curve_file: Path, point: dict[str, float]) -> None:
+    """Add one line to a curve, for those who follow the file."""
+    with curve_file.open("a", encoding="utf-8") as curve:
+        curve.write(json.dumps(point) + "\n")
 
 
 def _bar(settings: LoopSettings, progress: Progress) -> Any:

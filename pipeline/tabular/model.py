@@ -62,6 +62,48 @@ class TabularNetwork(nn.Module):
         return outputs.squeeze(1)  # which leaves the logits of several classes as they are
 
 
+class TabularEnsemble(nn.Module):
+    """Networks of one shape; its probability is the weighted mean of theirs.
+
+    Args:
+        members: The networks.
+        mixture: Their weights: positive, with the sum 1.
+    """
+
+    log_mixture: Tensor
+
+    def __init__(self, members: list[TabularNetwork], mixture: list[float]) -> None:
+        super().__init__()
+        if min(mixture, default=0) <= 0 or abs(sum(mixture) - 1) > 1e-6:
+            raise ValueError(f"expected positive weights with the sum 1, got {mixture}")
+        self.members = nn.ModuleList(members)
+        self.register_buffer("log_mixture", torch.tensor(mixture).log(), persistent=False)
+
+    def forward(self, positions: Tensor, levels: Tensor) -> Tensor:
+        """Logits, shape (rows,), from positions (rows, numbers) and levels (rows, categories)."""
+        return self.from_embedded(positions, *self.embed(levels))
+
+    def embed(self, levels: Tensor) -> tuple[Tensor, ...]:
+        """Of each categorical column the members' embeddings side by side, (rows, all widths)."""
+        embedded = [member.embed(levels) for member in self.members]  # type: ignore[operator]
+        return tuple(torch.cat(column, dim=1) for column in zip(*embedded, strict=True))
+
+    def from_embedded(self, positions: Tensor, *embedded: Tensor) -> Tensor:
+        """The logit of the mean probability, without the probability, which would round to 1."""
+        each = [column.chunk(len(self.members), dim=1) for column in embedded]
+        logits = torch.stack(
+            [
+                member.from_embedded(positions, *(column[i] for column in each))  # type: ignore[operator]
+                for i, member in enumerate(self.members)
+            ],
+            dim=1,
+        )
+        positive, negative = nn.functional.logsigmoid(logits), nn.functional.logsigmoid(-logits)
+        return (positive + self.log_mixture).logsumexp(1) - (negative + self.log_mixture).logsumexp(
+            1
+        )
+
+
 def architecture(
     encoder: Encoder, settings: NetworkSettings, num_outputs: int = 1
 ) -> dict[str, Any]:
@@ -70,6 +112,15 @@ def architecture(
     return plain if num_outputs == 1 else {**plain, "num_outputs": num_outputs}
 
 
-def build(architecture: dict[str, Any]) -> TabularNetwork:
-    """The network that `model.json` describes, with fresh weights."""
-    return TabularNetwork(**architecture)
+def mixed(architecture: dict[str, Any], mixture: tuple[float, ...]) -> dict[str, Any]:
+    """The architecture of an ensemble of such networks; of one network where nothing is mixed."""
+    return {**architecture, "mixture": list(mixture)} if mixture else architecture
+
+
+def build(architecture: dict[str, Any]) -> TabularNetwork | TabularEnsemble:
+    """The network, or the ensemble, that `model.json` describes, with fresh weights."""
+    single = {name: value for name, value in architecture.items() if name != "mixture"}
+    if "mixture" not in architecture:
+        return TabularNetwork(**single)
+    mixture = architecture["mixture"]
+    return TabularEnsemble([TabularNetwork(**single) for _ in mixture], mixture)

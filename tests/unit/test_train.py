@@ -1,6 +1,7 @@
 """train: its files, the same bytes again, and resuming."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline import train
-from pipeline.core import training
+from pipeline.core import prediction, training
 from pipeline.core.errors import ArtifactMissing, ProjectError
+from pipeline.core.learner import Learner
+from pipeline.core.mitigation import Mitigation
 from pipeline.core.runner import run_stage
 from pipeline.tabular.encoding import fit
 from pipeline.tabular.settings import EncoderSettings
 from tests.data import COLUMNS, SETTINGS, columns_of, make_project, people, set_section, write_parts
 
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # Fairlearn's own
 FILES = [
     "curves.csv",
     "curves.jsonl",
@@ -130,12 +134,12 @@ def test_a_target_of_another_type_is_compared_as_text(values: list[Any], positiv
     assert train.tensors(table, encoder, columns, ()).labels.tolist() == [1, 0, 1, 0]
 
 
-@pytest.mark.parametrize(("named", "penalised"), [(None, ("sex", "region")), (["sex"], ("sex",))])
-def test_penalised_columns(named: list[str] | None, penalised: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("named", "mitigated"), [(None, ("sex", "region")), (["sex"], ("sex",))])
+def test_mitigated_columns(named: list[str] | None, mitigated: tuple[str, ...]) -> None:
     settings = train.Settings.model_validate(
         {"mitigation": {"columns": named}}, context={"modality": "tabular"}
     )
-    assert train.penalised_columns(settings, columns_of()) == penalised
+    assert train.mitigated_columns(settings.mitigation, columns_of()) == mitigated
 
 
 def test_a_penalty_on_another_column_is_refused(tmp_path: Path) -> None:
@@ -173,3 +177,94 @@ def test_features_of_one_kind_alone(tmp_path: Path, role: str) -> None:
         run_stage(tmp_path, stage, "people")
     report = json.loads((tmp_path / "data/people/60_explain/report.json").read_text())
     assert [one["column"] for one in report["ranking"]] != []
+
+
+REDUCTION = {"max_members": 6, "epochs": 2, "min_group_rows": 50}
+GRADIENT = {"method": "exponentiated_gradient", "columns": ["sex"], "reduction": REDUCTION}
+
+
+@pytest.fixture(scope="module")
+def reduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that was trained with exponentiated gradient. Read only."""
+    root = tmp_path_factory.mktemp("reduced")
+    write_parts(make_project(root, train={**SETTINGS["train"], "mitigation": GRADIENT}))
+    run_stage(root, "train", "people")
+    return root
+
+
+def test_exponentiated_gradient_writes_one_model_that_the_stages_know(reduced: Path) -> None:
+    assert list(contents(reduced)) == FILES
+    assert list((reduced / ".local").glob("checkpoints/*")) == []
+    report = json.loads(contents(reduced)["report.json"])["mitigation"]
+    mixture = json.loads(contents(reduced)["model.json"]).get("mixture", [1.0])
+    assert report["method"] == "exponentiated_gradient"
+    assert report["mixture"] == pytest.approx(mixture)
+    assert [one["group"] for one in report["groups"]] == ["female", "male"]
+    model = prediction.load(reduced / "data/people/40_train", "tabular")
+    assert model.logits(people(30).drop("sex", "region")).shape == (30,)
+    for stage in ("calibrate", "explain"):
+        run_stage(reduced, stage, "people")
+
+
+def test_settings_in_force_are_told(reduced: Path, finished: Path) -> None:
+    told = json.loads(contents(reduced)["report.json"])["settings"]["mitigation"]
+    assert told["reduction"]["max_members"] == 6
+    assert "sharpness" not in told
+    told = json.loads(contents(finished)["report.json"])["settings"]["mitigation"]
+    assert "reduction" not in told
+
+
+def test_a_killed_reduction_ends_in_the_same_bytes(
+    reduced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, real = shutil.copytree(reduced, tmp_path / "again"), Learner._fit
+
+    def fit_two(self: Learner, *arguments: Any) -> Any:
+        if len(self.members) == 2:
+            raise KeyboardInterrupt
+        return real(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "_fit", fit_two)
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(root, "train", "people")
+    assert len(list((root / ".local/checkpoints").glob("*/members/*"))) == 2
+    run_stage(root, "train", "people")
+    assert contents(root) == contents(reduced)
+    assert list((root / ".local/checkpoints").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("mitigation", "told"),
+    [
+        ({"method": "exponentiated_gradient", "strength": 0.5}, "expected no `strength` with"),
+        ({"method": "exponentiated_gradient", "sharpness": 2.0}, "expected no `sharpness` with"),
+        ({"reduction": {"eps": 0.1}}, "expected no `reduction` with method penalty"),
+        ({"method": "exponentiated"}, "train.mitigation.method: Input should be 'penalty'"),
+        ({"constraint": "parity"}, "train.mitigation.constraint: Input should be"),
+        ({**GRADIENT, "reduction": {"epoch": 1}}, "unknown key `train.mitigation.reduction.epoch`"),
+    ],
+)
+def test_settings_of_another_method_are_refused(
+    tmp_path: Path, mitigation: dict[str, Any], told: str
+) -> None:
+    write_parts(make_project(tmp_path, train={"mitigation": mitigation}))
+    with pytest.raises(ProjectError) as caught:
+        run_stage(tmp_path, "train", "people")
+    assert told in str(caught.value)
+
+
+def test_a_reduction_without_columns_is_refused(tmp_path: Path) -> None:
+    train = {"mitigation": {"method": "exponentiated_gradient"}}
+    write_parts(make_project(tmp_path, columns={**COLUMNS, "sensitive": []}, train=train))
+    with pytest.raises(ProjectError, match=r"train\.mitigation\.method is exponentiated_gradient"):
+        run_stage(tmp_path, "train", "people")
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_a_reduction_of_another_task_is_refused(task: str) -> None:
+    columns = columns_of(task=task, positive="")
+    mitigation = Mitigation(method="exponentiated_gradient")
+    with pytest.raises(ProjectError, match=f"expected penalty for a {task} task") as caught:
+        train.mitigated_columns(mitigation, columns)
+    assert "two classes" in caught.value.hint

@@ -11,8 +11,9 @@ import torch
 
 from pipeline.core import prediction
 from pipeline.core.errors import ArtifactMissing
+from pipeline.tabular import explanation
 from pipeline.tabular.encoding import Encoder, fit
-from pipeline.tabular.model import TabularNetwork, architecture, build
+from pipeline.tabular.model import TabularEnsemble, TabularNetwork, architecture, build, mixed
 from pipeline.tabular.settings import EncoderSettings, NetworkSettings
 from tests.data import columns_of, people
 
@@ -105,4 +106,65 @@ def test_files_that_do_not_belong_together_are_refused(
     plain = json.loads((tmp_path / "model.json").read_text())
     (tmp_path / "model.json").write_text(json.dumps({**plain, **change}))
     with pytest.raises(ArtifactMissing, match=r"weights\.safetensors|model\.json"):
+        prediction.load(tmp_path, "tabular")
+
+
+def saved_ensemble(folder: Path, mixture: tuple[float, ...]) -> tuple[Any, pl.DataFrame]:
+    """Networks with different weights, mixed; returns them and some rows."""
+    table = people(200)
+    encoder = fit(table, columns_of(), EncoderSettings(num_bins=4))
+    plain = architecture(encoder, NetworkSettings(hidden=(4,)))
+    torch.manual_seed(0)
+    members = [build(plain).eval() for _ in mixture]
+    weights = {
+        f"members.{i}.{name}": 3 * value
+        for i, member in enumerate(members)
+        for name, value in member.state_dict().items()
+    }
+    prediction.save(folder, encoder, mixed(plain, mixture), weights)
+    for member in members:
+        member.load_state_dict({name: 3 * value for name, value in member.state_dict().items()})
+    return members, table
+
+
+def test_an_ensembles_probability_is_the_weighted_mean(tmp_path: Path) -> None:
+    members, table = saved_ensemble(tmp_path, (0.5, 0.3, 0.2))
+    found = prediction.load(tmp_path, "tabular")
+    assert isinstance(found.network, TabularEnsemble)
+    logits = [prediction.Predictor(found.encoder, one).logits(table) for one in members]
+    probability = [1 / (1 + np.exp(-one)) for one in logits]
+    assert np.ptp(probability, axis=0).max() > 0.2
+    expected = 0.5 * probability[0] + 0.3 * probability[1] + 0.2 * probability[2]
+    np.testing.assert_allclose(1 / (1 + np.exp(-found.logits(table))), expected, atol=1e-6)
+
+
+def test_an_ensemble_is_sure_where_all_members_are() -> None:
+    networks = [linear([], [2]) for _ in range(2)]
+    for network, bias in zip(networks, (60.0, 90.0), strict=True):
+        with torch.no_grad():
+            network.layers[-1].weight.zero_()  # type: ignore[union-attr]
+            network.layers[-1].bias.fill_(bias)  # type: ignore[union-attr]
+    ensemble = TabularEnsemble(networks, [0.5, 0.5])
+    rows = torch.zeros((1, 0)), torch.zeros((1, 1), dtype=torch.long)
+    # 1 - (exp(-60) + exp(-90)) / 2, as a logit: 60 + log 2; a float of the probability is 1.
+    assert ensemble(*rows).item() == pytest.approx(60 + np.log(2), abs=1e-4)
+
+
+def test_attributions_of_an_ensemble_add_up(tmp_path: Path) -> None:
+    _, table = saved_ensemble(tmp_path, (0.6, 0.4))
+    found = prediction.load(tmp_path, "tabular")
+    explained = explanation.attributions(found, table[:40], num_steps=256)
+    assert explained.columns == ["age", "hours", "job"]
+    assert explained.values.shape == (40, 3)
+    assert np.abs(explained.errors).max() < 0.02
+    reference = explained.logits - explained.values.sum(axis=1)
+    assert np.ptp(reference) < 0.05  # every row is told from the same reference
+
+
+@pytest.mark.parametrize("mixture", [[], [0.5, 0.6], [1.5, -0.5], [1.0, 0.0]])
+def test_weights_that_are_no_mixture_are_refused(tmp_path: Path, mixture: list[float]) -> None:
+    saved_ensemble(tmp_path, (0.5, 0.5))
+    plain = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**plain, "mixture": mixture}))
+    with pytest.raises(ArtifactMissing, match=r"model\.json"):
         prediction.load(tmp_path, "tabular")
