@@ -11,7 +11,7 @@ from typing import Any
 
 from flows.build_record import Outcome
 from flows.summary import cost_lines, money, verdict_lines
-from pipeline.core import wording
+from pipeline.core import group_words, wording
 from pipeline.core.balance_words import before_training
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json
@@ -212,6 +212,8 @@ def _assess(content: Any) -> tuple[str, list[Row]]:
             "gap": wording.measure(name).title,
             "value": _number(gap["value"]),
             "interval": _interval(_number(gap["low"]), _number(gap["high"])),
+            "smallest gap shown": _number(gap.get("detectable")),
+            "in people": group_words.harm(gap) or "",
             "groups left out": ", ".join(found["too_small"]),
         }
         for by, found in content["model"].items()

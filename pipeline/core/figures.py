@@ -2,16 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core import audit_page, plots
+from pipeline.core import audit_page, groups_page, plots
 from pipeline.core.measures import METRICS
 from pipeline.core.plots import Row
 from pipeline.core.wording import measure, rule_title
 
 if TYPE_CHECKING:
     from pipeline.core.page import Card
-
-GROUP_MEASURES = ("selection_rate", "true_positive_rate", "false_positive_rate")
-DIFFERENCES = ("demographic_parity_difference", "equalized_odds_difference")
 
 
 def draw(card: "Card") -> dict[str, str]:
@@ -158,62 +155,7 @@ def _slices(card: "Card") -> dict[str, str]:
 
 
 def _groups(card: "Card") -> dict[str, str]:
-    found = {}
-    limits = {
-        (rule["by"], rule["measure"]): rule["bound"]
-        for rule in card.gate["rules"]
-        if not rule.get("against")
-    }
-    for index, (by, entry) in enumerate(card.assess["model"].items()):
-        other = card.assess["baseline"].get(by, {"groups": [], "gaps": {}})
-        theirs = {group["group"]: group for group in other["groups"]}
-        for name in GROUP_MEASURES:
-            key = f"{name.replace('_', '-')}-{index}"
-            rows = [
-                _group_row(group, theirs.get(group["group"], {}), name) for group in entry["groups"]
-            ]
-            found[key] = plots.intervals(
-                key,
-                f"{measure(name).title} by {by}: "
-                + "; ".join(
-                    f"{group['group']} {group[name]['value']:.1%}"
-                    for group in entry["groups"]
-                    if group[name]["value"] is not None
-                ),
-                rows,
-                start=0.0,
-                percent=True,
-            )
-        gaps = [name for name in DIFFERENCES if name in entry["gaps"]]
-        if gaps:
-            key = f"gaps-{index}"
-            found[key] = plots.intervals(
-                key,
-                f"Largest gaps by {by}: "
-                + "; ".join(
-                    f"{measure(name).title} {entry['gaps'][name]['value']:.3f}" for name in gaps
-                ),
-                [_gap_row(name, by, entry["gaps"], other["gaps"], limits) for name in gaps],
-                start=0.0,
-            )
-    return found
-
-
-def _group_row(group: dict[str, Any], theirs: dict[str, Any], name: str) -> Row:
-    few = " · too few" if group["too_small"] else ""
-    return Row(f"{group['group']}{few}", group[name], theirs.get(name), faint=group["too_small"])
-
-
-def _gap_row(
-    name: str,
-    by: str,
-    ours: dict[str, Any],
-    theirs: dict[str, Any],
-    limits: dict[tuple[str | None, str], float],
-) -> Row:
-    limit = limits.get((by, name))
-    label = measure(name).title + (f" · limit {limit:g}" if limit is not None else "")
-    return Row(label, _span(ours[name]), _span(theirs.get(name)), limit=limit)
+    return groups_page.draw(card.assess, card.gate["rules"])
 
 
 def _span(found: dict[str, Any] | None) -> dict[str, float] | None:

@@ -230,18 +230,20 @@ def _of_means(large: list[Mapping[str, Any]], name: str, how: dict[str, Any]) ->
         "of": name,
         "highest": large[high]["group"],
         "lowest": large[low]["group"],
-        "harm": amount(large, low, high, bounds) if name in MEANS else None,
+        "harm": amount(name, large, low, high, bounds) if name in MEANS else None,
     }
 
 
 def amount(
-    groups: Sequence[Mapping[str, Any]], low: int, high: int, gap: Interval
+    name: str, groups: Sequence[Mapping[str, Any]], low: int, high: int, gap: Interval
 ) -> dict[str, Any]:
-    """The same for a number that is predicted: how much for each person of the lower group."""
+    """The same for a number that is predicted: how much for each person of the lower group (of the
+    group with the larger error), `per_person`; all of its rows are concerned."""
+    group, reference = (high, low) if name == "mean_absolute_error" else (low, high)
     return {
-        "group": groups[low]["group"],
-        "reference": groups[high]["group"],
-        "num_people": groups[low]["num_rows"],
-        "out_of": groups[low]["num_rows"],
+        "group": groups[group]["group"],
+        "reference": groups[reference]["group"],
+        "num_people": groups[group]["num_rows"],
+        "out_of": groups[group]["num_rows"],
         "per_person": round(gap.value, 6),
     }

@@ -19,6 +19,7 @@ of Student's problem when several different population variances are involved, B
 (1947) 28-35.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -67,15 +68,23 @@ def exact_limits(rates: Rates, error: float) -> tuple[Floats, Floats]:
     return np.where(hits > 0, low, 0.0), np.where(misses > 0, high, 1.0)
 
 
+Limits = Callable[[Rates, float], tuple[Floats, Floats]]
+
+
 def pairs_lower(
-    rates: Rates, first: NDArray[np.int64], second: NDArray[np.int64], error: float, ratio: bool
+    rates: Rates,
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    error: float,
+    ratio: bool,
+    limits: Limits = exact_limits,
 ) -> Floats:
     """Lower bounds of (rate of `first`) minus, or over, (rate of `second`), shape (..., rates, p).
 
     An upper bound is the lower one of the pair turned round: negative, or its inverse. Where one
     of both groups has no rows: -1, or 0.
     """
-    low, high = exact_limits(rates, error)
+    low, high = limits(rates, error)
     shares = rates.shares
     one, one_low = shares[..., first], low[..., first]
     other, other_high = shares[..., second], high[..., second]
@@ -106,10 +115,12 @@ def largest(rates: Rates, ratio: bool) -> Floats:
     return smallest
 
 
-def gap_bounds(rates: Rates, *, confidence: float, ratio: bool) -> tuple[Floats, Floats, Floats]:
+def gap_bounds(
+    rates: Rates, *, confidence: float, ratio: bool, limits: Limits = exact_limits
+) -> tuple[Floats, Floats, Floats]:
     """Value, low and high of the largest difference (or smallest ratio), each of shape (...).
 
-    See `max_gap`, which is this for one data set.
+    See `max_gap`, which is this for one data set. `limits` are those of one rate, for comparison.
     """
     num_rates, num_groups = rates.totals.shape[-2:]
     first, second = np.nonzero(~np.eye(num_groups, dtype=bool))
@@ -117,8 +128,8 @@ def gap_bounds(rates: Rates, *, confidence: float, ratio: bool) -> tuple[Floats,
     if len(first) == 0:
         return value, value, value
     corrected = (1 - confidence) / (num_rates * len(first))
-    each = pairs_lower(rates, first, second, 1 - confidence, ratio)
-    together = pairs_lower(rates, first, second, corrected, ratio).max(axis=(-2, -1))
+    each = pairs_lower(rates, first, second, 1 - confidence, ratio, limits)
+    together = pairs_lower(rates, first, second, corrected, ratio, limits).max(axis=(-2, -1))
     if ratio:
         worse = np.clip(each.min(axis=(-2, -1)), 0.0, 1.0)
         return value, worse, 1 / np.maximum(together, 1.0)

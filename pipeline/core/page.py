@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from pipeline.core import audit_page, figures, policy_words, wording
+from pipeline.core import audit_page, figures, groups_page, policy_words, wording
 from pipeline.core.balance_words import before_training
-from pipeline.core.measures import GAPS
 from pipeline.core.project import About, Columns
 
 WITHHELD = "(withheld)"
@@ -69,14 +68,13 @@ def render(card: Card) -> str:
         before_training=before_training(card.balance),
         decides=policy_words,
         measure=wording.measure,
-        larger_is_better=GAPS,
         rules=decided_first(card.gate["rules"]),
         verdict=headline(card.gate),
         roles=roles(card.columns),
         cases=cases(card.explain["cases"], card.columns.sensitive),
         settings=flattened(card.train["settings"]),
         not_measured=not_measured(card),
-        group_measures=figures.GROUP_MEASURES,
+        groups=groups_page,
         group_name=audit_page.group_name,
         gap_title=audit_page.gap_title,
     )

@@ -1,17 +1,9 @@
 """Measures, expectations and outcomes in words, for readers who are no statisticians."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Measure:
-    """How a measure is called and explained."""
-
-    title: str
-    explanation: str
-
+from pipeline.core.group_words import GROUP_MEASURES, Measure
 
 MEASURES = {
     "roc_auc": Measure(
@@ -43,34 +35,6 @@ MEASURES = {
         "How far stated probabilities are from observed frequencies, on average: of cases given "
         "30%, about 30% should have the outcome.",
     ),
-    "demographic_parity_difference": Measure(
-        "Difference in selection rates",
-        "A group’s selection rate is the share of it that is decided positive. This is the "
-        "highest rate minus the lowest one; 0 means that all groups are selected alike often.",
-    ),
-    "demographic_parity_ratio": Measure(
-        "Ratio of selection rates",
-        "The lowest selection rate divided by the highest one; 1 means alike.",
-    ),
-    "equalized_odds_difference": Measure(
-        "Difference in error rates",
-        "The larger of two gaps between groups: in the share of true outcomes that is found, and "
-        "in the share of false alarms. 0 means that errors fall on all groups alike often.",
-    ),
-    "equalized_odds_ratio": Measure(
-        "Ratio of error rates",
-        "The smaller of two ratios between groups, lowest by highest: of outcomes found, and of "
-        "false alarms. 1 means alike.",
-    ),
-    "selection_rate": Measure("Selection rate", "The share of the group that is decided positive."),
-    "true_positive_rate": Measure(
-        "True positive rate", "Of those who have the outcome, the share decided positive."
-    ),
-    "false_positive_rate": Measure(
-        "False positive rate",
-        "Of those who do not have it, the share decided positive all the same.",
-    ),
-    "precision": Measure("Precision", "Of those decided positive, the share that has the outcome."),
     "class_imbalance": Measure(
         "Imbalance of sizes",
         "How much larger the largest group is than the smallest: their difference divided by their "
@@ -123,6 +87,7 @@ MEASURES = {
         "Take one row of the group and one of another: how often a model of the features gives the "
         "first the higher score for this group. 0.5 is guessing, 1 tells every row.",
     ),
+    **GROUP_MEASURES,
 }
 
 OUTCOMES = {

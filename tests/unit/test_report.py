@@ -404,6 +404,64 @@ def test_a_project_without_sensitive_columns(tmp_path: Path) -> None:
         assert words in found.text
 
 
+def test_gaps_are_told_in_people_with_what_the_rows_could_show(tmp_path: Path) -> None:
+    def measure(inputs: dict[str, Any]) -> None:
+        gap = {
+            **inputs["55_assess/report.json"]["model"]["town"]["gaps"][
+                "demographic_parity_difference"
+            ],
+            "of": "selection_rate",
+            "detectable": 0.0421,
+            "highest": "Ayr",
+            "lowest": EVIL,
+            "unknown": [EVIL],
+            "harm": {
+                "group": EVIL,
+                "reference": "Ayr",
+                "num_people": 7.2,
+                "out_of": 144,
+                "per_10000": 250.0,
+            },
+        }
+        town = inputs["55_assess/report.json"]["model"]["town"]
+        town["gaps"] = {"demographic_parity_difference": gap}
+
+    text = page(tmp_path, measure).text
+    assert "about 7 more of its 144 people would be selected; 250 in every 10,000" in text
+    assert "0.042" in text
+    assert "has no row that it could be taken of, so the gap may be of any size" in text
+
+
+def test_groups_of_several_classes_and_of_numbers(tmp_path: Path) -> None:
+    def several(inputs: dict[str, Any]) -> None:
+        assess = inputs["55_assess/report.json"]
+        assess["task"] = "multiclass"
+        for who in ("model", "baseline"):
+            groups = [
+                {"group": name, "num_rows": 20, "too_small": False, "accuracy": RATE}
+                | {"classes": {"red": {"selection_rate": RATE, "precision": RATE}}}
+                for name in ("Ayr", "Bute")
+            ]
+            assess[who] = {"town": {"groups": groups, "too_small": [], "gaps": {}}}
+
+    text = page(tmp_path, several).text
+    assert "the class with the largest gap counts" in text
+    assert "“red” against the rest" in text
+
+    def numbers(inputs: dict[str, Any]) -> None:
+        assess = inputs["55_assess/report.json"]
+        span = {"value": 12.5, "low": 11.0, "high": 14.0}
+        for who in ("model", "baseline"):
+            groups = [
+                {"group": name, "num_rows": 20, "too_small": False, "mean_prediction": span}
+                for name in ("Ayr", "Bute")
+            ]
+            assess[who] = {"town": {"groups": groups, "too_small": [], "gaps": {}}}
+
+    text = page(tmp_path, numbers).text
+    assert "12.500 (11.000 to 14.000)" in text
+
+
 def test_too_few_groups_for_a_gap(tmp_path: Path) -> None:
     def shrink(inputs: dict[str, Any]) -> None:
         inputs["55_assess/report.json"]["model"]["town"]["gaps"] = {}
