@@ -69,8 +69,8 @@ def check_classes(table: pl.DataFrame, columns: Columns) -> None:
     """Refuse a table on which nothing can be learnt or compared.
 
     Raises:
-        ProjectError: no rows are left, a row has no label, the target has one class or lacks
-            `columns.positive`, or a sensitive column has one group.
+        ProjectError: no rows are left, a row has no label, the target has one class, lacks
+            `columns.positive` or is no number in a regression, or a sensitive column has one group.
     """
     if table.height == 0:
         raise ProjectError(
@@ -92,12 +92,18 @@ def check_classes(table: pl.DataFrame, columns: Columns) -> None:
             hint="is it the right column? was the delivery filtered by it? do `clean.rules` "
             "replace all its values by one?",
         )
-    if columns.positive not in classes:
+    if columns.task == "binary" and columns.positive not in classes:
         raise ProjectError(
             f"columns.positive: expected a value of {columns.target!r}, "
             f"got {columns.positive!r}; its values after cleaning are "
             f"{', '.join(map(repr, classes.head(5)))}",
             hint="set `columns.positive` to one of them, or repair the values under `clean.rules`",
+        )
+    if columns.task == "regression" and not table.schema[columns.target].is_numeric():
+        raise ProjectError(
+            f"columns.target: expected numbers in {columns.target!r} after cleaning, as the task "
+            f"is regression, found {table.schema[columns.target]}",
+            hint=f"add a rule `cast` for {columns.target!r} under `clean.rules`",
         )
     for name in columns.numeric:
         if not table.schema[name].is_numeric():

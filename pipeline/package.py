@@ -3,7 +3,8 @@
 Reads: the model's files, calibrate/policy.json, explain/reference.json, gate/verdict.json,
 report/report.html, ingest/profile.json, clean/rules.json, contract.json, requirements.lock.
 Writes: bento/, the same bytes for the same inputs; report.json.
-Refuses when: the verdict is not `pass`; what the project says of a field is against the contract.
+Refuses when: the verdict is not `pass`; what the project says of a field is against the contract;
+the target has several classes or is a number.
 """
 
 import json
@@ -17,7 +18,7 @@ from pydantic import Field, TypeAdapter
 
 from pipeline.core import bento
 from pipeline.core.contract import load_contract
-from pipeline.core.errors import GateRefused
+from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.files import damaged, missing, read_json, write_json
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Frozen, Project
@@ -58,6 +59,7 @@ class Settings(Frozen):
 
 def run(project: Project[Settings], paths: Paths) -> None:
     check_verdict(read_json(paths.input("gate", "verdict.json")), project.name)
+    check_task(project)
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "source"
         enforced = gather(project, paths, source)
@@ -84,6 +86,17 @@ def check_verdict(verdict: dict[str, Any], name: str) -> None:
             f"package: expected the verdict pass, got {verdict['outcome']}: nothing is packaged",
             findings=kept_not,
             hint=f"data/{name}/70_report/report.html shows why",
+        )
+
+
+def check_task(project: Project[Settings]) -> None:
+    """Refuse what the service cannot answer yet: it knows two classes, and no more."""
+    if project.columns.task != "binary":
+        raise ProjectError(
+            f"package: expected a binary task, got {project.columns.task}: the service does not "
+            "answer with one of several classes or a number yet; nothing is packaged",
+            hint=f"everything before it was built: see data/{project.name}/70_report/report.html, "
+            f"and build no further with `dvc repro report@{project.name}`",
         )
 
 

@@ -17,7 +17,7 @@ from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import damaged, missing, read_json, write_text
 from pipeline.core.page import Card, render
 from pipeline.core.paths import Paths
-from pipeline.core.project import Frozen, Project
+from pipeline.core.project import Frozen, Project, Task
 
 SECTIONS = ("about", "columns")
 
@@ -29,13 +29,19 @@ REPORTS = {
     ("audit", "report.json"): ("min_group_size", "by"),
     ("balance", "report.json"): ("method",),
     ("train", "report.json"): ("num_epochs", "best_epoch", "settings"),
-    ("calibrate", "policy.json"): ("temperature", "threshold", "maximise"),
     ("evaluate", "report.json"): ("num_rows", "confidence", "model", "baseline", "champion"),
     ("assess", "report.json"): ("confidence", "min_group_size", "model", "baseline"),
     ("explain", "report.json"): ("ranking", "cases"),
     ("gate", "verdict.json"): ("outcome", "rules", "baseline_outcome"),
 }
 """The JSON files that the page shows, and the parts that each must have."""
+POLICY = ("calibrate", "policy.json")
+POLICIES: dict[Task, tuple[str, ...]] = {
+    "binary": ("temperature", "threshold", "maximise"),
+    "multiclass": ("temperature",),
+    "regression": (),
+}
+"""The parts of the policy, by task."""
 CURVES = {
     ("evaluate", "roc.csv"): ("false_positive_rate", "true_positive_rate"),
     ("evaluate", "reliability.csv"): ("num_rows", "mean_probability", "positive_rate"),
@@ -55,6 +61,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     found = {
         stage: checked(paths.input(stage, name), keys) for (stage, name), keys in REPORTS.items()
     }
+    found["calibrate"] = checked(paths.input(*POLICY), POLICIES[project.columns.task])
     check_same_rows(found["split"], found["evaluate"])
     card = Card(
         project=project.name,
@@ -126,7 +133,7 @@ def curve(source: Path, names: tuple[str, ...]) -> dict[str, list[float]]:
 
 def digests(paths: Paths) -> list[tuple[str, str]]:
     """Each file that the page is made from, relative to the repository, and its SHA-256."""
-    names = sorted({*REPORTS, *CURVES, *MODEL, ("train", "curves.jsonl")})
+    names = sorted({*REPORTS, POLICY, *CURVES, *MODEL, ("train", "curves.jsonl")})
     found = []
     for stage, name in names:
         source = paths.input(stage, name)

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core import audit_page, groups_page, plots
-from pipeline.core.measures import METRICS
+from pipeline.core.measures import METRICS_OF
 from pipeline.core.plots import Row
+from pipeline.core.task_words import slice_measure, spread
 from pipeline.core.wording import measure, rule_title
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _training(card: "Card") -> dict[str, str]:
     if all("validation_spread" in point for point in card.curves):
         found["spread"] = plots.lines(
             "spread",
-            "Spread of selection rates between groups on validation rows, by epoch.",
+            f"By epoch, on validation rows: {spread(card.columns)} between groups.",
             [("validation rows", epochs, values("validation_spread"))],
             x_label="epoch",
             y_label="spread between groups",
@@ -89,23 +90,35 @@ def _training(card: "Card") -> dict[str, str]:
 
 def _quality(card: "Card") -> dict[str, str]:
     model, baseline = card.evaluate["model"]["metrics"], card.evaluate["baseline"]["metrics"]
+    larger = METRICS_OF[card.columns.task]
     found = {}
     for name, chosen in (
-        ("larger", [one for one in model if METRICS[one]]),
-        ("smaller", [one for one in model if not METRICS[one]]),
+        ("larger", [one for one in model if larger[one]]),
+        ("smaller", [one for one in model if not larger[one]]),
     ):
         if chosen:
             found[name] = plots.intervals(
                 name,
                 "; ".join(
-                    f"{measure(one).title}: model {model[one]['value']:.3f}, "
+                    f"{measure(one, card.columns.task).title}: model {model[one]['value']:.3f}, "
                     f"baseline {baseline[one]['value']:.3f}"
                     for one in chosen
                 ),
-                [Row(measure(one).title, model[one], baseline.get(one)) for one in chosen],
+                [
+                    Row(measure(one, card.columns.task).title, model[one], baseline.get(one))
+                    for one in chosen
+                ],
                 start=0.0 if name == "smaller" else None,
             )
-    rates = card.roc
+    return found | _curves(card)
+
+
+def _curves(card: "Card") -> dict[str, str]:
+    """ROC and reliability; a target that is a number has neither."""
+    found: dict[str, str] = {}
+    rates, bins = card.roc, card.reliability
+    if not rates["true_positive_rate"] or not bins["positive_rate"]:
+        return found
     found["roc"] = plots.lines(
         "roc",
         "ROC curve: true positive rate by false positive rate, above the diagonal of guessing.",
@@ -114,7 +127,6 @@ def _quality(card: "Card") -> dict[str, str]:
         y_label="true positive rate",
         diagonal=True,
     )
-    bins = card.reliability
     found["reliability"] = plots.lines(
         "reliability",
         "Observed frequency by stated probability: "
@@ -135,21 +147,27 @@ def _slices(card: "Card") -> dict[str, str]:
     worst = card.evaluate.get("slices", [])[: card.num_slices]
     if not worst:
         return {}
-    overall = card.evaluate["model"]["metrics"]["accuracy"]["value"]
+    name = slice_measure(card.columns)
+    rate = name == "accuracy"
+    overall = card.evaluate["model"]["metrics"][name]["value"]
+
+    def shown(value: float) -> str:
+        return f"{value:.1%}" if rate else f"{value:.3g}"
+
     return {
         "slices": plots.intervals(
             "slices",
-            "Accuracy of the slices with the lowest one: "
-            + "; ".join(f"{one['column']} {one['slice']} {one['accuracy']:.1%}" for one in worst),
+            f"{measure(name).title} of the slices with the {'lowest' if rate else 'largest'} one: "
+            + "; ".join(f"{one['column']} {one['slice']} {shown(one[name])}" for one in worst),
             [
                 Row(
                     f"{one['column']}: {one['slice']} · {one['num_rows']:,}",
-                    {"value": one["accuracy"], "low": one["low"], "high": one["high"]},
+                    {"value": one[name], "low": one["low"], "high": one["high"]},
                 )
                 for one in worst
             ],
-            reference=(overall, f"all rows {overall:.1%}"),
-            percent=True,
+            reference=(overall, f"all rows {shown(overall)}"),
+            percent=rate,
         )
     }
 

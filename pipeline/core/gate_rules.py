@@ -10,11 +10,12 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.measures import GAPS, METRICS_OF
+from pipeline.core.measures import GAPS_OF, METRICS_OF
 from pipeline.core.project import Frozen, nearest
 
 METRICS = {name: larger for known in METRICS_OF.values() for name, larger in known.items()}
-"""Of any task; that it was measured of this one, the stage checks."""
+GAPS = {name: larger for known in GAPS_OF.values() for name, larger in known.items()}
+"""Both of any task; that a rule's measure is one of the project's task, the stage checks."""
 Insufficient = Literal["refuse", "warn"]
 PAIRED = {
     "accuracy": True,

@@ -1,10 +1,11 @@
 """The card as one HTML page: a template, its style, and the plots, in one file."""
 
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from typing import Any
 
-from pipeline.core import audit_page, figures, groups_page, policy_words, wording
+from pipeline.core import audit_page, figures, groups_page, task_words, wording
 from pipeline.core.balance_words import before_training
 from pipeline.core.project import About, Columns
 
@@ -66,8 +67,8 @@ def render(card: Card) -> str:
         plots=plots,
         words=wording,
         before_training=before_training(card.balance),
-        decides=policy_words,
-        measure=wording.measure,
+        task=task_words,
+        measure=partial(wording.measure, task=card.columns.task),
         rules=decided_first(card.gate["rules"]),
         verdict=headline(card.gate),
         roles=roles(card.columns),
@@ -153,7 +154,7 @@ def roles(columns: Columns) -> dict[str, str]:
         also = f"{found[name]}; " if name in found else "not a feature; "
         found[name] = f"{also}groups are compared by it"
     found |= {name: f"not used: {reason}" for name, reason in columns.drop.items()}
-    found[columns.target] = f"what is predicted; “{columns.positive}” is the positive outcome"
+    found[columns.target] = task_words.role(columns)
     return found
 
 
@@ -173,9 +174,7 @@ def cases(found: list[dict[str, Any]], sensitive: tuple[str, ...]) -> list[dict[
             }
             for one in case["attributions"]
         ]
-        probability = min(max(case["probability"], 0.001), 0.999)
-        bound = "" if probability == case["probability"] else "< " if probability < 0.5 else "> "
-        shown.append({**case, "shown": bound + percent(probability), "attributions": lines})
+        shown.append({**case, "attributions": lines})
     return shown
 
 

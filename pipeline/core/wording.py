@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.core import measure_words
 from pipeline.core.group_words import GROUP_MEASURES, Measure
 
 MEASURES = {
@@ -88,6 +89,7 @@ MEASURES = {
         "first the higher score for this group. 0.5 is guessing, 1 tells every row.",
     ),
     **GROUP_MEASURES,
+    **measure_words.MEASURES,
 }
 
 OUTCOMES = {
@@ -108,8 +110,10 @@ CLEANING = {
 }
 
 
-def measure(name: str) -> Measure:
-    """The words for a measure; for one that is new here, its name."""
+def measure(name: str, task: str = "binary") -> Measure:
+    """The words for a measure of a task; for one that is new here, its name."""
+    if task == "multiclass" and name in measure_words.OF_CLASSES:
+        return measure_words.OF_CLASSES[name]
     return MEASURES.get(name, Measure(name.replace("_", " "), ""))
 
 

@@ -190,6 +190,16 @@ def test_a_table_with_nothing_to_learn_or_compare_is_refused(
     assert caught.value.hint
 
 
+def test_a_regression_needs_numbers_and_several_classes_no_positive_one() -> None:
+    table = pl.DataFrame({"label": ["1.5", "2"], "sex": ["F", "M"]})
+    numbers = COLUMNS.model_copy(update={"task": "regression", "positive": ""})
+    with pytest.raises(ProjectError, match="expected numbers in 'label' after cleaning") as caught:
+        check_classes(table, numbers)
+    assert "rule `cast`" in caught.value.hint
+    check_classes(table.with_columns(pl.col("label").cast(pl.Float64)), numbers)
+    check_classes(table, COLUMNS.model_copy(update={"task": "multiclass", "positive": ""}))
+
+
 def home(tmp_path: Path, severity: str = "critical") -> Paths:
     folder = tmp_path / "data" / "one"
     (folder / "10_ingest").mkdir(parents=True)
