@@ -38,11 +38,16 @@ def publish(project: str, sheet: Sheet) -> None:
 def publish_link(root: Path, project: str) -> None:
     """Link the report's page, for a browser on the machine that built it."""
     page = Paths(root, project, "report").output("report.html")
+    publish_page(project, "report", page, "model card and data card")
+
+
+def publish_page(project: str, name: str, page: Path, what: str) -> None:
+    """Link a page that lies as a file on the machine that made it."""
     prefect.artifacts.create_link_artifact(
         link=page.as_uri(),
-        link_text=f"report of {project}",
-        key=key(project, "report-link"),
-        description=f"{project}: model card and data card; a file on the machine that built it",
+        link_text=f"{name} of {project}",
+        key=key(project, f"{name}-link"),
+        description=f"{project}: {what}; a file on the machine that built it",
         **NOW,
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import click
 
 from flows.checkout import find_root
+from flows.frontier_commands import frontier
 from flows.promotion_commands import COMMANDS as PROMOTION_COMMANDS
 from flows.prune_commands import prune
 from flows.serve_commands import serve
@@ -184,7 +185,7 @@ def cost(project: str) -> None:
     print_costs(root, project)
 
 
-for _command in (*PROMOTION_COMMANDS, serve, up, down, status, prune):
+for _command in (frontier, *PROMOTION_COMMANDS, serve, up, down, status, prune):
     cli.add_command(_command)
 for _stage in stage_commands():
     cli.add_command(_stage)

@@ -5,7 +5,7 @@ Imports prefect only when the flow is to run.
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,18 +30,50 @@ def drive(request: Request, view: Observer, wanted: Driver | None = None) -> Com
     Raises:
         PipelineError: as `flows.complete.complete_build` does, or the server did not start.
     """
-    server = {} if wanted == "engine" else lasting_server(request.root)
-    if server and answers(server[API_URL]):
-        click.echo(f"building with the Prefect flow, server {server[API_URL]}")
-        apply(request.root, server)
-        return _with_link(request, view, server[API_URL])
-    if wanted == "flow":
-        with _own_server(request.root) as url:
-            apply(request.root, {API_URL: url})
-            return _with_flow(request, view)[0]
-    silent = f"; the Prefect server {server[API_URL]} does not answer" if server else ""
-    click.echo(f"building with the engine alone{silent}")
-    return complete_build(request, view)
+    with prefect_server(request.root, wanted) as server:
+        if server is None:
+            return complete_build(request, view)
+        if server.lasts:
+            return _with_link(request, view, server.url)
+        return _with_flow(request, view)[0]
+
+
+@dataclass(frozen=True)
+class Server:
+    """The Prefect server that a run uses.
+
+    Attributes:
+        url: The address of its API.
+        lasts: Whether it is there after this run, so that a link to it is of use.
+    """
+
+    url: str
+    lasts: bool
+
+
+@contextlib.contextmanager
+def prefect_server(
+    root: Path, wanted: Driver | None = None, doing: str = "building"
+) -> Iterator[Server | None]:
+    """The server to run a flow at, this process set up for it; None for the engine alone. Says
+    which it is.
+
+    Raises:
+        PipelineError: a server was to be started and did not.
+    """
+    settings = {} if wanted == "engine" else lasting_server(root)
+    if settings and answers(settings[API_URL]):
+        click.echo(f"{doing} with the Prefect flow, server {settings[API_URL]}")
+        apply(root, settings)
+        yield Server(settings[API_URL], lasts=True)
+    elif wanted == "flow":
+        with _own_server(root, doing) as url:
+            apply(root, {API_URL: url})
+            yield Server(url, lasts=False)
+    else:
+        silent = f"; the Prefect server {settings[API_URL]} does not answer" if settings else ""
+        click.echo(f"{doing} with the engine alone{silent}")
+        yield None
 
 
 def _with_link(request: Request, view: Observer, url: str) -> Completed:
@@ -63,11 +95,11 @@ def _with_flow(request: Request, view: Observer) -> tuple[Completed, str]:
 
 
 @contextlib.contextmanager
-def _own_server(root: Path) -> Iterator[str]:
+def _own_server(root: Path, doing: str) -> Iterator[str]:
     """A server for this run alone; prefect is imported while it starts."""
     from flows.prefect_server import temporary_server
 
-    click.echo("building with the Prefect flow, through a server started for this run (10 to 30 s)")
+    click.echo(f"{doing} with the Prefect flow, through a server started for this run (10 to 30 s)")
     with terminating(), temporary_server(root) as server:
         apply(root, {API_URL: server.url})
         import flows.build  # noqa: F401 -- takes two seconds, as the server does

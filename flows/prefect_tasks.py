@@ -90,7 +90,7 @@ class TaskPool:
                 answer.set_exception(error)
 
         submit: Any = self._runner.submit  # typed for futures, it takes states as well
-        task = submit(_task(stage, work), {}, wait_for=self._before(stage))
+        task = submit(quiet_task(stage, work), {}, wait_for=self._before(stage))
         task.add_done_callback(ended)
         return answer
 
@@ -103,7 +103,7 @@ class TaskPool:
             self.report(context, result.name, result)
             return state_of_stage(result)
 
-        task: Any = _task(result.name, work)
+        task: Any = quiet_task(result.name, work)
         before = self._before(result.name)
         self._states[result.name] = task(return_state=True, wait_for=before)
 
@@ -166,7 +166,7 @@ def quietly(logger: Logger, otherwise: str) -> Iterator[None]:
         logger.warning("%s: %s: %s", otherwise, type(error).__name__, error)
 
 
-def _task(stage: str, work: Callable[[], State[Any]]) -> prefect.Task[..., Any]:
+def quiet_task(stage: str, work: Callable[[], State[Any]]) -> prefect.Task[..., Any]:
     return prefect.Task(
         work,
         name=stage,

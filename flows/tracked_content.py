@@ -24,19 +24,19 @@ CURVE = "train/"
 def parameters(project_yaml: str, modality: str) -> dict[str, str]:
     """Every key of project.yaml, dotted, and the project's modality."""
     content = YAML(typ="safe").load(project_yaml) or {}
-    return {"modality": modality, **dict(_flat("", content))}
+    return {"modality": modality, **dict(flattened("", content))}
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+def flattened(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            yield from _flat(f"{prefix}.{key}" if prefix else str(key), inner)
+            yield from flattened(f"{prefix}.{key}" if prefix else str(key), inner)
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
         for index, inner in enumerate(value):
-            yield from _flat(f"{prefix}.{index}", inner)
+            yield from flattened(f"{prefix}.{index}", inner)
     else:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        yield _name(prefix), text
+        yield plain_name(prefix), text
 
 
 def metrics(outputs: Outputs) -> dict[str, float]:
@@ -44,14 +44,14 @@ def metrics(outputs: Outputs) -> dict[str, float]:
     found: dict[str, float] = {}
     evaluation = outputs.json("evaluate", "report.json") or {}
     for prefix, who in (("", "model"), ("baseline/", "baseline")):
-        for name, interval in evaluation.get(who, {}).get("metrics", {}).items():
-            found |= _interval(prefix + name, interval)
-    for name, interval in (evaluation.get("champion") or {}).get("gains", {}).items():
-        found |= _interval(f"against_champion/{name}", interval)
+        for name, span in evaluation.get(who, {}).get("metrics", {}).items():
+            found |= interval(prefix + name, span)
+    for name, span in (evaluation.get("champion") or {}).get("gains", {}).items():
+        found |= interval(f"against_champion/{name}", span)
     assessment = (outputs.json("assess", "report.json") or {}).get("model", {})
     for grouping, measured in assessment.items():
-        for name, interval in measured["gaps"].items():
-            found |= _interval(f"{grouping}/{name}", interval)
+        for name, span in measured["gaps"].items():
+            found |= interval(f"{grouping}/{name}", span)
     rehearsal = outputs.json("rehearse", "report.json") or {}
     for kind, quantiles in rehearsal.get("latency_ms", {}).items():
         for quantile, value in quantiles.items():
@@ -59,20 +59,20 @@ def metrics(outputs: Outputs) -> dict[str, float]:
     for name in ("startup_s", "peak_memory_bytes", "max_abs_difference"):
         if isinstance(rehearsal.get(name), int | float):
             found[f"rehearsal/{name}"] = float(rehearsal[name])
-    return {_name(name): value for name, value in found.items()}
+    return {plain_name(name): value for name, value in found.items()}
 
 
-def _interval(name: str, interval: Mapping[str, Any] | None) -> dict[str, float]:
+def interval(name: str, span: Mapping[str, Any] | None) -> dict[str, float]:
     """An interval as three metrics; a bound that could not be had is left out."""
     ends = {"": "value", "_low": "low", "_high": "high"}
     return {
-        name + suffix: float(interval[key])
+        name + suffix: float(span[key])
         for suffix, key in ends.items()
-        if interval and isinstance(interval.get(key), int | float)
+        if span and isinstance(span.get(key), int | float)
     }
 
 
-def _name(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name that MLflow takes: letters, digits, and a few signs."""
     plain = name.replace(" × ", "_x_")
     return "".join(c if c.isalnum() or c in "_-./ " else "_" for c in plain)

@@ -29,6 +29,8 @@ _ENVIRONMENT = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 _ARTIFACTS_VARIABLE = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+PARENT = "mlflow.parentRunId"
+"""The tag by which a run stands below another on MLflow's pages."""
 _MAX_BATCH = 100
 _MAX_PARAMETER_LENGTH = 6000
 
@@ -138,12 +140,19 @@ class Store:
 
     def run(self, build: str, name: str, started_ms: int, tags: Mapping[str, str]) -> str:
         """The id of a build's run, which is made when there is none."""
+        return self.run_known_by({"build": build}, name, started_ms, tags)
+
+    def run_known_by(
+        self, known: Mapping[str, str], name: str, started_ms: int, tags: Mapping[str, str]
+    ) -> str:
+        """The id of the newest run that has the tags `known`; made, with all tags, when there is
+        none. With the tag PARENT it stands below another run."""
 
         def find_or_make() -> str:
-            if found := self._search({"build": build}):
+            if found := self._search(known):
                 return str(found[0].info.run_id)
             made = self._client.create_run(
-                self.experiment, start_time=started_ms, run_name=name, tags=dict(tags)
+                self.experiment, start_time=started_ms, run_name=name, tags={**tags, **known}
             )
             return str(made.info.run_id)
 
@@ -221,6 +230,10 @@ class Store:
     def log_files(self, run: str, files: Path) -> None:
         """Keep everything below a folder as the run's artifacts."""
         self._patience.get(lambda: self._client.log_artifacts(run, str(files)))
+
+    def log_file(self, run: str, source: Path) -> None:
+        """Keep one file as an artifact of the run."""
+        self._patience.get(lambda: self._client.log_artifact(run, str(source)))
 
     def log_model(self, run: str, files: ModelFiles) -> str:
         """Keep a model with the run; return its address, `models:/m-…`."""

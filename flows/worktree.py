@@ -10,7 +10,9 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -125,6 +127,28 @@ def all_worktrees(local: Path) -> list[Worktree]:
     return sorted(found, key=lambda worktree: worktree.created)
 
 
+def snapshot(checkout: Path) -> str:
+    """A commit of the checkout as it is, edits and new files included; no branch has it.
+
+    The checkout's own index and branch stay as they are.
+
+    Raises:
+        WorktreeError: git cannot write.
+    """
+    index = Path(
+        git(checkout, "rev-parse", "--path-format=absolute", "--git-path", "index").strip()
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        own = Path(temporary) / "index"
+        if index.is_file():  # a copy spares git reading files that have not changed
+            shutil.copyfile(index, own)
+        git(checkout, "add", "--all", index=own)
+        tree = git(checkout, "write-tree", index=own).strip()
+    message = "The checkout as it was"
+    made = git(checkout, *_COMMITTER, "commit-tree", "-p", "HEAD", "-m", message, tree)
+    return made.strip()
+
+
 def remove(checkout: Path, worktree: Worktree) -> None:
     """Remove a worktree and its record; its branch stays. Also what a killed run left half made."""
     git(checkout, "worktree", "remove", "--force", "--force", str(worktree.root), check=False)
@@ -172,14 +196,15 @@ def check_out_data(root: Path, project: str) -> None:
                 repo.pull(absent)
 
 
-def git(root: Path, *arguments: str, check: bool = True) -> str:
-    """Run git in `root` and return what it says.
+def git(root: Path, *arguments: str, check: bool = True, index: Path | None = None) -> str:
+    """Run git in `root`, perhaps with another index, and return what it says.
 
     Raises:
         WorktreeError: it failed, and `check` is set.
     """
+    env = None if index is None else {**os.environ, "GIT_INDEX_FILE": str(index)}
     done = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+        ["git", *arguments], cwd=root, env=env, capture_output=True, text=True, check=False
     )
     if check and done.returncode != 0:
         words = [word for word in arguments if not word.startswith("-") and "=" not in word]

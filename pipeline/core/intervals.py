@@ -93,11 +93,7 @@ def bootstrap(
         num_replicates: How many resamples.
         seed: Of the resampling.
     """
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(num_replicates):
-        times = np.bincount(rng.integers(0, num_rows, num_rows), minlength=num_rows)
-        drawn.append(statistics(times.astype(np.float64)))
+    drawn = replicates(statistics, num_rows, num_replicates=num_replicates, seed=seed)
     found = {}
     for name, value in statistics(np.ones(num_rows)).items():
         values = np.array([one[name] for one in drawn])
@@ -107,6 +103,23 @@ def bootstrap(
         }
         found[name] = Interval(value, *bounds[confidence], float(values.std()), bounds)
     return found
+
+
+def replicates(
+    statistics: Callable[[Floats], dict[str, float]],
+    num_rows: int,
+    *,
+    num_replicates: int,
+    seed: int,
+) -> list[dict[str, float]]:
+    """The statistics of each resample. One seed draws the same rows for everything that is
+    measured on as many rows, so two sets of replicates can be subtracted, pair by pair."""
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(num_replicates):
+        times = np.bincount(rng.integers(0, num_rows, num_rows), minlength=num_rows)
+        drawn.append(statistics(times.astype(np.float64)))
+    return drawn
 
 
 def resampled_counts(counts: NDArray[np.int64], num_replicates: int, seed: int) -> Floats:

@@ -69,7 +69,7 @@ class Row:
 
 
 @contextmanager
-def drawing(height_in: float) -> "Iterator[tuple[Figure, Axes]]":
+def drawing(height_in: float, width_in: float = WIDTH_IN) -> "Iterator[tuple[Figure, Axes]]":
     """A figure with one pair of axes, in the page's style."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -78,7 +78,7 @@ def drawing(height_in: float) -> "Iterator[tuple[Figure, Axes]]":
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)  # type: ignore[arg-type]  # its stubs name each key
-        figure = Figure(figsize=(WIDTH_IN, height_in))
+        figure = Figure(figsize=(width_in, height_in))
         FigureCanvasSVG(figure)
         yield figure, figure.add_axes((0.0, 0.0, 1.0, 1.0))
 

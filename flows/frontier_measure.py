@@ -1,0 +1,135 @@
+"""One point measured on validation rows: quality, gaps, and what the gate would say on them.
+
+The functions of `evaluate`, `assess` and `gate` are used on the validation part, so that a point is
+measured as the model will be. The test part is not opened.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pipeline import assess, evaluate, gate
+from pipeline.core import prediction
+from pipeline.core.deciding import decide
+from pipeline.core.files import read_json, read_parquet
+from pipeline.core.gate_rules import Rule
+from pipeline.core.intervals import Interval, replicates
+from pipeline.core.labels import positives
+from pipeline.core.paths import Paths
+from pipeline.core.policy import Policy
+from pipeline.core.project import Project, load_project
+
+NUM_REPLICATES = 500
+"""Of the quality's bootstrap: fewer than `evaluate` takes, as no gate decides on it."""
+MIN_GROUP_SIZE = 30
+
+
+def measure(root: Path, project: str) -> dict[str, Any]:
+    """Measure the model and policy that are built in this checkout.
+
+    A group counts from as many validation rows as the same share of it would have in the test part,
+    so that the groups that the gate compares are compared here.
+
+    Raises:
+        PipelineError: what the settings or the stages' functions refuse; a file is absent.
+    """
+    paths = Paths(root, project, "calibrate")
+    evaluated = load_project(root, project, "evaluate", evaluate.Settings, evaluate.SECTIONS)
+    assessed = load_project(root, project, "assess", assess.Settings, assess.SECTIONS)
+    given = load_project(root, project, "gate", gate.Settings, gate.SECTIONS).settings.rules
+    limits = [rule for rule in given if rule.against is None]  # the champion knows these rows
+    validation = read_parquet(paths.input("split", "validation.parquet"))
+    ratio = validation.height / num_test_rows(paths)
+    settings = assessed.settings.model_copy(
+        update={"min_group_size": scaled(assessed.settings.min_group_size, ratio)}
+    )
+    labels, probability, decisions, policy = decided(evaluated, paths, validation)
+    statistics = evaluate.metrics_of(labels, probability, policy)
+    values = statistics(np.ones(validation.height))
+    drawn = replicates(
+        statistics, validation.height, num_replicates=NUM_REPLICATES, seed=evaluated.settings.seed
+    )
+    predictions = pl.DataFrame(
+        {"label": labels.astype(np.int8), "probability": probability, "decision": decisions}
+    )
+    columns = assessed.columns
+    found = assess.predicted(predictions, "", columns)
+    by_group = assess.assessed(found, validation, columns, settings)
+    assessment = {**settings.model_dump(mode="json"), "model": by_group}
+    confidence = evaluated.settings.confidence
+    rules = []
+    for rule in (one.model_copy(update=_least(one, ratio)) for one in limits):
+        own = rule.confidence or confidence
+        evaluation = {"confidence": own, "model": {"metrics": _spans(values, drawn, own)}}
+        rules.append(decide(rule, evaluation, assessment, "model"))
+    return {
+        "num_rows": validation.height,
+        "min_group_size": settings.min_group_size,
+        "metrics": _spans(values, drawn, confidence),
+        "replicates": {name: [round(one[name], 5) for one in drawn] for name in values},
+        "gaps": {by: _spans_of(entry["gaps"]) for by, entry in by_group.items()},
+        "rules": rules,
+        "num_rules_left": len(given) - len(limits),
+        "outcome": gate.total(rules),
+    }
+
+
+def _spans_of(gaps: dict[str, Any]) -> dict[str, Any]:
+    """The gaps that could be measured, with their bounds alone."""
+    return {
+        name: {key: gap[key] for key in ("value", "low", "high")}
+        for name, gap in gaps.items()
+        if gap is not None
+    }
+
+
+def _least(rule: Rule, ratio: float) -> dict[str, int]:
+    """A rule's own least size of a group, scaled as that of `assess`."""
+    least = rule.min_group_size
+    return {} if least is None else {"min_group_size": scaled(least, ratio)}
+
+
+def decided(
+    project: Project[Any], paths: Paths, table: pl.DataFrame
+) -> tuple[Any, Any, Any, Policy]:
+    """Labels, probabilities and decisions, each of shape (rows,), and the policy."""
+    model = prediction.load(paths.input("train", ""), project.modality)
+    policy = Policy.from_dict(read_json(paths.input("calibrate", "policy.json")))
+    probability = policy.probability(model.logits(table))
+    labels = positives(table, project.columns).to_numpy().astype(float)
+    return labels, probability, policy.decide(probability).astype(np.int8), policy
+
+
+def num_test_rows(paths: Paths) -> int:
+    """How many rows the test part has, by split's report: the part itself stays closed."""
+    return int(read_json(paths.input("split", "report.json"))["parts"]["test"]["rows"])
+
+
+def scaled(min_group_size: int, ratio: float) -> int:
+    """The least size of a group among so many times as many rows."""
+    return max(min(min_group_size, MIN_GROUP_SIZE), round(min_group_size * ratio))
+
+
+def _spans(
+    values: dict[str, float], drawn: list[dict[str, float]], confidence: float
+) -> dict[str, dict[str, float]]:
+    ends = [1 - confidence, confidence]
+    found = {}
+    for name, value in values.items():
+        low, high = np.quantile([one[name] for one in drawn], ends)
+        found[name] = Interval(value, float(low), float(high)).as_dict()
+    return found
+
+
+def digest_of_model(root: Path, project: str) -> str:
+    """SHA-256 over the model's and the policy's bytes: two points that are one model show it."""
+    paths = Paths(root, project, "calibrate")
+    names = (prediction.ENCODER, prediction.ARCHITECTURE, prediction.WEIGHTS)
+    sources = [*(paths.input("train", name) for name in names), paths.output("policy.json")]
+    whole = hashlib.sha256()
+    for source in sources:
+        whole.update(hashlib.sha256(source.read_bytes()).digest())
+    return whole.hexdigest()
