@@ -180,20 +180,17 @@ def seen(outputs: Outputs) -> "pl.DataFrame":
 
 
 def rows_to_rehearse(outputs: Outputs, packed: Path) -> "pl.DataFrame":
-    """Test rows as delivered, the model's features alone, each with its offline probability."""
+    """Test rows as delivered, what requests carry alone, each with its offline probability."""
     import polars as pl
 
     from pipeline.rehearse import chosen
 
-    columns = read_json(packed / bento.SOURCE / bento.SERVICE)["columns"]
-    features = [*columns["numeric"], *columns["categorical"]]
-    test = pl.read_parquet(
-        outputs.file("split", "test.parquet"), columns=["_row", "_key", *features]
-    )
-    numbers = chosen(test, features, NUM_ROWS_KEPT)
+    names = [field["name"] for field in read_json(packed / bento.SOURCE / bento.SERVICE)["fields"]]
+    test = pl.read_parquet(outputs.file("split", "test.parquet"), columns=["_row", "_key", *names])
+    numbers = chosen(test, names, NUM_ROWS_KEPT)
     predictions = pl.read_parquet(outputs.file("evaluate", "predictions.parquet"))
     known = numbers.to_frame().join(predictions, on="_row", how="left", maintain_order="left")
-    delivered = pl.read_parquet(outputs.file("ingest", "snapshot.parquet"), columns=features)
+    delivered = pl.read_parquet(outputs.file("ingest", "snapshot.parquet"), columns=names)
     return delivered[numbers.to_list()].with_columns(known["probability"].alias(PROBABILITY))
 
 

@@ -18,6 +18,7 @@ from pydantic import Field
 from pipeline.core import champion, prediction
 from pipeline.core.against_champion import Challenger, against_champion
 from pipeline.core.calibration import fit_policy
+from pipeline.core.decisions import counted, decided
 from pipeline.core.files import read_json, read_parquet, replacing, write_json, write_parquet
 from pipeline.core.intervals import Interval, bootstrap
 from pipeline.core.labels import positives
@@ -38,6 +39,7 @@ CURVES = {
 """The curves' columns: a number has no curves, and their files no rows."""
 
 Floats = NDArray[np.float64]
+Bits = NDArray[np.bool_]
 
 
 class Settings(Frozen):
@@ -67,6 +69,7 @@ def run_binary(project: Project[Settings], paths: Paths) -> None:
     policy = Policy.from_dict(policy_file)
     labels = positives(test, columns).to_numpy().astype(float)
     probability = policy.probability(model.logits(test))
+    decisions = decided(policy, model, test, probability)
     baseline, baseline_probability = fit_baseline(
         project,
         model.encoder,
@@ -75,33 +78,34 @@ def run_binary(project: Project[Settings], paths: Paths) -> None:
         test,
         policy_file["maximise"],
     )
+    baseline_decisions = baseline.decide(baseline_probability)
     predictions = pl.DataFrame(
         {
             "_row": test["_row"],
             "label": labels.astype(np.int8),
             "probability": probability,
-            "decision": policy.decide(probability).astype(np.int8),
+            "decision": decisions.astype(np.int8),
             "baseline_probability": baseline_probability,
-            "baseline_decision": baseline.decide(baseline_probability).astype(np.int8),
+            "baseline_decision": baseline_decisions.astype(np.int8),
         }
     )
-    found = measured(labels, probability, policy, settings)
+    found = measured(labels, probability, decisions, settings)
     report = {
         "num_rows": test.height,
         "confidence": settings.confidence,
         "num_replicates": settings.num_replicates,
-        "policy": policy.as_dict(),
+        "policy": {**policy.as_dict(), **counted(policy, test, probability)},
         "model": as_dicts(found),
         "baseline": {
             "name": part(project.modality, "baseline").NAME,
             "policy": baseline.as_dict(),
-            **as_dicts(measured(labels, baseline_probability, baseline, settings)),
+            **as_dicts(measured(labels, baseline_probability, baseline_decisions, settings)),
         },
         "champion": against_champion(
             paths,
             project.modality,
             columns,
-            Challenger(test, labels, probability, policy),
+            Challenger(test, labels, probability, decisions),
             partial(resampled, settings=settings),
             settings.confidence,
         ),
@@ -135,15 +139,11 @@ def fit_baseline(
 
 
 def measured(
-    labels: Floats, probability: Floats, policy: Policy, settings: Settings
+    labels: Floats, probability: Floats, decisions: Bits, settings: Settings
 ) -> dict[str, Interval]:
     """All measures with one-sided bounds."""
-    return resampled(metrics_of(labels, probability, policy), len(labels), settings)
-
-
-def metrics_of(labels: Floats, probability: Floats, policy: Policy) -> BinaryMetrics:
-    """All measures of these rows under a policy."""
-    return BinaryMetrics.of(labels, probability, policy.decide(probability).astype(float))
+    metrics = BinaryMetrics.of(labels, probability, decisions.astype(float))
+    return resampled(metrics, len(labels), settings)
 
 
 def resampled(

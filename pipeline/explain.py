@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.core import prediction
+from pipeline.core.decisions import decided
 from pipeline.core.errors import PipelineError
 from pipeline.core.files import read_json, read_parquet, write_json
 from pipeline.core.modality import part
-from pipeline.core.outcome import Outcome
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
 from pipeline.core.project import Frozen, Project
@@ -49,7 +49,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     explained = explanation.attributions(model, rows, settings.num_steps)
     check_completeness(explained.errors, settings.max_completeness_error)
     policy = read_json(paths.input("calibrate", "policy.json"))
-    answers = answered(model.outcome, policy, explained.logits)
+    answers = answered(model, policy, rows, explained.logits)
     numeric = model.outcome.task == "regression"
     values = explained.values * model.outcome.scale
     report = {
@@ -101,17 +101,21 @@ def ranking(columns: list[str], values: Floats) -> list[dict[str, Any]]:
     ]
 
 
-def answered(outcome: Outcome, policy: dict[str, Any], outputs: Floats) -> pl.DataFrame:
+def answered(
+    model: prediction.Predictor, policy: dict[str, Any], rows: pl.DataFrame, outputs: Floats
+) -> pl.DataFrame:
     """What the model says of each row: `probability` and `decision`, or `prediction`."""
+    outcome = model.outcome
     if outcome.task == "regression":
         return pl.DataFrame({"prediction": outcome.in_units(outputs)})
     if outcome.task == "multiclass":
         probability = OutputPolicy.from_dict(policy).probability(outputs)
-        decided = names_of(outcome, probability.argmax(axis=1))
-        return pl.DataFrame({"probability": probability.max(axis=1), "decision": decided})
+        named = names_of(outcome, probability.argmax(axis=1))
+        return pl.DataFrame({"probability": probability.max(axis=1), "decision": named})
     decides = Policy.from_dict(policy)
     chance = decides.probability(outputs)
-    return pl.DataFrame({"probability": chance, "decision": decides.decide(chance).astype(int)})
+    decisions = decided(decides, model, rows, chance).astype(int)
+    return pl.DataFrame({"probability": chance, "decision": decisions})
 
 
 def cases(

@@ -21,11 +21,12 @@ from pipeline.core.contract import load_contract
 from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.files import damaged, missing, read_json, write_json
 from pipeline.core.paths import Paths
+from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, Frozen, Project
 from pipeline.core.rules import Rule, for_requests
 from pipeline.service import build
 from pipeline.service.checks import IN_SET, Enforcement, enforcement
-from pipeline.service.fields import FieldText, fields_of
+from pipeline.service.fields import FieldText, fields_of, requested
 
 SECTIONS = ("columns",)
 
@@ -107,8 +108,9 @@ def gather(project: Project[Settings], paths: Paths, source: Path) -> Enforcemen
     for target, (stage, file) in INPUTS.items():
         copy(paths.input(stage, file), source / target)
     copy(paths.home / "contract.json", source / bento.CONTRACT)
-    enforced = enforcement(contract, project.columns.features)
-    write_json(source / bento.SERVICE, service_settings(project, paths, contract, enforced))
+    policy = Policy.from_dict(read_json(paths.input("calibrate", "policy.json")))
+    enforced = enforcement(contract, requested(project.columns, policy))
+    write_json(source / bento.SERVICE, service_settings(project, paths, contract, enforced, policy))
     origins = [paths.input(*one) for one in (*INPUTS.values(), *SETTINGS)]
     origins += [paths.home / "contract.json", paths.root / "requirements.lock"]
     proof = {
@@ -125,14 +127,18 @@ def gather(project: Project[Settings], paths: Paths, source: Path) -> Enforcemen
 
 
 def service_settings(
-    project: Project[Settings], paths: Paths, contract: dict[str, Any], enforced: Enforcement
+    project: Project[Settings],
+    paths: Paths,
+    contract: dict[str, Any],
+    enforced: Enforcement,
+    policy: Policy,
 ) -> dict[str, Any]:
     """The content of service.json: columns, cleaning rules, fields, labels, limits."""
     columns, settings = project.columns, project.settings
-    rules = rules_of(paths.input("clean", "rules.json"), columns)
+    rules = rules_of(paths.input("clean", "rules.json"), requested(columns, policy))
     profile = read_json(paths.input("ingest", "profile.json"))
     delivered = {column["name"]: column["dtype"] for column in profile["columns"]}
-    fields = fields_of(columns, rules, enforced, delivered, settings.fields)
+    fields = fields_of(columns, rules, enforced, delivered, settings.fields, policy)
     return {
         "project": project.name,
         "modality": project.modality,
@@ -145,14 +151,14 @@ def service_settings(
     }
 
 
-def rules_of(source: Path, columns: Columns) -> tuple[Rule, ...]:
-    """The cleaning rules of requests."""
+def rules_of(source: Path, names: tuple[str, ...]) -> tuple[Rule, ...]:
+    """The cleaning rules of requests that carry these columns."""
     content = read_json(source)
     try:
         rules = TypeAdapter(tuple[Rule, ...]).validate_json(json.dumps(content), strict=True)
     except ValueError as error:
         raise damaged(source, "rules", error) from None
-    return for_requests(rules, columns.features)
+    return for_requests(rules, names)
 
 
 def negative_label(contract: dict[str, Any], columns: Columns) -> str:

@@ -17,11 +17,12 @@ from pydantic import Field, TypeAdapter
 
 from pipeline.core import bento as packaged
 from pipeline.core import prediction
+from pipeline.core.decisions import decided
 from pipeline.core.errors import ArtifactMissing, PipelineError
-from pipeline.core.files import damaged, read_json, read_parquet, write_json
+from pipeline.core.files import read_json, read_parquet, write_json
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
-from pipeline.core.policy import Policy
+from pipeline.core.policy import Policy, read_policy
 from pipeline.core.project import Project
 from pipeline.core.rehearsal import Budget, Rehearsal
 from pipeline.core.rules import Rule, for_requests
@@ -42,10 +43,10 @@ def run(project: Project[Settings], paths: Paths) -> None:
     bento = paths.input("package", "bento")
     check_reported(bento, read_json(paths.input("package", "report.json")))
     service = read_json(bento / packaged.SOURCE / packaged.SERVICE)
-    features = [*service["columns"]["numeric"], *service["columns"]["categorical"]]
-    test = read_parquet(paths.input("split", "test.parquet"), ["_row", "_key", *features])
-    numbers = chosen(test, features, project.settings.num_rows)
-    snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"), features)
+    names = [field["name"] for field in service["fields"]]
+    test = read_parquet(paths.input("split", "test.parquet"), ["_row", "_key", *names])
+    numbers = chosen(test, names, project.settings.num_rows)
+    snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"), names)
     predictions = read_parquet(
         paths.input("evaluate", "predictions.parquet"), ["_row", "probability", "decision"]
     )
@@ -74,7 +75,7 @@ def rehearse(
 
     Args:
         bento: The bento's folder; nothing is written to it.
-        rows: Rows as delivered, the model's features alone.
+        rows: Rows as delivered, what requests carry alone.
         expected: Their offline probabilities of the positive class, shape (rows,).
         settings: What is allowed.
         decisions: Their offline decisions, shape (rows,); of the bento's own policy if not given.
@@ -87,7 +88,7 @@ def rehearse(
         ArtifactMissing: there is no whole bento in the folder.
     """
     if decisions is None:
-        decisions = policy_of(bento).decide(expected)
+        decisions = offline_decisions(bento, rows, expected)
     return Rehearsal(bento, rows, expected, decisions, settings, version).to_the_end()
 
 
@@ -96,35 +97,53 @@ def offline(bento: Path, rows: pl.DataFrame) -> Floats:
 
     Args:
         bento: The bento's folder.
-        rows: Rows as delivered, the model's features alone.
+        rows: Rows as delivered, what requests carry alone.
 
     Raises:
         ArtifactMissing: a file of the bento is absent or damaged.
         PipelineError: its cleaning rules drop rows.
     """
+    return policy_of(bento).probability(model_of(bento).logits(cleaned(bento, rows)))
+
+
+def offline_decisions(bento: Path, rows: pl.DataFrame, probability: Floats) -> NDArray[np.bool_]:
+    """The decisions that this code gets of these rows, as `offline` gets their probabilities."""
+    policy = policy_of(bento)
+    if not policy.columns:
+        return policy.decide(probability)
+    return decided(policy, model_of(bento), cleaned(bento, rows), probability)
+
+
+def model_of(bento: Path) -> prediction.Predictor:
+    """The model of a bento."""
+    source = bento / packaged.SOURCE
+    modality = read_json(source / packaged.SERVICE)["modality"]
+    return prediction.load(source / packaged.MODEL, modality)
+
+
+def cleaned(bento: Path, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows as delivered, after a bento's own cleaning rules.
+
+    Raises:
+        PipelineError: they drop rows.
+    """
     source = bento / packaged.SOURCE
     service = read_json(source / packaged.SERVICE)
     rules = TypeAdapter(tuple[Rule, ...]).validate_python(service["rules"])
     cleaning = part(service["modality"], "cleaning")
-    table, _ = cleaning.apply(rows, for_requests(rules, tuple(rows.columns)))
+    table: pl.DataFrame = cleaning.apply(rows, for_requests(rules, tuple(rows.columns)))[0]
     if table.height != rows.height:
         raise PipelineError(
             f"expected rows that the bento's cleaning rules keep, {rows.height - table.height} of "
             f"{rows.height} were dropped",
             hint="choose rows that cleaning kept, such as those of split/test.parquet",
         )
-    model = prediction.load(source / packaged.MODEL, service["modality"])
-    return policy_of(bento).probability(model.logits(table))
+    return table
 
 
 def policy_of(bento: Path) -> Policy:
     """The policy that a bento decides with; raises ArtifactMissing when it is absent or damaged."""
-    source = bento / packaged.SOURCE / packaged.MODEL / "policy.json"
-    state = read_json(source)
-    try:
-        return Policy.from_dict(state)
-    except (KeyError, TypeError) as error:
-        raise damaged(source, "policy", error) from None
+    return read_policy(bento / packaged.SOURCE / packaged.MODEL / "policy.json")
 
 
 def check_reported(bento: Path, report: dict[str, Any]) -> None:

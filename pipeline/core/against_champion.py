@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core import champion
+from pipeline.core.decisions import decided
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.groups import CROSS, crossings, group_names
 from pipeline.core.intervals import Interval
@@ -20,7 +21,6 @@ from pipeline.core.measures import METRICS
 from pipeline.core.metrics import BinaryMetrics
 from pipeline.core.paired import bounds, gain_of_shares
 from pipeline.core.paths import Paths
-from pipeline.core.policy import Policy
 from pipeline.core.project import Columns
 
 MAX_DEPTH = 3
@@ -39,18 +39,18 @@ class Challenger:
         test: The rows, with `_key` and the sensitive columns.
         labels: 0 or 1, shape (rows,).
         probability: Of label 1, shape (rows,).
-        policy: Decides.
+        decisions: Shape (rows,).
     """
 
     test: pl.DataFrame
     labels: Floats
     probability: Floats
-    policy: Policy
+    decisions: NDArray[np.bool_]
 
     def of(self, rows: NDArray[np.bool_]) -> "Challenger":
         """On some of the rows, shape (rows,)."""
         test = self.test.filter(pl.Series(rows))
-        return Challenger(test, self.labels[rows], self.probability[rows], self.policy)
+        return Challenger(test, self.labels[rows], self.probability[rows], self.decisions[rows])
 
 
 def against_champion(
@@ -75,13 +75,14 @@ def against_champion(
         return {"outcome": "no_rows", "version": live.version, "num_rows": 0}
     ours = new.of(fresh)
     try:
-        logits = live.model.logits(ours.test)
+        probability = live.policy.probability(live.model.logits(ours.test))
+        decisions = decided(live.policy, live.model, ours.test, probability)
     except pl.exceptions.PolarsError:  # its message may hold values of rows
         note = (
             f"version {live.version} reads columns that are not there now, or not as it knows them"
         )
         return {"outcome": "unreadable", "note": note}
-    theirs = Challenger(ours.test, ours.labels, live.policy.probability(logits), live.policy)
+    theirs = Challenger(ours.test, ours.labels, probability, decisions)
     found = resample(gains(ours, theirs), len(ours.labels))
     return {
         "outcome": "compared",
@@ -109,17 +110,14 @@ def gains(ours: Challenger, theirs: Challenger) -> Statistics:
 
 
 def metrics_of(one: Challenger) -> BinaryMetrics:
-    decision = one.policy.decide(one.probability).astype(float)
-    return BinaryMetrics.of(one.labels, one.probability, decision)
+    return BinaryMetrics.of(one.labels, one.probability, one.decisions.astype(float))
 
 
 def by_group(
     ours: Challenger, theirs: Challenger, columns: Columns, confidence: float
 ) -> dict[str, list[dict[str, Any]]]:
     """By grouping, of every group its rows and its gain in each measure of decisions."""
-    compared = paired_decisions(
-        ours.labels, ours.policy.decide(ours.probability), theirs.policy.decide(theirs.probability)
-    )
+    compared = paired_decisions(ours.labels, ours.decisions, theirs.decisions)
     found = {}
     for names in crossings(columns.sensitive, MAX_DEPTH):
         groups = group_names(ours.test, names, columns)

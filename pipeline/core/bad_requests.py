@@ -53,10 +53,13 @@ class Promise:
     is_closed: bool = False
 
 
-def promises(contract: Mapping[str, Any], columns: Columns) -> list[Promise]:
-    """What the contract's part `prepared` promises of each feature; `mostly` promises nothing."""
+def promises(
+    contract: Mapping[str, Any], columns: Columns, deciding: Sequence[str] = ()
+) -> list[Promise]:
+    """What the contract's part `prepared` promises of each feature, and of each column that the
+    policy decides by; `mostly` promises nothing."""
     found = []
-    for name in columns.features:
+    for name in dict.fromkeys((*columns.features, *deciding)):
         critical = [
             (entry["type"], entry["kwargs"])
             for entry in contract["prepared"]["expectations"]
@@ -71,7 +74,7 @@ def promises(contract: Mapping[str, Any], columns: Columns) -> list[Promise]:
         found.append(
             Promise(
                 name=name,
-                is_number=name in columns.numeric,
+                is_number=name in columns.numeric or name in columns.sensitive_edges,
                 is_required="expect_column_values_to_not_be_null" in kinds or "int64" in whole,
                 minimum=next(
                     (r["min_value"] for r in ranges if r.get("min_value") is not None), None
@@ -91,6 +94,7 @@ def bad_requests(
     contract: Mapping[str, Any],
     max_rows: int,
     max_body_bytes: int,
+    deciding: Sequence[str] = (),
 ) -> list[BadRequest]:
     """All that can be made for a project; more where its contract promises more.
 
@@ -100,13 +104,16 @@ def bad_requests(
         contract: The contract that the service enforces.
         max_rows: The most rows that it takes at once.
         max_body_bytes: The longest body that it takes.
+        deciding: The sensitive columns that its policy decides by.
     """
+    promised = promises(contract, columns, deciding)
     return [
         *_no_json(row),
         *_no_rows(row),
         *_wrong_address(row),
-        *_wrong_fields(row, columns),
-        *_wrong_values(row, promises(contract, columns)),
+        *_wrong_fields(row, columns, deciding),
+        *_left_out(row, [one.name for one in promised if one.name in deciding]),
+        *_wrong_values(row, promised),
         *_too_much(row, columns, max_rows, max_body_bytes),
     ]
 
@@ -147,16 +154,23 @@ def _wrong_address(row: Row) -> Iterator[BadRequest]:
     yield BadRequest("a path that is not there", encoded(row), 404, path="/predictions")
 
 
-def _wrong_fields(row: Row, columns: Columns) -> Iterator[BadRequest]:
+def _wrong_fields(row: Row, columns: Columns, deciding: Sequence[str]) -> Iterator[BadRequest]:
     name = columns.features[0]
     misspelt = {key if key != name else f"{name}x": value for key, value in row.items()}
     yield BadRequest("a misspelt field", encoded(misspelt), 422, (f"{name}x", name))
     yield BadRequest("no fields at all", b"{}", 422)
     for unused in (*columns.sensitive, *columns.drop, columns.target):
-        if unused not in columns.features:
+        if unused not in (*columns.features, *deciding):
             kind = "sensitive" if unused in columns.sensitive else "unused"
             body = encoded({**row, unused: MADE_UP})
             yield BadRequest(f"the {kind} column {unused}", body, 422, (unused, "not use"))
+
+
+def _left_out(row: Row, deciding: Sequence[str]) -> Iterator[BadRequest]:
+    """Rows that lack what decides about them."""
+    for name in deciding:
+        rest = {key: value for key, value in row.items() if key != name}
+        yield BadRequest(f"nothing of {name}, which decides", encoded(rest), 422, (name,))
 
 
 def _wrong_values(row: Row, promised: Sequence[Promise]) -> Iterator[BadRequest]:

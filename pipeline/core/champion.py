@@ -50,7 +50,7 @@ def load(folder: Path, modality: str) -> Champion | None:
     model = prediction.load(folder, modality)
     try:
         decides = Policy.from_dict(read_json(policy))
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise damaged(policy, "policy", error) from None
     return Champion(
         version=live,

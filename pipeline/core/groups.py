@@ -34,26 +34,31 @@ def levels(table: pl.DataFrame, name: str, columns: Columns) -> pl.Series:
     """
     values = table[name]
     edges = columns.sensitive_edges.get(name)
-    if edges is None:
-        if values.dtype.is_numeric() and values.n_unique() > MAX_LEVELS:
-            raise ProjectError(
-                f"columns.sensitive: expected groups of {name!r}, found a number with "
-                f"{values.n_unique()} values",
-                hint=f"say where to cut it: `columns.sensitive_edges: {{{name}: [25, 45, 65]}}`",
-            )
-        return values.cast(pl.String).fill_null(MISSING).alias(name)
-    if not values.dtype.is_numeric():
+    if edges is None and values.dtype.is_numeric() and values.n_unique() > MAX_LEVELS:
+        raise ProjectError(
+            f"columns.sensitive: expected groups of {name!r}, found a number with "
+            f"{values.n_unique()} values",
+            hint=f"say where to cut it: `columns.sensitive_edges: {{{name}: [25, 45, 65]}}`",
+        )
+    if edges is not None and not values.dtype.is_numeric():
         raise ProjectError(
             f"columns.sensitive_edges.{name}: expected a column of numbers, found {values.dtype}",
             hint="cast it under `clean.rules`, or take its edges out",
         )
+    return level_names(values, edges)
+
+
+def level_names(values: pl.Series, edges: Sequence[float] | None) -> pl.Series:
+    """Each value's group as text; numbers with edges by their range, shape (rows,)."""
+    if edges is None:
+        return values.cast(pl.String).fill_null(MISSING)
     names = range_names(edges)
     cut = pl.Series(edges, dtype=pl.Float64).search_sorted(
         values.cast(pl.Float64).fill_null(edges[0]), side="right"
     )
     texts = cut.replace_strict(range(len(names)), names, return_dtype=pl.String)
     known = pl.when(values.is_not_null()).then(texts).otherwise(pl.lit(MISSING))
-    return pl.select(known.alias(name)).to_series()
+    return pl.select(known.alias(values.name)).to_series()
 
 
 def level_order(found: pl.Series, columns: Columns) -> list[str]:

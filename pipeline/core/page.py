@@ -1,5 +1,6 @@
 """The card as one HTML page: a template, its style, and the plots, in one file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -71,7 +72,7 @@ def render(card: Card) -> str:
         measure=partial(wording.measure, task=card.columns.task),
         rules=decided_first(card.gate["rules"]),
         verdict=headline(card.gate),
-        roles=roles(card.columns),
+        roles=roles(card.columns, (card.calibrate.get("by_group") or {}).get("columns", ())),
         cases=cases(card.explain["cases"], card.columns.sensitive),
         settings=flattened(card.train["settings"]),
         not_measured=not_measured(card),
@@ -146,13 +147,14 @@ def _sign(outcome: str) -> dict[str, str]:
     return {"sign": wording.OUTCOMES[outcome]["sign"]}
 
 
-def roles(columns: Columns) -> dict[str, str]:
-    """What each delivered column is for, in words."""
+def roles(columns: Columns, deciding: Sequence[str] = ()) -> dict[str, str]:
+    """What each delivered column is for, in words; the policy decides by `deciding`."""
     found = dict.fromkeys(columns.numeric, "feature, a number")
     found |= dict.fromkeys(columns.categorical, "feature, a category")
     for name in columns.sensitive:
         also = f"{found[name]}; " if name in found else "not a feature; "
-        found[name] = f"{also}groups are compared by it"
+        decides = ", and decisions use it" if name in deciding else ""
+        found[name] = f"{also}groups are compared by it{decides}"
     found |= {name: f"not used: {reason}" for name, reason in columns.drop.items()}
     found[columns.target] = task_words.role(columns)
     return found

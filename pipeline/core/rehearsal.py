@@ -16,6 +16,7 @@ from pydantic import Field
 from pipeline.core import bento as packaged
 from pipeline.core.bad_requests import bad_requests
 from pipeline.core.files import read_json
+from pipeline.core.policy import read_policy
 from pipeline.core.project import Columns, Frozen, strictly
 from pipeline.core.replay import Replay, answer_to, in_batches, one_by_one, replayed
 from pipeline.core.served import NotServed, Served, served
@@ -71,7 +72,7 @@ class Rehearsal:
 
     Args:
         bento: The bento's folder; a copy of it is served.
-        rows: Rows as delivered, the model's features alone.
+        rows: Rows as delivered, what requests carry alone.
         expected: Their offline probabilities of the positive class, shape (rows,).
         decisions: Their offline decisions, shape (rows,).
         budget: What is allowed.
@@ -95,6 +96,7 @@ class Rehearsal:
         self.source = bento / packaged.SOURCE
         self.service = read_json(self.source / packaged.SERVICE)
         self.columns = strictly(Columns, self.service["columns"], {})
+        self.deciding = read_policy(self.source / packaged.MODEL / "policy.json").columns
         self.model_digest = packaged.model_digest(self.source / packaged.MODEL)
         self.checks = Checks()
         self.report: dict[str, Any] = {
@@ -168,7 +170,7 @@ class Rehearsal:
         found = "those bytes" if same else "others"
         self.checks.add("card", same, f"the bytes of {packaged.CARD}", found)
         names = field_names(client.get("/schema"))
-        expected = ", ".join(sorted(self.columns.features))
+        expected = ", ".join(sorted({*self.columns.features, *self.deciding}))
         self.checks.add("fields", ", ".join(names) == expected, expected, ", ".join(names))
 
     def _compare(self, how: str, replay: Replay, num_rows: int) -> None:
@@ -217,7 +219,12 @@ class Rehearsal:
         contract = read_json(self.source / packaged.CONTRACT)
         limits = self.service["limits"]
         made = bad_requests(
-            self.rows[0], self.columns, contract, limits["max_rows"], limits["max_body_bytes"]
+            self.rows[0],
+            self.columns,
+            contract,
+            limits["max_rows"],
+            limits["max_body_bytes"],
+            self.deciding,
         )
         for bad in made:
             wrong = answer_to(client, bad)

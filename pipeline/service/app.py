@@ -237,9 +237,13 @@ def description(predictor: Predictor, version: str) -> dict[str, Any]:
         "model_digest": predictor.digest,
         "labels": list(predictor.labels),
         "threshold": predictor.policy.threshold,
+        "decides_by": list(predictor.policy.columns),
         "max_rows": limits.max_rows,
         "max_body_bytes": limits.max_body_bytes,
-        "fields": [{**field.as_dict(), "expected": field.expected} for field in predictor.fields],
+        "fields": [
+            {**field.as_dict(), "expected": field.expected, "note": field.note}
+            for field in predictor.fields
+        ],
     }
 
 

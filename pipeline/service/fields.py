@@ -5,10 +5,12 @@ after the cleaning, which a request goes through as training rows did.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from pipeline.core.errors import ProjectError
+from pipeline.core.groups import CROSS, MISSING
+from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, Frozen, nearest
 from pipeline.core.rules import Cast, Rule
 from pipeline.service.checks import (
@@ -23,6 +25,12 @@ from pipeline.service.checks import (
 
 Kind = Literal["integer", "number", "category", "text"]
 Delivered = Literal["text", "integer", "float", "boolean"]
+Use = Literal["probability", "decision", "both"]
+NOTES: dict[Use, str] = {
+    "probability": "",
+    "decision": "used for the decision alone, not for the probability",
+    "both": "used for the probability and for the decision",
+}
 INTEGER_TYPES = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
 DELIVERED: dict[str, Delivered] = {
     "String": "text",
@@ -59,6 +67,8 @@ class Field:
         categories: The levels that the contract names; empty when it names none.
         open: Whether other levels are accepted, with a warning.
         example: A valid value.
+        use: What it is for. A field that decides must be given with every row, also where it may be
+            null: a row without it would be decided as if nothing were known of its group.
     """
 
     name: str
@@ -72,6 +82,17 @@ class Field:
     categories: tuple[Any, ...]
     open: bool
     example: Any
+    use: Use = "probability"
+
+    @property
+    def decides(self) -> bool:
+        """Whether the decision needs it."""
+        return self.use != "probability"
+
+    @property
+    def note(self) -> str:
+        """What it is for, where that must be said."""
+        return NOTES[self.use]
 
     @property
     def expected(self) -> str:
@@ -90,7 +111,8 @@ class Field:
         found: dict[str, Any] = {
             "title": self.title,
             "type": kind if self.required else [kind, "null"],
-            "description": f"{self.expected}{', in ' + self.unit if self.unit else ''}",
+            "description": f"{self.expected}{', in ' + self.unit if self.unit else ''}"
+            f"{'; ' + self.note if self.note else ''}",
             "examples": [self.example],
         }
         if self.unit:
@@ -119,8 +141,9 @@ def fields_of(
     enforced: Enforcement,
     delivered: Mapping[str, str],
     texts: Mapping[str, FieldText],
+    policy: Policy | None = None,
 ) -> list[Field]:
-    """The fields of a project's requests, numbers first.
+    """The fields of a project's requests: numbers, categories, what else the decision needs.
 
     Args:
         columns: The project's columns.
@@ -128,21 +151,65 @@ def fields_of(
         enforced: The contract's row-level rules.
         delivered: The polars type of each delivered column.
         texts: What the project says of single fields.
+        policy: Names the sensitive columns without which it cannot decide.
 
     Raises:
         ProjectError: a text is about no feature, its example is against the contract, or a feature
             is delivered in a type that JSON does not have.
     """
+    deciding = deciding_columns(policy) if policy else {}
+    names = requested(columns, policy)
     for name in texts:
-        if name not in columns.features:
+        if name not in names:
             raise ProjectError(
-                f"package.fields: expected a feature, got {name!r}",
-                hint=nearest(name, columns.features),
+                f"package.fields: expected a feature, got {name!r}", hint=nearest(name, names)
             )
-    return [
-        _field(name, columns, rules, enforced, delivered[name], texts.get(name, FieldText()))
-        for name in columns.features
+    fields = [
+        _field(
+            name,
+            columns,
+            rules,
+            enforced,
+            delivered[name],
+            texts.get(name, FieldText()),
+            deciding.get(name),
+        )
+        for name in names
     ]
+    return [
+        replace(field, use="both" if field.name in columns.features else "decision")
+        if field.name in deciding
+        else field
+        for field in fields
+    ]
+
+
+def requested(columns: Columns, policy: Policy | None) -> tuple[str, ...]:
+    """The columns that a request carries: the features, and what else the policy decides by."""
+    return tuple(dict.fromkeys((*columns.features, *(policy.columns if policy else ()))))
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """What a policy knows of a column that it decides by: its levels; none of a number that it
+    cuts at edges."""
+
+    levels: tuple[str, ...]
+    is_cut: bool
+
+
+def deciding_columns(policy: Policy) -> dict[str, Deciding]:
+    """The columns that a policy decides by."""
+    if policy.by_group is None:
+        return {}
+    split = [name.split(CROSS) for name in policy.by_group.groups]
+    known = [parts for parts in split if len(parts) == len(policy.columns)]
+    found = {}
+    for place, name in enumerate(policy.columns):
+        is_cut = name in policy.by_group.edges
+        levels = sorted({parts[place] for parts in known} - {MISSING})
+        found[name] = Deciding(() if is_cut else tuple(levels), is_cut)
+    return found
 
 
 def _field(
@@ -152,6 +219,7 @@ def _field(
     enforced: Enforcement,
     dtype: str,
     text: FieldText,
+    deciding: Deciding | None,
 ) -> Field:
     if dtype not in DELIVERED:
         raise ProjectError(
@@ -166,7 +234,9 @@ def _field(
     high = _bound(min, [one.get("max_value") for one in ranges])
     sets = [check for check in enforced.of(name) if check.kind == IN_SET]
     levels = tuple(sets[0].arguments["value_set"]) if sets else ()
-    numeric = name in columns.numeric
+    numeric = name in columns.numeric or (deciding is not None and deciding.is_cut)
+    if deciding and not levels and DELIVERED[dtype] == "text":
+        levels = deciding.levels
     kind: Kind = "category" if levels else "text"
     if numeric:
         kind = "integer" if whole else "number"

@@ -37,7 +37,7 @@ def openapi(predictor: Predictor, version: str) -> dict[str, Any]:
             "title": f"{predictor.project}: predictions",
             "version": version or predictor.digest[:12],
             "description": "Rows are cleaned as training rows were and must keep the same "
-            f"contract. Model {predictor.digest}.",
+            f"contract. {decided_by(predictor)}Model {predictor.digest}.",
         },
         "paths": {
             "/predict": {
@@ -68,6 +68,14 @@ def openapi(predictor: Predictor, version: str) -> dict[str, Any]:
     }
 
 
+def decided_by(predictor: Predictor) -> str:
+    """What is said where decisions are by group."""
+    columns = " and ".join(predictor.policy.columns)
+    if not columns:
+        return ""
+    return f"Decisions are by thresholds for each group by {columns}: every row must give its own. "
+
+
 def schemas(predictor: Predictor) -> dict[str, Any]:
     prediction = {
         **PREDICTION,
@@ -83,7 +91,7 @@ def schemas(predictor: Predictor) -> dict[str, Any]:
         "Row": {
             "type": "object",
             "properties": {field.name: field.schema for field in fields},
-            "required": [field.name for field in fields if field.required],
+            "required": [field.name for field in fields if field.required or field.decides],
             "additionalProperties": False,
         },
         "Prediction": fixed({**prediction, **MODEL}),

@@ -14,12 +14,12 @@ from pipeline.core import bento, prediction
 from pipeline.core.contract import load_contract
 from pipeline.core.files import damaged, read_json
 from pipeline.core.modality import part
-from pipeline.core.policy import Policy
+from pipeline.core.policy import Policy, draws
 from pipeline.core.project import Columns, strictly
 from pipeline.core.rules import Rule
 from pipeline.service.checks import enforcement
-from pipeline.service.fields import Field
-from pipeline.service.requests import Reader, reader_of
+from pipeline.service.fields import Field, requested
+from pipeline.service.requests import Batch, Reader, reader_of
 
 DECIMALS = 9
 
@@ -86,8 +86,11 @@ class Predictor:
         """Predict the rows of many requests in one go; those with findings are left out."""
         batch = self.reader.read(requests)
         accepted = [place for one in batch.readings if not one.findings for place in one.rows]
-        codes = batch.codes if len(accepted) == len(batch.codes) else batch.codes[accepted]
-        predictions, start, answers = self._predictions(codes), 0, []
+        codes, groups = batch.codes, batch.groups
+        if len(accepted) != len(codes):
+            codes = codes[accepted]
+            groups = [groups[place] for place in accepted] if groups else groups
+        predictions, start, answers = self._predictions(codes, groups), 0, []
         for one in batch.readings:
             if one.findings:
                 answers.append(Answer([], one.findings))
@@ -95,7 +98,7 @@ class Predictor:
             found = predictions[start : start + len(one.rows)]
             start += len(one.rows)
             for number, warnings in one.warnings.items():
-                found[number]["warnings"] = warnings
+                found[number]["warnings"] = [*warnings, *found[number]["warnings"]]
             answers.append(Answer(found, []))
         return answers
 
@@ -107,12 +110,11 @@ class Predictor:
         batch = self.reader.read([[row]])
         reading = batch.readings[0]
         warnings = reading.warnings.get(0, [])
-        return reading.findings, lambda: self._explained(row, batch.codes, warnings)
+        return reading.findings, lambda: self._explained(row, batch, warnings)
 
-    def _explained(
-        self, row: dict[str, Any], codes: NDArray[np.float64], warnings: list[str]
-    ) -> dict[str, Any]:
+    def _explained(self, row: dict[str, Any], batch: Batch, warnings: list[str]) -> dict[str, Any]:
         """What each field of one row contributed to its logit, the largest first."""
+        codes = batch.codes
         explained = part(self.modality, "explanation").explained(
             self.model,
             self.reader.encoded(codes),
@@ -124,9 +126,10 @@ class Predictor:
             for name, value in zip(explained.columns, explained.values[0], strict=True)
         ]
         contributions.sort(key=lambda one: -abs(one["contribution"]))
+        predicted = self._predictions(codes, batch.groups)[0]
         return {
-            **self._predictions(codes)[0],
-            "warnings": warnings,
+            **predicted,
+            "warnings": [*warnings, *predicted["warnings"]],
             "reference": self.reference["words"],
             "contributions": contributions,
             "unit": "logits",
@@ -136,21 +139,38 @@ class Predictor:
         """A valid row."""
         return {field.name: field.example for field in self.fields}
 
-    def _predictions(self, codes: NDArray[np.float64]) -> list[dict[str, Any]]:
+    def _predictions(self, codes: NDArray[np.float64], groups: list[str]) -> list[dict[str, Any]]:
         if not len(codes):
             return []
-        logits = self.model.logits_of(self.reader.encoded(codes))
-        probability = self.policy.probability(logits)
-        decisions = self.policy.decide(probability).tolist()
+        encoded = self.reader.encoded(codes)
+        probability = self.policy.probability(self.model.logits_of(encoded))
+        by_group = self.policy.by_group
+        if by_group is None:
+            decisions = self.policy.decide(probability).tolist()
+            warnings: list[list[str]] = [[] for _ in decisions]
+        else:
+            drawn = draws(encoded, by_group.salt)
+            decisions = self.policy.decide(probability, groups, drawn).tolist()
+            warnings = [[] if name in by_group.groups else [self.fallback] for name in groups]
         return [
             {
                 "label": self.labels[decision],
                 "probability": round(value, DECIMALS),
                 "decision": decision,
-                "warnings": [],
+                "warnings": warned,
             }
-            for value, decision in zip(probability.tolist(), decisions, strict=True)
+            for value, decision, warned in zip(
+                probability.tolist(), decisions, warnings, strict=True
+            )
         ]
+
+    @property
+    def fallback(self) -> str:
+        """Said of a row whose group has no thresholds of its own."""
+        return (
+            f"{' and '.join(self.policy.columns)}: this group has no thresholds of its own; the "
+            "one for everybody decided"
+        )
 
 
 def load(folder: Path) -> Predictor:
@@ -172,13 +192,15 @@ def load(folder: Path) -> Predictor:
     columns = strictly(Columns, state["columns"], {})
     rules = TypeAdapter(tuple[Rule, ...]).validate_json(json.dumps(state["rules"]), strict=True)
     fields = [Field.from_dict(one) for one in state["fields"]]
-    enforced = enforcement(contract, columns.features)
+    enforced = enforcement(contract, requested(columns, policy))
     return Predictor(
         project=state["project"],
         modality=state["modality"],
         model=model,
         policy=policy,
-        reader=reader_of(state["modality"], model.encoder, fields, columns, rules, enforced),
+        reader=reader_of(
+            state["modality"], model.encoder, fields, columns, rules, enforced, policy
+        ),
         labels=(state["labels"][0], state["labels"][1]),
         reference=state["reference"],
         limits=Limits(**state["limits"]),

@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import MAX_FINDINGS
+from pipeline.core.groups import CROSS
 from pipeline.core.modality import part
+from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, nearest
 from pipeline.service.checks import Check, Enforcement
 from pipeline.service.fields import Field
 
 MAX_SHOWN = 80
+WITHHELD = "another value"
 
 Encoded = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -39,10 +42,12 @@ class Reading:
 
 @dataclass(frozen=True)
 class Batch:
-    """Many requests' rows: the encoder's codes, shape (rows, columns), and each one's reading."""
+    """Many requests' rows: the encoder's codes, shape (rows, columns), and each one's reading;
+    each row's group, where the policy decides by groups."""
 
     codes: NDArray[np.float64]
     readings: list[Reading]
+    groups: list[str]
 
 
 class Reader:
@@ -55,12 +60,16 @@ class Reader:
         cells: Sequence[Any],
         num_numbers: int,
         enforcement: Enforcement,
+        group_cells: Sequence[Any] = (),
     ) -> None:
         self.fields = {field.name: field for field in fields}
         self.names = frozenset(self.fields)
         self.columns = columns
         self.cells = list(cells)
         self.num_numbers = num_numbers
+        self.group_cells = list(group_cells)
+        self.demanded = frozenset(column.name for column in self.group_cells)
+        self.by_name = {column.name: column for column in [*self.group_cells, *self.cells]}
         self.pairs = enforcement.of_pairs
 
     def read(self, requests: Sequence[Sequence[Any]]) -> Batch:
@@ -74,12 +83,26 @@ class Reader:
             codes[:, place] = found
             for number, cell in problems:
                 troubled.setdefault(number, []).append((column.name, cell))
+        groups = self._groups(rows, troubled)
         readings, start = [], 0
         for request in requests:
             place_of = range(start, start + len(request))
             readings.append(self._reading(request, place_of, troubled))
             start += len(request)
-        return Batch(codes, readings)
+        return Batch(codes, readings, groups)
+
+    def _groups(
+        self, rows: Sequence[dict[str, Any]], troubled: dict[int, list[tuple[str, Any]]]
+    ) -> list[str]:
+        """Each row's group, none where the policy asks for none; and what is wrong with it."""
+        named = []
+        for column in self.group_cells:
+            found, problems = column.read([row.get(column.name) for row in rows])
+            named.append(found)
+            if self.by_name[column.name] is column:  # else it is a feature, and was read before
+                for number, cell in problems:
+                    troubled.setdefault(number, []).append((column.name, cell))
+        return [CROSS.join(map(str, parts)) for parts in zip(*named, strict=True)]
 
     def encoded(self, codes: NDArray[np.float64]) -> Encoded:
         """What the network takes, from the codes of rows."""
@@ -98,6 +121,9 @@ class Reader:
             if not row.keys() <= self.names:
                 for name in sorted(row.keys() - self.names):
                     self._unknown(reading, number, name)
+            if not row.keys() >= self.demanded:
+                for name in sorted(self.demanded - row.keys()):
+                    self._demand(reading, number, name)
             if place in troubled:
                 self._problems(reading, number, row, troubled[place])
             for check in self.pairs:
@@ -108,28 +134,41 @@ class Reader:
         self, reading: Reading, number: int, row: dict[str, Any], cells: list[tuple[str, Any]]
     ) -> None:
         for name, cell in cells:
+            if name in self.demanded and name not in row:
+                continue  # it was said already
             field, value = self.fields[name], row.get(name)
             for expected, meaning in cell.problems:
                 if cell.refused:
                     hint = _hint(field, value, meaning)
-                    self._refuse(reading, number, name, _wanted(field, expected), value, hint)
+                    found = self._shown(name, value)
+                    self._refuse(reading, number, name, _wanted(field, expected), found, hint)
                     break
                 self._warn(reading, number, f"{name}: expected {expected}", meaning)
 
     def _pair(self, reading: Reading, number: int, check: Check, row: dict[str, Any]) -> None:
-        by_name = {column.name: column for column in self.cells}
-        clean = tuple(by_name[name].clean(row.get(name)) for name in check.columns)
+        clean = tuple(self.by_name[name].clean(row.get(name)) for name in check.columns)
         if check.passes(clean):
             return
         names = " and ".join(check.columns)
         if check.critical:
-            found = [row.get(name) for name in check.columns]
+            found = [self._shown(name, row.get(name)) for name in check.columns]
             self._refuse(reading, number, names, check.expected, found, check.meaning)
         else:
             self._warn(reading, number, f"{names}: expected {check.expected}", check.meaning)
 
     def _warn(self, reading: Reading, number: int, words: str, meaning: str) -> None:
         reading.warnings.setdefault(number, []).append(f"{words}. {meaning}".strip())
+
+    def _demand(self, reading: Reading, number: int, name: str) -> None:
+        """Refuse a row that leaves out what decides about it."""
+        field = self.fields[name]
+        unknown = "" if field.required else "; null where it is not known"
+        hint = f"give {name}, for instance {shown(field.example)}{unknown}: it is {field.note}"
+        self._refuse(reading, number, name, field.expected, None, hint)
+
+    def _shown(self, name: str, value: Any) -> Any:
+        """A sensitive value is withheld: whoever logs an answer must not log it."""
+        return WITHHELD if name in self.columns.sensitive and value is not None else value
 
     def _unknown(self, reading: Reading, number: int, name: str) -> None:
         if name in self.columns.all:
@@ -182,7 +221,10 @@ def reader_of(
     columns: Columns,
     rules: Any,
     enforcement: Enforcement,
+    policy: Policy,
 ) -> Reader:
     """The reader of a project's requests."""
-    cells = part(modality, "cells").columns_of(fields, rules, encoder, enforcement)
-    return Reader(fields, columns, cells, len(encoder.edges), enforcement)
+    made = part(modality, "cells")
+    cells = made.columns_of(fields, rules, encoder, enforcement)
+    group_cells = made.group_columns_of(fields, rules, policy.by_group, enforcement)
+    return Reader(fields, columns, cells, len(encoder.edges), enforcement, group_cells)

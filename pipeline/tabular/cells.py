@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.core.groups import level_names
 from pipeline.core.rules import Cast, OutsideRange, Rule, for_requests
 from pipeline.tabular import cleaning
 from pipeline.tabular.encoding import UNKNOWN_LEVEL, Encoder
@@ -31,13 +32,14 @@ class Cell:
     """What a delivered value became.
 
     Attributes:
-        code: Its position or level index, as the encoder gives it.
+        code: Its position or level index, as the encoder gives it; of a column that decides, the
+            name of its group.
         value: The clean value.
         refused: Whether a request with it is refused.
         problems: What was expected and why, for each rule that it breaks.
     """
 
-    code: float | int
+    code: Any
     value: Any
     refused: bool = False
     problems: tuple[tuple[str, str], ...] = ()
@@ -72,7 +74,7 @@ class CellColumn:
     encoder: Encoder
     checks: Sequence[Any]
     known: dict[Any, Cell] = field(default_factory=dict)
-    fine: dict[Any, float] = field(default_factory=dict)
+    fine: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rules = tuple(_never_raising(rule) for rule in for_requests(self.rules, (self.name,)))
@@ -82,7 +84,7 @@ class CellColumn:
             {key: levels[key] for key in levels if key == self.name},
         )
 
-    def read(self, values: Sequence[Any]) -> tuple[list[float], list[tuple[int, Cell]]]:
+    def read(self, values: Sequence[Any]) -> tuple[list[Any], list[tuple[int, Cell]]]:
         """The codes of values, and the cells, by their place, of those that break a rule."""
         plain = PLAIN.issuperset(map(type, values))
         keys = values if plain else [key_of(value) for value in values]
@@ -99,7 +101,7 @@ class CellColumn:
 
     def _read_slowly(
         self, values: Sequence[Any], keys: Sequence[Any], codes: list[Any]
-    ) -> tuple[list[float], list[tuple[int, Cell]]]:
+    ) -> tuple[list[Any], list[tuple[int, Cell]]]:
         """Fill the gaps in `codes`: values that are new, or break a rule."""
         gaps = [i for i, code in enumerate(codes) if code is None]
         new = {keys[i]: values[i] for i in gaps if keys[i] not in self.known}
@@ -134,11 +136,15 @@ class CellColumn:
         keys = [key for key in read if key not in cells]
         column = pl.Series(self.name, [read[key] for key in keys], DTYPES[self.delivered])
         table, broken = self._cleaned(column.to_frame())
-        numbers, levels = self.encoder.encode(table)
-        codes = (numbers if numbers.shape[1] else levels)[:, 0].tolist()
+        codes = self._coded(table)
         for key, value, code, why in zip(keys, table[self.name], codes, broken, strict=True):
             cells[key] = self._cell(value, code, why)
         return cells
+
+    def _coded(self, table: pl.DataFrame) -> list[Any]:
+        numbers, levels = self.encoder.encode(table)
+        found: list[Any] = (numbers if numbers.shape[1] else levels)[:, 0].tolist()
+        return found
 
     def _cleaned(self, table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         """The clean values, and for each the rule that cannot take it; empty when all can."""
@@ -152,7 +158,7 @@ class CellColumn:
                     broken[i] = broken[i] or rule.name.removeprefix(REFUSES)
         return table, broken
 
-    def _cell(self, value: Any, code: float | int, broken: str) -> Cell:
+    def _cell(self, value: Any, code: Any, broken: str) -> Cell:
         if broken:
             return Cell(code, value, True, ((self.expected, ""),))
         failed = [check for check in self.checks if not check.passes(value)]
@@ -161,6 +167,20 @@ class CellColumn:
         if not failed and value is not None and self.encoder.levels and code == UNKNOWN_LEVEL:
             problems.append((f"a value that training rows had often enough, got {value}", ""))
         return Cell(code, value, bool(refusing), tuple(problems))
+
+
+@dataclass
+class GroupColumn(CellColumn):
+    """A column that a policy decides by: the code of a value is the name of its group.
+
+    Attributes:
+        edges: Where numbers are cut.
+    """
+
+    edges: Sequence[float] | None = None
+
+    def _coded(self, table: pl.DataFrame) -> list[Any]:
+        return level_names(table[self.name], self.edges).to_list()
 
 
 REFUSES = "\0"
@@ -223,4 +243,23 @@ def columns_of(
             enforcement.of(name),
         )
         for name in encoder.columns
+    ]
+
+
+def group_columns_of(
+    fields: Iterable[Any], rules: tuple[Rule, ...], by_group: Any, enforcement: Any
+) -> list[GroupColumn]:
+    """A column for each that a policy decides by; `by_group` is its `GroupThresholds`, or None."""
+    by_name = {one.name: one for one in fields}
+    return [
+        GroupColumn(
+            name,
+            by_name[name].delivered,
+            by_name[name].expected,
+            rules,
+            Encoder({}, {}),
+            enforcement.of(name),
+            edges=by_group.edges.get(name),
+        )
+        for name in (by_group.columns if by_group else ())
     ]
