@@ -176,7 +176,7 @@ def _balance(content: Any) -> tuple[str, list[Row]]:
         }
         for cell in content.get("cells", ())
     ]
-    rows += [
+    numbers: list[Row] = [
         {
             "number": entry["column"],
             "largest correlation before": _number(entry["before"]),
@@ -184,7 +184,11 @@ def _balance(content: Any) -> tuple[str, list[Row]]:
         }
         for entry in content.get("correlations", ())
     ]
-    return before_training(content).rstrip("."), rows
+    checks = [
+        f"{check['name']} {_number(check['value'])} (at most {check['at_most']:g})"
+        for check in content.get("checks", ())
+    ]
+    return "; ".join([before_training(content).rstrip("."), *checks]), rows or numbers
 
 
 def _evaluate(content: Any) -> tuple[str, list[Row]]:

@@ -2,13 +2,14 @@
 
 Reads: the part train.
 Writes: train.parquet (the rows to fit on, and `_weight`, Float32, of mean 1), report.json.
-Refuses when: a group to be balanced has no row of one of the labels.
+Refuses when: a group to be balanced has no row of one of the labels, or made rows do not keep their
+checks (exit code 3).
 
 Rows of the other parts stay as they are. A repeated row keeps its `_row` and `_key`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -20,17 +21,20 @@ from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_json, write_parquet
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, Frozen, Project, nearest
+from pipeline.core.project import Columns, Frozen, Project, nearest, of_modality
 
 SECTIONS = ("columns",)
 WEIGHT = "_weight"
 
 
 class Settings(Frozen):
-    method: Literal["none", "reweigh", "resample", "correlation_remover"] = "none"
+    method: Literal[
+        "none", "reweigh", "resample", "correlation_remover", "synthetic_vae", "synthetic_gan"
+    ] = "none"
     """`none`: the rows as they are. `reweigh`: rows weigh so that group and label are independent.
     `resample`: rows are repeated and left out to the same end. `correlation_remover`: numbers lose
-    their correlation with the sensitive columns."""
+    their correlation with the sensitive columns. `synthetic_…`: rows are made for thin groups, and
+    checked."""
     columns: tuple[str, ...] = ()
     """The sensitive columns whose crossing makes the groups (correlation_remover takes each by
     itself); none named means all of them."""
@@ -41,6 +45,8 @@ class Settings(Frozen):
     none."""
     alpha: float = Field(1.0, ge=0, le=1)
     """Of correlation_remover: 1 takes the whole correlation, 0 nothing."""
+    synthetic: Annotated[Any, of_modality("SyntheticSettings")] = Field(default_factory=dict)
+    """How rows are made and what they must keep; the keys are the modality's."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
@@ -138,11 +144,26 @@ def decorrelated(
     return table, {"alpha": alpha, "correlations": numbers}
 
 
+def with_made_rows(
+    train: pl.DataFrame, names: tuple[str, ...], project: Project[Settings]
+) -> Changed:
+    """Every row as it is, and below them the made ones."""
+    found = contingency(train, names, project.columns)
+    check_cells(found)
+    settings = project.settings
+    table, sizes, report = part(project.modality, "synthesis").made(
+        train, found, project.columns, settings.method, settings.synthetic, settings.seed
+    )
+    return table, {**report, "cells": described(found, sizes, np.ones(sizes.shape))}
+
+
 METHODS: Mapping[str, Callable[[pl.DataFrame, tuple[str, ...], Project[Settings]], Changed]] = {
     "none": as_they_are,
     "reweigh": reweighed,
     "resample": resampled,
     "correlation_remover": decorrelated,
+    "synthetic_vae": with_made_rows,
+    "synthetic_gan": with_made_rows,
 }
 
 

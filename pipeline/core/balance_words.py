@@ -34,4 +34,46 @@ def before_training(balance: Mapping[str, Any]) -> str:
             f"(correlation_remover, strength {balance['alpha']:g}); categories kept theirs. "
             + UNTOUCHED
         )
-    return f"The training rows went through {method} by {by}."
+    made, kind = balance["num_made"], GENERATORS[method]
+    return (
+        f"{count(made, 'row')} made by {kind} ({method}) were added to the "
+        f"{balance['num_rows']:,} training rows for groups by {by} that lacked them; the made rows "
+        f"kept {count(len(balance['checks']), 'check')}, and no test row is made."
+    )
+
+
+def made_rows(balance: Mapping[str, Any]) -> list[str]:
+    """What the checks of made rows measured, a sentence each."""
+    return [check(found) for found in balance.get("checks", ())]
+
+
+def check(found: Mapping[str, Any]) -> str:
+    """A check of made rows in one sentence: what was measured, and what it was to keep."""
+    measured = CHECKS[found["name"]].format(
+        value=found["value"], share=f"{100 * found['value']:.1f}%"
+    )
+    return f"{measured} (up to {found['high']:.3f}; at most {found['at_most']:g} is accepted)."
+
+
+GENERATORS = {
+    "synthetic_vae": "a variational autoencoder",
+    "synthetic_gan": "a generative adversarial network",
+}
+CHECKS = {
+    "column_distance": (
+        "In no column do made and real values of the same groups and outcomes lie further apart "
+        "than {value:.3f}, where 0 is the same spread and 1 no value in common"
+    ),
+    "discriminator_auc": (
+        "A classifier that has to tell made rows from real ones ranks a pair of them rightly in "
+        "{share} of cases, where 50% is guessing"
+    ),
+    "closer_to_seen": (
+        "{share} of made rows lie nearer to a real row that their generator has seen than to one "
+        "of as many that it has not, where 50% is chance and more is copying"
+    ),
+    "copies_beyond_chance": (
+        "Made rows that equal a real row that their generator has seen: {share} of them more than "
+        "equal one that it has not"
+    ),
+}

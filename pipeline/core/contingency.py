@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.groups import levels
-from pipeline.core.labels import is_positive
+from pipeline.core.labels import class_names, is_positive
 from pipeline.core.project import Columns
 
 Floats = NDArray[np.float64]
@@ -66,7 +66,7 @@ def labels(table: pl.DataFrame, columns: Columns) -> pl.Series:
     """Each row's label as text, shape (rows,); of a binary target, `yes` and `not yes`.
 
     Raises:
-        ProjectError: the target is a number, so rows have no label.
+        ProjectError: the target is a number, or one of several classes is missing.
     """
     if columns.task == "regression":
         raise ProjectError(
@@ -74,7 +74,7 @@ def labels(table: pl.DataFrame, columns: Columns) -> pl.Series:
             hint="set `balance.method` to `none` or `correlation_remover`",
         )
     if columns.task == "multiclass":
-        return table[columns.target].cast(pl.String).fill_null("(missing)")
+        return class_names(table, columns)
     positive = pl.lit(columns.positive)
     named = pl.when(is_positive(columns)).then(positive).otherwise("not " + positive)
     return table.select(named.alias(columns.target)).to_series()

@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any
 
 from pipeline.core import audit_page, figures, groups_page, task_words, wording
-from pipeline.core.balance_words import before_training
+from pipeline.core.balance_words import before_training, made_rows
 from pipeline.core.project import About, Columns
 
 WITHHELD = "(withheld)"
@@ -68,6 +68,7 @@ def render(card: Card) -> str:
         plots=plots,
         words=wording,
         before_training=before_training(card.balance),
+        made_rows=made_rows(card.balance),
         task=task_words,
         measure=partial(wording.measure, task=card.columns.task),
         rules=decided_first(card.gate["rules"]),

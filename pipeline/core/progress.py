@@ -67,3 +67,25 @@ def _line(point: dict[str, float]) -> None:
             file=sys.stderr,
             flush=True,
         )
+
+
+@contextmanager
+def fitting(what: str, total: int) -> Iterator[Callable[[float], None]]:
+    """Yield a function to call after each of `total` epochs with its loss."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda loss: bar.update(task, advance=1, description=f"{what}, loss {loss:.3f}")
+        return
+    epoch = 0
+
+    def line(loss: float) -> None:
+        nonlocal epoch
+        epoch += 1
+        if epoch % LINES_EVERY == 1 or epoch == total:
+            print(f"{what}, epoch {epoch}: loss {loss:.4f}", file=sys.stderr, flush=True)
+
+    yield line

@@ -41,3 +41,23 @@ def drawn(found: Contingency, wanted: Ints, seed: int) -> Ints:
         times, rest = divmod(int(wanted[group, label]), len(rows))
         parts += [np.repeat(rows, times), rng.permutation(rows)[:rest]]
     return np.sort(np.concatenate(parts))
+
+
+def topped_up(found: Contingency) -> Ints:
+    """The sizes that make group and label independent when rows are only added, as few as may be.
+
+    Every group gets the label rates of one of the groups: of the one for which the fewest rows are
+    to be added to all others. Shape (groups, labels).
+    """
+    known = found.counts[(found.counts > 0).all(axis=1)].astype(float)
+    candidates = []
+    for rates in known / known.sum(axis=1, keepdims=True):
+        of_group = (found.counts / rates).max(axis=1)
+        candidates.append(np.maximum(np.rint(np.outer(of_group, rates)), found.counts))
+    best: Ints = min(candidates, key=lambda wanted: float(wanted.sum())).astype(np.int64)
+    return best
+
+
+def at_least(found: Contingency, min_rows: int) -> Ints:
+    """The sizes that bring each group and label up to a number of rows; shape (groups, labels)."""
+    return np.maximum(found.counts, min_rows)

@@ -7,13 +7,14 @@ from typing import Any
 import polars as pl
 import pytest
 
+from pipeline import balance
 from pipeline.balance import Settings, run
-from pipeline.balance import balanced as on_project
 from pipeline.core.contingency import contingency
-from pipeline.core.errors import ProjectError
+from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, Project
+from pipeline.core.project import Columns, Project, strictly
 from pipeline.core.reweighing import weights
+from tests.data import columns_of, people
 
 COLUMNS = Columns(target="label", positive="yes", numeric=("x",), sensitive=("sex", "race"))
 # By sex: F 6 rows, 2 positive; M 4 rows, 3 positive; 5 of 10 positive in all.
@@ -27,21 +28,25 @@ TABLE = pl.DataFrame(
 )
 
 
+def settings_of(**keys: Any) -> Settings:
+    return strictly(Settings, keys, {"modality": "tabular"})
+
+
 def balanced(
     table: pl.DataFrame, columns: Columns, settings: Settings
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    return on_project(table, Project("one", "tabular", settings, {"columns": columns}))
+    return balance.balanced(table, Project("one", "tabular", settings, {"columns": columns}))
 
 
 def test_no_method_weighs_every_row_the_same() -> None:
-    table, report = balanced(TABLE, COLUMNS, Settings())
+    table, report = balanced(TABLE, COLUMNS, settings_of())
     assert table["_weight"].to_list() == [1.0] * 10
     assert table.schema["_weight"] == pl.Float32
     assert report["method"] == "none"
 
 
 def test_reweigh_by_hand() -> None:
-    table, report = balanced(TABLE, COLUMNS, Settings(method="reweigh", columns=("sex",)))
+    table, report = balanced(TABLE, COLUMNS, settings_of(method="reweigh", columns=("sex",)))
     # P(s) P(y) / P(s, y): F yes .6·.5/.2 = 1.5, F no .3/.4 = .75, M yes .2/.3, M no .2/.1 = 2.
     assert table["x"].to_list() == list(range(10))
     assert table["_weight"].to_list() == pytest.approx(
@@ -63,7 +68,7 @@ def test_weighted_label_rates_are_equal_over_all_groups_and_the_mean_is_one() ->
     ).with_columns(
         label=pl.when(pl.int_range(pl.len()) % 22 == 0).then(pl.lit("no")).otherwise("label")
     )
-    table, _ = balanced(skewed, COLUMNS, Settings(method="reweigh", columns=("sex",)))
+    table, _ = balanced(skewed, COLUMNS, settings_of(method="reweigh", columns=("sex",)))
     weight = pl.col("_weight")
     rates = table.group_by("sex").agg(
         rate=weight.filter(pl.col("label") == "yes").sum() / weight.sum()
@@ -85,12 +90,12 @@ def test_counts_of_millions_do_not_overflow() -> None:
 def test_a_group_of_one_class_is_refused(method: Any) -> None:
     lonely = TABLE.filter((pl.col("sex") == "F") | (pl.col("label") == "yes"))
     with pytest.raises(ProjectError, match="1 of 2 groups, 3 rows in all, lack one"):
-        balanced(lonely, COLUMNS, Settings(method=method, columns=("sex",)))
+        balanced(lonely, COLUMNS, settings_of(method=method, columns=("sex",)))
 
 
 def test_resampled_rows_keep_their_order_and_what_names_them() -> None:
     named = TABLE.with_columns(_row=pl.int_range(10, dtype=pl.UInt32), _key=pl.col("x") * 7)
-    settings = Settings(method="resample", columns=("sex",))
+    settings = settings_of(method="resample", columns=("sex",))
     table, report = balanced(named, COLUMNS, settings)
     # Independent: F 3 of 6 positive, M 2 of 4.
     counted = {(c["group"]["sex"], c["label"]): c["num_rows_after"] for c in report["cells"]}
@@ -108,7 +113,7 @@ def test_resampled_rows_keep_their_order_and_what_names_them() -> None:
 @pytest.mark.parametrize("sampling", ["over", "under", "to_size"])
 def test_resampling_makes_label_rates_equal_up_to_whole_rows(sampling: Any) -> None:
     big = pl.concat([TABLE, TABLE.with_columns(race=pl.col("race").reverse())] * 20)
-    settings = Settings(method="resample", columns=("sex", "race"), sampling=sampling)
+    settings = settings_of(method="resample", columns=("sex", "race"), sampling=sampling)
     table, report = balanced(big, COLUMNS, settings)
     rates = table.group_by("sex", "race").agg((pl.col("label") == "yes").mean())["label"]
     assert rates.max() - rates.min() < 0.02
@@ -118,7 +123,7 @@ def test_resampling_makes_label_rates_equal_up_to_whole_rows(sampling: Any) -> N
 
 
 def test_the_correlation_remover_changes_numbers_alone() -> None:
-    settings = Settings(method="correlation_remover", columns=("sex",))
+    settings = settings_of(method="correlation_remover", columns=("sex",))
     table, report = balanced(TABLE, COLUMNS, settings)
     means = table.group_by("sex").agg(pl.col("x").mean())["x"]
     assert means.to_list() == pytest.approx([4.5, 4.5])  # F were 0 to 5, M 6 to 9
@@ -129,17 +134,17 @@ def test_the_correlation_remover_changes_numbers_alone() -> None:
 def test_a_regression_has_no_labels_to_balance_by() -> None:
     columns = Columns(target="x", task="regression", sensitive=("sex",))
     with pytest.raises(ProjectError, match="found a regression"):
-        balanced(TABLE, columns, Settings(method="resample"))
+        balanced(TABLE, columns, settings_of(method="resample"))
 
 
 def test_groups_are_made_by_sensitive_columns_alone() -> None:
     with pytest.raises(ProjectError, match="expected sensitive columns"):
-        balanced(TABLE, COLUMNS, Settings(method="reweigh", columns=("x",)))
+        balanced(TABLE, COLUMNS, settings_of(method="reweigh", columns=("x",)))
 
 
 def test_a_delivered_column_of_the_added_name_is_refused() -> None:
     with pytest.raises(ProjectError, match="_weight"):
-        balanced(TABLE.with_columns(_weight=1), COLUMNS, Settings())
+        balanced(TABLE.with_columns(_weight=1), COLUMNS, settings_of())
 
 
 def test_the_stage_writes_train_and_its_report(tmp_path: Path) -> None:
@@ -147,7 +152,43 @@ def test_the_stage_writes_train_and_its_report(tmp_path: Path) -> None:
     source = paths.input("split", "train.parquet")
     source.parent.mkdir(parents=True)
     TABLE.write_parquet(source)
-    settings = Settings(method="reweigh", columns=("sex",))
+    settings = settings_of(method="reweigh", columns=("sex",))
     run(Project("one", "tabular", settings, {"columns": COLUMNS}), paths)
     assert pl.read_parquet(paths.output("train.parquet")).columns == [*TABLE.columns, "_weight"]
     assert json.loads(paths.output("report.json").read_text())["columns"] == ["sex"]
+
+
+def written(paths: Paths) -> list[str]:
+    folder = paths.output("")
+    return sorted(file.name for file in folder.iterdir()) if folder.exists() else []
+
+
+def made_project(tmp_path: Path, **limits: Any) -> tuple[Project[Settings], Paths]:
+    """A project with synthetic rows of a quick and bad generator; its training part is there."""
+    paths = Paths(tmp_path, "people", "balance")
+    source = paths.input("split", "train.parquet")
+    source.parent.mkdir(parents=True)
+    people(700).write_parquet(source)
+    synthetic = {"num_epochs": 1, "width": 8, **limits}
+    settings = settings_of(method="synthetic_vae", columns=["sex"], synthetic=synthetic)
+    return Project("people", "tabular", settings, {"columns": columns_of()}), paths
+
+
+def test_made_rows_weigh_as_the_others_and_the_report_counts_them(tmp_path: Path) -> None:
+    limits = ("column_distance", "discriminator_auc", "closer_to_seen", "copies_beyond_chance")
+    project, paths = made_project(tmp_path, **{f"max_{name}": 1.0 for name in limits})
+    run(project, paths)
+    table = pl.read_parquet(paths.output("train.parquet"))
+    report = json.loads(paths.output("report.json").read_text())
+    assert table["_weight"].to_list() == [1.0] * table.height
+    assert report["num_rows"] == 700
+    assert report["num_rows_after"] == 700 + report["num_made"] == table.height
+    assert sum(cell["num_rows_after"] for cell in report["cells"]) == table.height
+    assert [check["name"] for check in report["checks"]] == list(limits)
+
+
+def test_refused_rows_leave_nothing_written(tmp_path: Path) -> None:
+    project, paths = made_project(tmp_path, max_discriminator_auc=0.501)
+    with pytest.raises(GateRefused, match="discriminator_auc"):
+        run(project, paths)
+    assert written(paths) == []

@@ -1,6 +1,6 @@
 """What the page says of the stage, method by method."""
 
-from pipeline.core.balance_words import before_training
+from pipeline.core.balance_words import CHECKS, before_training, check
 
 
 def test_each_method_says_its_operation_and_its_columns() -> None:
@@ -37,3 +37,26 @@ def test_the_correlation_remover_says_that_asked_rows_are_left_as_they_are() -> 
     assert "strength 0.5" in text
     assert "asked about are left as they are" in text
     assert "measured" in text
+
+
+def test_made_rows_are_counted_and_each_check_says_what_was_measured() -> None:
+    text = before_training(
+        {
+            "method": "synthetic_vae",
+            "columns": ["sex"],
+            "num_rows": 1000,
+            "num_made": 120,
+            "checks": [{}] * 4,
+        }
+    )
+    assert text.startswith("120 rows made by a variational autoencoder (synthetic_vae)")
+    assert "no test row is made" in text
+    assert set(CHECKS) == {
+        "column_distance",
+        "discriminator_auc",
+        "closer_to_seen",
+        "copies_beyond_chance",
+    }
+    sentence = check({"name": "closer_to_seen", "value": 0.512, "high": 0.53, "at_most": 0.55})
+    assert sentence.startswith("51.2% of made rows lie nearer to a real row that")
+    assert sentence.endswith("(up to 0.530; at most 0.55 is accepted).")

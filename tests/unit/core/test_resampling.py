@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.contingency import contingency
 from pipeline.core.project import Columns
-from pipeline.core.resampling import Sampling, drawn, sizes
+from pipeline.core.resampling import Sampling, at_least, drawn, sizes, topped_up
 
 # F: 2 yes, 6 no; M: 3 yes, 1 no. Independent: F 5/12·8 = 3.33 yes, 4.67 no; M 1.67 yes, 2.33 no.
 TABLE = pl.DataFrame(
@@ -45,3 +45,9 @@ def test_the_seed_decides_alone() -> None:
     np.testing.assert_array_equal(first, drawn(FOUND, wanted, seed=1))
     others = [drawn(FOUND, wanted, seed=seed).tolist() for seed in range(2, 6)]
     assert any(other != first.tolist() for other in others)
+
+
+def test_rows_are_only_added_and_as_few_as_may_be() -> None:
+    # With F's rates (6 no to 2 yes) M would need 8 more no; with M's (1 to 3) F 16 more yes.
+    assert topped_up(FOUND).tolist() == [[6, 2], [9, 3]]
+    assert at_least(FOUND, 3).tolist() == [[6, 3], [3, 3]]
