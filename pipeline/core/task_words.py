@@ -56,6 +56,11 @@ def decides(columns: Columns, policy: Mapping[str, Any]) -> str:
     return "The model predicts the number itself. No threshold is applied to it."
 
 
+def needs(columns: Columns, policy: Mapping[str, Any]) -> str:
+    """What must be known of a case for its decision; empty where nothing must beyond features."""
+    return policy_words.needs(policy, columns.features)
+
+
 def after_training(columns: Columns, policy: Mapping[str, Any]) -> str:
     """What was done between the network's output and the answer."""
     if columns.task == "regression":
