@@ -191,6 +191,28 @@ def _balance(content: Any) -> tuple[str, list[Row]]:
     return "; ".join([before_training(content).rstrip("."), *checks]), rows or numbers
 
 
+def _calibrate(content: Any) -> tuple[str, list[Row]]:
+    """The threshold, and what mitigation after training changed on the calibration rows."""
+    threshold, made = content["threshold"], content.get("mitigation")
+    on = f"the {content['num_rows']:,} calibration rows"
+    if not made:
+        return f"the threshold, chosen on {on}", [{"threshold": f"{threshold:g}"}]
+    rows = [
+        {
+            "mitigation": when,
+            "threshold": "by group"
+            if when == "after" and "by_group" in content
+            else f"{made[when]['threshold']:g}",
+            "accuracy": _number(made[when]["accuracy"]),
+            "selection rate": _number(made[when]["selection_rate"]),
+            **{f"gap by {by}": _number(gap["value"]) for by, gap in made[when]["gaps"].items()},
+        }
+        for when in ("before", "after")
+    ]
+    limit = made["constraint"].replace("_", " ")
+    return f"{made['method']}, {limit}, on {on}", rows
+
+
 def _evaluate(content: Any) -> tuple[str, list[Row]]:
     baseline = content["baseline"]["metrics"]
     rows = [
@@ -265,6 +287,7 @@ REPORTS: Mapping[str, tuple[str, Callable[[Any], tuple[str, list[Row] | str]]]] 
     "clean": ("ledger.json", _ledger),
     "audit": ("report.json", _audit),
     "balance": ("report.json", _balance),
+    "calibrate": ("policy.json", _calibrate),
     "evaluate": ("report.json", _evaluate),
     "assess": ("report.json", _assess),
     "explain": ("report.json", _explain),

@@ -91,6 +91,33 @@ def test_training_rows_are_counted_before_and_after(tmp_path: Path) -> None:
     ]
 
 
+def test_thresholds_are_shown_before_and_after_their_mitigation(tmp_path: Path) -> None:
+    plain = {"temperature": 1.1, "threshold": 0.5, "num_rows": 4797}
+    write(tmp_path, "calibrate", "policy.json", plain)
+    description, rows = shown(tmp_path, "calibrate")
+    assert description == "tiny: the threshold, chosen on the 4,797 calibration rows"
+    assert rows == [{"threshold": "0.5"}]
+    came = {"threshold": 0.5, "accuracy": 0.85, "selection_rate": 0.16}
+    made = {
+        "method": "threshold_optimizer",
+        "constraint": "demographic_parity",
+        "before": {**came, "gaps": {"sex": {"value": 0.069}}},
+        "after": {**came, "accuracy": 0.838, "gaps": {"sex": {"value": 0.003}}},
+    }
+    write(tmp_path, "calibrate", "policy.json", {**plain, "mitigation": made, "by_group": {}})
+    description, rows = shown(tmp_path, "calibrate")
+    assert description == (
+        "tiny: threshold_optimizer, demographic parity, on the 4,797 calibration rows"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("before", "0.5", "0.850", "0.160", "0.069"),
+        ("after", "by group", "0.838", "0.160", "0.003"),
+    ]
+    assert list(rows[0]) == [
+        "mitigation", "threshold", "accuracy", "selection rate", "gap by sex",
+    ]  # fmt: skip
+
+
 def test_metrics_come_with_intervals_and_the_baseline(tmp_path: Path) -> None:
     auc = {"roc_auc": {"value": 0.9, "low": 0.88, "high": 0.92}}
     content = {

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.policy import GroupThresholds, Mixture, Policy
 from pipeline.core.project import Columns
 from pipeline.service.checks import enforcement
 from pipeline.service.fields import fields_of
 from pipeline.service.requests import Reader
-from pipeline.tabular.cells import UNREADABLE, as_delivered, columns_of
+from pipeline.tabular.cells import UNREADABLE, as_delivered, columns_of, group_columns_of
 from pipeline.tabular.encoding import Encoder
 from tests.packaged import expectation
 
@@ -137,3 +138,82 @@ def test_true_is_not_read_as_one_which_was_met_before() -> None:
 def test_a_json_value_in_the_delivered_type(value: Any, delivered: str, expected: Any) -> None:
     found = as_delivered(value, delivered)
     assert (type(found), found) == (type(expected), expected)
+
+
+ALWAYS = Mixture(1.0, -1.0, 0.0, 1.0)
+SEX_AND_B = GroupThresholds(
+    columns=("sex", "b"),
+    edges={"b": (2.0,)},
+    salt="0",
+    groups={"f × < 2": ALWAYS, "m × ≥ 2": ALWAYS},
+)
+
+
+def deciding_reader(*entries: dict[str, Any]) -> Reader:
+    """The same, decided by sex, which is no feature, and by b, which is one."""
+    columns = Columns(
+        target="t",
+        positive="p",
+        numeric=("b",),
+        categorical=("a",),
+        sensitive=("sex", "b"),
+        sensitive_edges={"b": (2.0,)},
+    )
+    policy = Policy(1.0, 0.5, SEX_AND_B)
+    enforced = enforcement({"prepared": {"expectations": list(entries)}}, ("b", "a", "sex"))
+    delivered = {"a": "String", "b": "Int64", "sex": "String"}
+    fields = fields_of(columns, (), enforced, delivered, {}, policy)
+    encoder = Encoder({"b": [0.0, 1.0, 2.0]}, {"a": ["x", "y"]})
+    cells = columns_of(fields, (), encoder, enforced)
+    groups = group_columns_of(fields, (), SEX_AND_B, enforced)
+    return Reader(fields, columns, cells, 1, enforced, groups)
+
+
+def test_a_rows_group_is_named_as_offline() -> None:
+    rows = [
+        {"sex": "f", "b": 1},
+        {"sex": "m", "b": 2},
+        {"sex": None, "b": None},
+        {"sex": "?", "b": 1},
+    ]
+    for _ in range(2):
+        batch = deciding_reader().read([rows])
+        assert batch.groups == ["f × < 2", "m × ≥ 2", "(missing) × (missing)", "? × < 2"]
+        assert batch.readings[0].findings == []
+
+
+def test_levels_that_no_contract_names_are_the_policys() -> None:
+    fields = deciding_reader().fields
+    assert list(fields) == ["b", "a", "sex"]
+    assert (fields["sex"].categories, fields["sex"].open) == (("f", "m"), True)
+    assert fields["sex"].schema["x-known-values"] == ["f", "m"]
+    assert [field.use for field in fields.values()] == ["both", "probability", "decision"]
+    assert fields["b"].kind == "integer"
+    assert fields["a"].use == "probability"
+
+
+def test_what_decides_must_be_named_with_every_row() -> None:
+    (reading,) = deciding_reader().read([[{"sex": "f"}, {"b": 1, "a": "x"}]]).readings
+    assert [(one["row"], one["field"]) for one in reading.findings] == [(0, "b"), (1, "sex")]
+    assert "null where it is not known" in reading.findings[1]["hint"]
+
+
+def test_a_missing_value_is_refused_once_where_the_contract_does_so() -> None:
+    needed = expectation("expect_column_values_to_not_be_null", column="sex")
+    reader = deciding_reader(needed)
+    absent, null = reader.read([[{"b": 1}], [{"b": 1, "sex": None}]]).readings
+    assert [one["field"] for one in absent.findings] == ["sex"]
+    assert "null where" not in absent.findings[0]["hint"]
+    assert [one["field"] for one in null.findings] == ["sex"]
+
+
+def test_sensitive_values_are_not_repeated() -> None:
+    entry = expectation("expect_column_values_to_be_in_set", column="sex", value_set=["f", "m"])
+    pair = expectation(
+        "expect_column_pair_values_to_be_in_set",
+        column_A="a",
+        column_B="sex",
+        value_pairs_set=[["x", "f"]],
+    )
+    (reading,) = deciding_reader(entry, pair).read([[{"b": 1, "a": "x", "sex": "q"}]]).readings
+    assert [one["found"] for one in reading.findings] == ["another value", "['x', 'another value']"]

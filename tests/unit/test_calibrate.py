@@ -10,7 +10,7 @@ import pytest
 from pipeline.core import prediction
 from pipeline.core.calibration import choose_threshold, fit_temperature
 from pipeline.core.errors import ArtifactMissing, ProjectError
-from pipeline.core.policy import Policy
+from pipeline.core.policy import Policy, draws
 from pipeline.core.runner import run_stage
 from tests.data import set_section
 
@@ -116,3 +116,50 @@ def test_settings_that_do_not_go_together_are_refused(
     set_section(built, "calibrate", section)
     with pytest.raises(ProjectError, match=message):
         run_stage(built, "calibrate", "people")
+
+
+BY_GROUP = {"method": "threshold_optimizer", "columns": ["sex"], "min_group_size": 20}
+ALLOWED = {**BY_GROUP, "allow_sensitive_at_serving": True}
+
+
+def test_thresholds_by_group_need_a_word_that_the_service_may_ask(built: Path) -> None:
+    before = policy(built)
+    set_section(built, "calibrate", {"mitigation": BY_GROUP})
+    with pytest.raises(ProjectError, match="decides by sex") as refused:
+        run_stage(built, "calibrate", "people")
+    assert "`calibrate.mitigation.allow_sensitive_at_serving: true`" in refused.value.hint
+    assert policy(built) == before
+
+
+def test_thresholds_by_group_are_reported_with_what_they_changed(built: Path) -> None:
+    set_section(built, "calibrate", {"mitigation": ALLOWED})
+    run_stage(built, "calibrate", "people")
+    found = policy(built)
+    made = found["mitigation"]
+    assert set(found["by_group"]["groups"]) == {"female", "male"}
+    assert (found["by_group"]["columns"], found["by_group"]["salt"]) == (["sex"], "0")
+    assert made["after"]["gaps"]["sex"]["value"] < made["before"]["gaps"]["sex"]["value"]
+    assert (made["too_small"], made["num_fallback"]) == ({}, 0)
+
+    home = built / "data/people"
+    table = pl.read_parquet(home / "25_split/calibration.parquet")
+    model = prediction.load(home / "40_train", "tabular")
+    decides = Policy.from_dict(found)
+    probability = decides.probability(model.logits(table))
+    drawn = draws(model.encoder.encode(table), "0")
+    decisions = decides.decide(probability, table["sex"].to_list(), drawn)
+    right = decisions == (table["income"] == "high").to_numpy()
+    assert made["after"]["accuracy"] == pytest.approx(right.mean(), abs=1e-6)
+    assert made["after"]["selection_rate"] == pytest.approx(decisions.mean(), abs=1e-6)
+
+
+def test_a_group_with_few_rows_is_named_and_decided_by_the_threshold_for_all(built: Path) -> None:
+    """Region: 120 calibration rows, some of them from the island."""
+    table = pl.read_parquet(built / "data/people/25_split/calibration.parquet")
+    num_island = (table["region"] == "island").sum()
+    assert 0 < num_island < 20
+    set_section(built, "calibrate", {"mitigation": {**ALLOWED, "columns": ["region"]}})
+    run_stage(built, "calibrate", "people")
+    found = policy(built)["mitigation"]
+    assert found["too_small"] == {"region": {"island": num_island}}
+    assert found["num_fallback"] == num_island

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import ArtifactMissing
+from pipeline.core.page import roles
 from pipeline.core.paths import Paths
 from pipeline.core.project import About, Columns, Project
 from pipeline.report import Settings, run
@@ -290,6 +291,31 @@ def test_every_rule_and_its_sentence_is_there(tmp_path: Path) -> None:
     for entry in reports()["65_gate/verdict.json"]["rules"]:
         assert entry["rule"] in rules
         assert entry["sentence"] in rules
+
+
+def test_decisions_that_need_a_sensitive_column_are_said_at_the_top(tmp_path: Path) -> None:
+    def by_group(inputs: dict[str, Any]) -> None:
+        came = {"threshold": 0.4, "accuracy": 0.8, "gaps": {"town": {"value": 0.1}}}
+        inputs["45_calibrate/policy.json"] |= {
+            "by_group": {"columns": ["town"], "edges": {}, "salt": "0", "groups": {}},
+            "mitigation": {
+                "method": "threshold_optimizer",
+                "constraint": "demographic_parity",
+                "columns": ["town"],
+                "at_most": None,
+                "num_randomised": 3,
+                "num_fallback": 2,
+                "too_small": {"town": {"Tiny": 2}},
+                "before": came,
+                "after": came,
+            },
+        }
+
+    found = page(tmp_path, by_group)
+    assert "The decisions use town" in found.part("Passed", "Rule by rule")
+    assert "Thresholds for each group by town" in found.part("After training", "Loss by epoch")
+    assert roles(COLUMNS, ("town",))["town"].endswith("compared by it, and decisions use it")
+    assert "The decisions use" not in page(tmp_path).text
 
 
 def test_a_refused_page_gives_the_reasons_at_its_top(tmp_path: Path) -> None:

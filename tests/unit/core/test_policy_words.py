@@ -43,3 +43,39 @@ def test_a_constrained_threshold_says_limit_and_what_changed() -> None:
     assert "the gap by sex went from 0.168 to 0.014" in found
     assert "accuracy from 0.850 to 0.846" in found
     assert "No sensitive column is needed to decide." in found
+
+
+BY_GROUP = {
+    **PLAIN,
+    "by_group": {"columns": ["sex", "age"], "edges": {}, "salt": "0", "groups": {}},
+    "mitigation": {
+        **CONSTRAINED["mitigation"],
+        "method": "threshold_optimizer",
+        "columns": ["sex", "age"],
+        "at_most": None,
+        "num_randomised": 1718,
+        "num_fallback": 1,
+        "too_small": {"sex × age": {"F × old": 1}},
+    },
+}
+
+
+def test_thresholds_by_group_say_what_they_need_and_who_has_none() -> None:
+    found = policy_words.after_training(BY_GROUP)
+    assert "Thresholds for each group by sex and age (threshold_optimizer)" in found
+    assert "to make shares of outcomes found equal on the calibration rows" in found
+    assert "Chance decides about 1,718 of them." in found
+    assert "decided by the one for everybody: F × old (1 row)." in found
+    assert "thresholds of the case’s group" in policy_words.threshold(BY_GROUP)
+    assert "Where a group has none, the decision is positive from 40% on." in (
+        policy_words.threshold(BY_GROUP)
+    )
+
+
+def test_what_a_decision_needs_is_said_first() -> None:
+    assert policy_words.needs(PLAIN, ()) == ""
+    assert policy_words.needs(CONSTRAINED, ()) == ""
+    found = policy_words.needs(BY_GROUP, ("hours",))
+    assert found.startswith("The decisions use sex and age: whoever asks for one must say it")
+    assert found.endswith("The probability does not change with them.")
+    assert "probability" not in policy_words.needs(BY_GROUP, ("age",))
