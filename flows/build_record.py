@@ -10,6 +10,7 @@ from flows.costs import Cost, total
 from flows.stage_run import RunContext, StageResult
 from pipeline.core.errors import ArtifactMissing, GateRefused
 from pipeline.core.files import read_json, write_json
+from pipeline.core.override_records import passes
 from pipeline.core.paths import Paths
 
 GATE, REHEARSE = "gate", "rehearse"
@@ -138,7 +139,7 @@ def _exit_code(
         for result in stages:
             if result.state == state and result.error:
                 return result.error.exit_code
-    passed = all(one is None or one["outcome"] == "pass" for one in decisions)
+    passed = all(one is None or passes(one["outcome"]) for one in decisions)
     return 0 if passed else GateRefused.exit_code
 
 

@@ -7,8 +7,14 @@ from pathlib import Path
 
 from pipeline.core.errors import ProjectError
 
-# What a build itself writes. It is recorded by digest elsewhere and makes no tree dirty.
-WRITTEN_BY_BUILDS = ("dvc.lock", "data/*/champion/*", "data/*/.gitignore")
+# What a build itself writes. It is recorded by digest elsewhere and makes no tree dirty. Of the
+# overrides it takes out what has expired; promotion asks whether git has those that were used.
+WRITTEN_BY_BUILDS = (
+    "dvc.lock",
+    "data/*/champion/*",
+    "data/*/.gitignore",
+    "data/*/overrides.json",
+)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import click
 
 from flows.checkout import find_root
 from flows.frontier_commands import frontier
+from flows.override_commands import override
 from flows.promotion_commands import COMMANDS as PROMOTION_COMMANDS
 from flows.prune_commands import prune
 from flows.serve_commands import serve
@@ -185,7 +186,7 @@ def cost(project: str) -> None:
     print_costs(root, project)
 
 
-for _command in (frontier, *PROMOTION_COMMANDS, serve, up, down, status, prune):
+for _command in (override, frontier, *PROMOTION_COMMANDS, serve, up, down, status, prune):
     cli.add_command(_command)
 for _stage in stage_commands():
     cli.add_command(_stage)

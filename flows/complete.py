@@ -27,8 +27,9 @@ class Completed:
 
 
 def complete_build(request: Request, observer: Observer, pool: Pool | None = None) -> Completed:
-    """Build a project to its end: the live champion's files beforehand, afterwards its run in
-    MLflow and, when verdict and rehearsal pass, a registered version.
+    """Build a project to its end: the live champion's files and the overrides that still hold
+    beforehand, afterwards its run in MLflow and, when verdict and rehearsal pass, a registered
+    version.
 
     Tracking that is down is no failure of a build; its lines say how it is logged later.
 
@@ -36,18 +37,23 @@ def complete_build(request: Request, observer: Observer, pool: Pool | None = Non
         PipelineError: as `flows.engine.build` does, when nothing could be started.
     """
     from flows.champion_files import write_champion
+    from flows.override_files import remove_expired
     from flows.tracking import Tracker, is_on
+
+    removed: list[str] = []
 
     def prepare() -> None:
         request.prepare()
         write_champion(request.root, request.project)
+        removed.extend(remove_expired(request.root, request.project))
 
     prepared = replace(request, prepare=prepare)
     if not is_on():
-        return Completed(build(prepared, observer, pool), ("not tracked: HALLMARK_TRACKING=off",))
+        outcome = build(prepared, observer, pool)
+        return Completed(outcome, (*removed, "not tracked: HALLMARK_TRACKING=off"))
     tracker = Tracker(observer, request.root, request.project)
     try:
         outcome = build(prepared, tracker, pool)
     finally:
         tracker.close()
-    return Completed(outcome, tuple(tracker.log()))
+    return Completed(outcome, (*removed, *tracker.log()))

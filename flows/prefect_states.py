@@ -23,6 +23,7 @@ from flows.engine import EXIT_CODES, EXIT_DEADLINE
 from flows.stage_run import StageResult
 from flows.summary import refusal, rehearsal_lines, verdict_lines
 from pipeline.core.errors import GateRefused
+from pipeline.core.override_records import passes
 
 REFUSED = "Refused"
 
@@ -71,7 +72,7 @@ def state_of_build(project: str, completed: CompletedBuild) -> State[Any]:
 def refusals(project: str, outcome: Outcome) -> list[str]:
     """Why a build was refused: by the gate, by a stage after it, or in the rehearsal."""
     lines: list[str] = []
-    if outcome.verdict and outcome.verdict["outcome"] != "pass":
+    if outcome.verdict and not passes(outcome.verdict["outcome"]):
         lines += verdict_lines(outcome.verdict)
     for result in outcome.refused:
         lines += refusal(project, result)

@@ -9,7 +9,7 @@ import getpass
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -24,10 +24,12 @@ from flows.history import (
     moving,
     version_before,
 )
+from flows.override_files import committed, expired
 from flows.registry import Version
 from pipeline.core import bento
 from pipeline.core.errors import ArtifactMissing, GateRefused, ProjectError
 from pipeline.core.files import read_json, write_json
+from pipeline.core.override_records import passes
 from pipeline.core.project import load_project
 
 Kind = Literal["promote", "rollback"]
@@ -111,7 +113,7 @@ def rollback(root: Path, project: str, *, who: str, why: str, tell: Tell = _nobo
 
 def against(root: Path, version: Version) -> Iterator[str]:
     """What speaks against a version: each is a sentence."""
-    if version.verdict != "pass":
+    if not passes(version.verdict):
         yield f"expected a passing verdict, it is `{version.verdict}`"
     if version.rehearsal != "pass":
         yield f"expected a passing rehearsal, it is `{version.rehearsal}`"
@@ -128,6 +130,7 @@ def against(root: Path, version: Version) -> Iterator[str]:
         rehearsal = read_json(registry.folder_of(root, version) / registry.REHEARSAL)
         card = packed / bento.SOURCE / bento.VERDICT
         yield from _digests(version, packed, rehearsal, card)
+        yield from _overrides(root, version, read_json(card).get("overrides", ()))
     except ArtifactMissing as error:
         yield error.message
 
@@ -138,8 +141,21 @@ def _digests(version: Version, packed: Path, rehearsal: Any, card: Path) -> Iter
         yield "expected the rehearsal to be of this very bento, it names another one"
     if (found := bento.read_proof(packed)["model_digest"]) != version.model_digest:
         yield f"expected the model {version.model_digest[:12]}, the bento has {found[:12]}"
-    if bento.file_digest(card) != version.verdict_digest or read_json(card)["outcome"] != "pass":
+    outcome = read_json(card)["outcome"]
+    if bento.file_digest(card) != version.verdict_digest or not passes(outcome):
         yield "expected the verdict that was registered, the bento carries another one"
+
+
+def _overrides(root: Path, version: Version, records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Overrides that hold no more today, or that the version's commit does not have."""
+    yield from expired(records)
+    signed = committed(root, version.commit, version.project) if records else ()
+    for record in records:
+        if record not in signed:
+            yield (
+                f"expected the override of `{record['rule']}` by {record['name']} in the commit "
+                f"that was built, it is not there: `hallmark override` writes and commits one"
+            )
 
 
 def rehearsed_anew(root: Path, version: Version) -> Iterator[str]:

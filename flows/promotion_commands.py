@@ -1,5 +1,6 @@
 """`hallmark versions`, `promote`, `rollback`, `history` and `track`."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ def versions(project: str) -> None:
       hallmark versions adult
     """
     from flows import registry
+    from pipeline.core.override_records import has_expired, in_words
 
     root = _root_of(project)
     known = registry.versions(root, project)
@@ -49,6 +51,9 @@ def versions(project: str) -> None:
             f"{version.version:>4}  {version.created:%Y-%m-%d %H:%M}  {state:<10}  "
             f"verdict {version.verdict}, rehearsal {version.rehearsal}  {names}".rstrip()
         )
+        for record in version.overrides:
+            state = " (expired)" if has_expired(record, datetime.now(UTC).date()) else ""
+            click.echo(f"      ! {in_words(record)}{state}")
     if not known:
         click.echo(f"no version of {project} is registered: `hallmark build {project}`")
 

@@ -15,6 +15,7 @@ from flows.tracking_store import Store
 from flows.worktree import commit_changes
 from pipeline.core import bento
 from pipeline.core.files import read_json, write_json, write_parquet
+from pipeline.core.override_records import passes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,7 +76,7 @@ def why_no_model(evidence: Evidence) -> str | None:
     verdict = evidence.verdict
     if verdict is None:
         return "the build did not reach its verdict"
-    if verdict["outcome"] != "pass":
+    if not passes(verdict["outcome"]):
         words = {
             "fail": "the gate refused it",
             "insufficient": "the gate found too little evidence",
@@ -89,7 +90,7 @@ def why_not_registered(root: Path, evidence: Evidence) -> str | None:
     if reason := why_no_model(evidence):
         return reason
     package, rehearsal, verdict = evidence.package, evidence.rehearsal, evidence.verdict
-    if package is None or verdict is None or verdict["outcome"] != "pass":
+    if package is None or verdict is None or not passes(verdict["outcome"]):
         return "its verdict did not pass"
     if rehearsal is None:
         return "the build did not reach `rehearse`"
@@ -149,6 +150,7 @@ def register(
         "build": build["id"],
         "run_id": run,
         "created": datetime.now(UTC).replace(microsecond=0),
+        "overrides": tuple(verdict.get("overrides", ())),
     }
     registry.store_bento(root, packed, fields["bento_tag"], fields["bento_digest"])
     with tempfile.TemporaryDirectory() as temporary:

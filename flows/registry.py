@@ -8,6 +8,7 @@ them to people; nothing is decided by what it says, so that serving does not nee
 
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from flows.history import champion_version
 from pipeline.core import bento
 from pipeline.core.errors import ArtifactMissing, ProjectError
 from pipeline.core.files import damaged, read_json, write_json, write_text
+from pipeline.core.override_records import in_words
 from pipeline.core.paths import local_state
 from pipeline.core.project import nearest
 
@@ -44,6 +46,8 @@ class Version:
         build: The build that made it.
         run_id: That build's run in MLflow.
         created: When it was registered, UTC.
+        overrides: What lets it break rules, as its verdict has it; see
+            `pipeline.core.override_records`.
     """
 
     project: str
@@ -60,6 +64,7 @@ class Version:
     build: str
     run_id: str
     created: datetime
+    overrides: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def git_tag(self) -> str:
@@ -92,7 +97,8 @@ def _read(source: Path) -> Version:
     try:
         created = datetime.fromisoformat(content["created"])
         files = tuple(content["dirty_files"])
-        return Version(**{**content, "created": created, "dirty_files": files})
+        waived = tuple(content.get("overrides", ()))
+        return Version(**{**content, "created": created, "dirty_files": files, "overrides": waived})
     except (TypeError, KeyError, ValueError) as error:
         raise damaged(source, "version", error) from None
 
@@ -213,4 +219,19 @@ def as_tags(version_fields: dict[str, Any]) -> dict[str, str]:
     """What MLflow shows of a version."""
     shown = ("bento_tag", "bento_digest", "model_digest", "verdict", "rehearsal", "commit", "build")
     tags = {name: str(version_fields[name]) for name in shown}
-    return {**tags, "dirty": str(version_fields["dirty"]).lower()}
+    return {
+        **tags,
+        "dirty": str(version_fields["dirty"]).lower(),
+        **override_tags(version_fields["overrides"]),
+    }
+
+
+def override_tags(overrides: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What MLflow shows of overrides; nothing where there are none."""
+    if not overrides:
+        return {}
+    return {
+        "override": "; ".join(map(in_words, overrides)),
+        "override_until": min(str(record["until"]) for record in overrides),
+        "override_by": ", ".join(dict.fromkeys(str(record["name"]) for record in overrides)),
+    }

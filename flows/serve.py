@@ -21,6 +21,7 @@ from pathlib import Path
 import httpx
 
 from flows import registry
+from flows.override_files import check_in_force, expired
 from flows.promotion import point
 from flows.registry import Version
 from flows.relay import Relay
@@ -152,6 +153,7 @@ class Serving:
         self._service: Service | None = None
         self._num_crashes = 0
         self._given_up: str | None = None
+        self._told: set[str] = set()
 
     def wanted(self) -> Version:
         """The version to serve. A candidate that is served stays until one is promoted."""
@@ -184,6 +186,7 @@ class Serving:
             if service is None or not service.is_alive:
                 await self._restart(service)
                 return
+            self._tell_of_overrides(service.version)
             version = self.wanted()
             changed = version.bento_digest != service.version.bento_digest
             if version.version != service.version.version or changed:
@@ -196,6 +199,7 @@ class Serving:
         if self._given_up == version.version:
             return
         try:
+            check_in_force(version)
             new = await start(self._root, version)
         except PipelineError as error:
             self._given_up = version.version  # until another one is promoted
@@ -226,6 +230,14 @@ class Serving:
         self._service = service
         self._relay.point_to(INNER_HOST, service.port)
 
+    def _tell_of_overrides(self, version: Version) -> None:
+        """Say once when an override expires under a running service. It goes on: whether to take
+        it out of use is for people to decide, and every answer of it says so too."""
+        for line in expired(version.overrides):
+            if line not in self._told:
+                self._told.add(line)
+                self._tell(f"{self._project}: version {version.version} goes on, but {line}")
+
     def _described(self) -> str:
         version = self._service.version if self._service else self.wanted()
         names = ", ".join(registry.aliases(self._root, version))
@@ -248,8 +260,7 @@ def serve(root: Path, project: str, host: str, port: int, version: str | None, t
         ServiceError: the service does not get ready.
     """
     chosen = registry.resolve(root, project, version) if version else None
-    if chosen is None:
-        registry.served(root, project)  # refuses before a port is taken
+    check_in_force(chosen or registry.served(root, project))  # refuses before a port is taken
     with contextlib.closing(bound(host, port)) as listener:
         asyncio.run(_serve(root, project, chosen.version if chosen else None, listener, tell))
 

@@ -16,6 +16,7 @@ from flows.history import history
 from flows.registry import versions
 from flows.stack import HOST, Part, health, running_parts, state
 from pipeline.core.errors import PipelineError
+from pipeline.core.override_records import PASS, passes
 from pipeline.core.paths import local_state
 from pipeline.core.project import projects
 from pipeline.core.runner import read_record
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 TEMPLATE = "status_page.html.j2"
-VERDICTS = {"pass": "passed", "fail": "refused", "insufficient": "refused: not enough evidence"}
+VERDICTS = {
+    "pass": "passed",
+    "pass_with_override": "passed, with an override",
+    "fail": "refused",
+    "insufficient": "refused: not enough evidence",
+}
 
 
 @dataclass(frozen=True)
@@ -95,9 +101,9 @@ def _of_build(content: dict[str, Any]) -> BuildState:
     verdict, code = content.get("verdict"), content.get("exit_code")
     if content.get("stopped"):
         outcome, tone = str(content["stopped"]), "insufficient"
-    elif verdict == "pass" and code == 0:
-        outcome, tone = VERDICTS["pass"], "pass"
-    elif verdict == "pass" and code == 3:
+    elif passes(str(verdict)) and code == 0:
+        outcome, tone = VERDICTS[str(verdict)], "pass" if verdict == PASS else "insufficient"
+    elif passes(str(verdict)) and code == 3:
         outcome, tone = "refused: its rehearsal failed", "fail"
     elif verdict in VERDICTS and code == 3:
         outcome, tone = VERDICTS[verdict], "fail" if verdict == "fail" else "insufficient"

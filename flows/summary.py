@@ -12,11 +12,18 @@ from flows.costs import Cost
 from flows.stage_run import StageResult
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json
+from pipeline.core.override_records import in_words
 from pipeline.core.paths import Paths
 
 MAX_METRICS = 8
 MAX_CHECKS = 10
-OUTCOMES = {"pass": "passed", "fail": "refused", "insufficient": "insufficient evidence"}
+OUTCOMES = {
+    "pass": "passed",
+    "pass_with_override": "passed, with an override",
+    "fail": "refused",
+    "insufficient": "insufficient evidence",
+}
+MARKS = {"pass": "✓", "fail": "✗", "not_applicable": "–"}
 
 
 def closing(root: Path, project: str, outcome: Outcome) -> list[str]:
@@ -60,8 +67,14 @@ def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
         return []
     lines = [f"verdict: {OUTCOMES.get(verdict['outcome'], verdict['outcome'])}"]
     for rule in verdict.get("rules", ()):
-        mark = {"pass": "✓", "fail": "✗"}.get(rule.get("outcome"), "?")
+        mark = MARKS.get(rule.get("outcome"), "?")
         lines.append(f"  {mark} {rule.get('sentence') or rule.get('rule')}")
+        if rule.get("overridden"):
+            lines.append(f"    ! {in_words(rule['overridden'])}")
+        elif rule.get("outcome") == "insufficient" and not rule.get("refuses", True):
+            lines.append(f"    warns only: {rule['reason']}")
+    if chance := verdict.get("false_refusals"):
+        lines.append(f"  {chance['sentence']}")
     return lines
 
 

@@ -19,6 +19,7 @@ from flows import tracked_content as content
 from flows.outputs import Outputs, cache_folder, locked
 from flows.processes import is_same_process
 from flows.registration import PACKAGE, Evidence, register, why_no_model, why_not_registered
+from flows.registry import override_tags
 from flows.settings import modality_of, project_file
 from flows.tracking_store import Point, Store
 from pipeline.core import bento
@@ -272,6 +273,7 @@ def _tags(tracked: TrackedBuild, evidence: Evidence) -> dict[str, str]:
         "build_wall_s": build["wall_s"],
         "exit_code": build["exit_code"],
         "restored": str(evidence.num_ran == 0).lower(),
+        **override_tags((evidence.verdict or {}).get("overrides", ())),
     }
     return {name: str(value) for name, value in found.items() if value is not None}
 

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from flows.outputs import Outputs
 from flows.tracking_store import DataSet, Point
+from pipeline.core.override_records import in_words
 from pipeline.core.paths import READING_ORDER
 
 REPORTS = (".json", ".jsonl", ".csv", ".html")
@@ -137,4 +138,5 @@ def summary(verdict: Mapping[str, Any] | None, notes: tuple[str, ...]) -> str:
     if verdict:
         lines.append(f"**Verdict: {verdict['outcome']}**\n")
         lines += [f"- {rule.get('sentence') or rule.get('rule')}" for rule in verdict["rules"]]
+        lines += [f"- **{in_words(record)}**" for record in verdict.get("overrides", ())]
     return "\n".join([*lines, *(f"\n{note}" for note in notes)])

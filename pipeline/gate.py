@@ -1,9 +1,10 @@
 """Decide on the evidence: every rule passes, fails, or has not enough evidence.
 
-Reads: evaluate/report.json, assess/report.json.
+Reads: evaluate/report.json, assess/report.json, overrides.json.
 Writes: verdict.json.
-Refuses when: a rule names a measure or a grouping that was not measured. A verdict against the
-model is no refusal here: this stage always writes its verdict, and packaging decides on it.
+Refuses when: a rule names a measure or a grouping that was not measured; an override is not whole.
+A verdict against the model is no refusal here: this stage always writes its verdict, and packaging
+decides on it.
 """
 
 import math
@@ -16,6 +17,14 @@ from pipeline.core.champion_rules import decide_against
 from pipeline.core.deciding import Outcome, compare, decide
 from pipeline.core.files import read_json, write_json
 from pipeline.core.gate_rules import Rule
+from pipeline.core.override_records import (
+    PASS,
+    PASS_WITH_OVERRIDE,
+    Override,
+    as_dict,
+    overridden,
+    read_overrides,
+)
 from pipeline.core.paths import Paths
 from pipeline.core.project import Frozen, Project
 
@@ -41,16 +50,24 @@ class Settings(Frozen):
 def run(project: Project[Settings], paths: Paths) -> None:
     evaluation = read_json(paths.input("evaluate", "report.json"))
     assessment = read_json(paths.input("assess", "report.json"))
+    overrides = read_overrides(paths.home)
     write_json(
-        paths.output("verdict.json"), verdict(project.settings.rules, evaluation, assessment)
+        paths.output("verdict.json"),
+        verdict(project.settings.rules, evaluation, assessment, overrides),
     )
 
 
 def verdict(
-    rules: tuple[Rule, ...], evaluation: dict[str, Any], assessment: dict[str, Any]
+    rules: tuple[Rule, ...],
+    evaluation: dict[str, Any],
+    assessment: dict[str, Any],
+    overrides: tuple[Override, ...] = (),
 ) -> dict[str, Any]:
-    """The outcome of each rule and in total, for the model and, for comparison, the baseline."""
-    decided = []
+    """The outcome of each rule and in total, for the model and, for comparison, the baseline.
+
+    An override lets the rule that it names be broken; the rule's own outcome stays as it is.
+    """
+    decided: list[dict[str, Any]] = []
     for rule in rules:
         if rule.against:
             decided.append({**decide_against(rule, evaluation), "baseline": None})
@@ -59,8 +76,14 @@ def verdict(
         theirs = decide(rule, evaluation, assessment, "baseline")
         shown = ("outcome", "refuses", "value", "low", "high")
         decided.append({**ours, "baseline": {key: theirs[key] for key in shown}})
+    used = []
+    for one in decided:
+        record = overridden(one, overrides)
+        one["overridden"] = record and as_dict(record)
+        used += [one["overridden"]] if record else []
     return {
         "outcome": total(decided),
+        "overrides": used,
         "confidence": evaluation["confidence"],
         "false_refusals": false_refusals(decided),
         "rules": decided,
@@ -68,13 +91,21 @@ def verdict(
     }
 
 
-def total(decided: Sequence[dict[str, Any]]) -> Outcome:
+def total(decided: Sequence[dict[str, Any]]) -> str:
     """Fail if a rule fails; pass if none refuses and one has something to say for the model; else
-    insufficient: a rule that only warns speaks for nothing."""
-    if any(rule["outcome"] == "fail" for rule in decided):
+    insufficient: a rule that only warns speaks for nothing. Rules that are overridden refuse
+    nothing, and make of a pass a `pass_with_override`."""
+    refusing = [rule["outcome"] for rule in decided if rule["refuses"] and not _waived(rule)]
+    if "fail" in refusing:
         return "fail"
-    spoken = any(rule["outcome"] != "insufficient" for rule in decided)
-    return "pass" if spoken and not any(rule["refuses"] for rule in decided) else "insufficient"
+    spoken = any(rule["outcome"] != "insufficient" or _waived(rule) for rule in decided)
+    if refusing or not spoken:
+        return "insufficient"
+    return PASS_WITH_OVERRIDE if any(map(_waived, decided)) else PASS
+
+
+def _waived(rule: dict[str, Any]) -> bool:
+    return bool(rule.get("overridden"))
 
 
 def false_refusals(decided: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 Reads: the model's files, calibrate/policy.json, explain/reference.json, gate/verdict.json,
 report/report.html, ingest/profile.json, clean/rules.json, contract.json, requirements.lock.
 Writes: bento/, the same bytes for the same inputs; report.json.
-Refuses when: the verdict is not `pass`; what the project says of a field is against the contract;
-the target has several classes or is a number.
+Refuses when: the verdict is no pass, with an override or without; what the project says of a field
+is against the contract; the target has several classes or is a number.
 """
 
 import json
@@ -20,6 +20,7 @@ from pipeline.core import bento
 from pipeline.core.contract import load_contract
 from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.files import damaged, missing, read_json, write_json
+from pipeline.core.override_records import passes
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, Frozen, Project
@@ -79,14 +80,15 @@ def check_verdict(verdict: dict[str, Any], name: str) -> None:
     """Refuse a model that the gate did not pass.
 
     Raises:
-        GateRefused: the verdict is another than `pass`.
+        GateRefused: the verdict is no pass, with an override or without.
     """
-    if verdict["outcome"] != "pass":
-        kept_not = [rule["sentence"] for rule in verdict["rules"] if rule["outcome"] != "pass"]
+    if not passes(verdict["outcome"]):
+        kept_not = [rule["sentence"] for rule in verdict["rules"] if rule.get("refuses", True)]
         raise GateRefused(
             f"package: expected the verdict pass, got {verdict['outcome']}: nothing is packaged",
             findings=kept_not,
-            hint=f"data/{name}/70_report/report.html shows why",
+            hint=f"data/{name}/70_report/report.html shows why; `hallmark override {name}` lets a "
+            "named person answer for it until a date",
         )
 
 

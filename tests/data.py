@@ -128,6 +128,7 @@ def make_project(root: Path, **sections: Any) -> Path:
     write_yaml(root / "params.yaml", {"projects": {"people": {"modality": "tabular"}}})
     home = root / "data" / "people"
     write_yaml(home / "project.yaml", {**SETTINGS, **sections})
+    (home / "overrides.json").write_text('{"overrides": []}\n')
     (home / "raw").mkdir(exist_ok=True)
     shutil.copy(HERE / "dvc.yaml", root / "dvc.yaml")
     return home

@@ -13,6 +13,7 @@ from pipeline.core.gate_rules import POWER, Rule, check_groupings
 from pipeline.core.measures import GAPS_OF, METRICS_OF
 
 Outcome = Literal["pass", "fail", "insufficient", "not_applicable"]
+"""Of a rule; of a verdict as well `pass_with_override`."""
 Found = dict[str, Any]
 _NORMAL = NormalDist()
 
@@ -142,7 +143,7 @@ def measured_anew(
     rule: Rule, groups: list[Found], assessment: Found, confidence: float, least: int
 ) -> tuple[Found | None, list[str]]:
     """The gap at the rule's own confidence and least group size, from the groups' counts."""
-    from pipeline.core.gaps import measured  # type: ignore[import-untyped, unused-ignore]
+    from pipeline.core.gaps import measured
 
     found = measured(
         groups,

@@ -121,12 +121,20 @@ def decided_first(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def headline(gate: dict[str, Any]) -> dict[str, str]:
     """The verdict in a word and in one sentence."""
     outcomes = [rule["outcome"] for rule in gate["rules"]]
+    waived = [rule for rule in gate["rules"] if rule.get("overridden")]
     failed = outcomes.count("fail")
     unclear = sum(
         rule["outcome"] == "insufficient" and rule.get("refuses", True) for rule in gate["rules"]
     )
     if not outcomes:
         text = "No rule is set, so nothing speaks for this model or against it."
+    elif gate["outcome"] == "pass_with_override":
+        names = list(dict.fromkeys(rule["overridden"]["name"] for rule in waived))
+        broken = wording.count(len(waived), "rule")
+        text = (
+            f"The model does not keep {broken} of {len(outcomes)}. It may be used all the same, on "
+            f"the word of {wording.listed(names)}, for the reason and until the date below."
+        )
     elif gate["outcome"] == "pass":
         text = f"The model keeps {'its one rule' if len(outcomes) == 1 else 'every rule'}."
         if num_warned := outcomes.count("insufficient"):
@@ -140,7 +148,12 @@ def headline(gate: dict[str, Any]) -> dict[str, str]:
             parts.append(f"there is not enough evidence on {what}")
         text = f"The model {parts[0]}" if failed else parts[0][0].upper() + parts[0][1:]
         text += f", and {parts[1]}." if len(parts) == 2 else "."
-    words = {"pass": "Passed", "fail": "Refused", "insufficient": "Not enough evidence"}
+    words = {
+        "pass": "Passed",
+        "pass_with_override": "Passed with an override",
+        "fail": "Refused",
+        "insufficient": "Not enough evidence",
+    }
     return {"word": words[gate["outcome"]], "text": text, **_sign(gate["outcome"])}
 
 

@@ -94,6 +94,7 @@ MEASURES = {
 
 OUTCOMES = {
     "pass": {"sign": "✓", "word": "passed"},
+    "pass_with_override": {"sign": "!", "word": "passed with an override"},
     "fail": {"sign": "✕", "word": "failed"},
     "insufficient": {"sign": "?", "word": "not enough evidence"},
     "not_applicable": {"sign": "–", "word": "not applicable"},
@@ -151,6 +152,14 @@ def reason(rule: Mapping[str, Any]) -> str:
             "cannot show that the limit is kept."
         )
     return f"Measured {value}, but these groups have too few rows: {listed(rule['too_small'])}."
+
+
+def override(record: Mapping[str, Any]) -> str:
+    """Who lets a rule be broken, until when and why."""
+    return (
+        f"Overridden by {record['name']} until {record['until']} (signed {record['signed']}): "
+        f"{record['reason']}"
+    )
 
 
 def listed(names: list[str]) -> str:

@@ -9,6 +9,7 @@ import gc
 import hmac
 import os
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -93,7 +94,6 @@ class App:
             self.metrics.batch,
         )
         self.explaining, self.num_explaining = asyncio.Lock(), 0
-        self.described = orjson.dumps(description(self.predictor, self.version))
         self.documented = orjson.dumps(openapi(self.predictor, self.version))
         self.shown = Page(self.predictor.project)
         warm_up(self.predictor)
@@ -121,7 +121,7 @@ class App:
             return
         body = b"" if scope["method"] == "HEAD" else response.body
         length = (b"content-length", str(len(response.body)).encode())
-        headers = [*response.headers, length, *PLAIN_HEADERS]
+        headers = [*response.headers, length, *PLAIN_HEADERS, *self.marks()]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         if method == "POST" and response.status == 200:
@@ -171,7 +171,16 @@ class App:
         return Response(200, self.metrics.exposition(), (PROMETHEUS,))
 
     async def schema(self, _scope: Scope, _receive: Receive) -> Response:
-        return Response(200, self.described)
+        return Response(200, orjson.dumps(description(self.predictor, self.version)))
+
+    def marks(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The header of a model that an override lets break rules; none for others."""
+        stated = stated_overrides(self.predictor)
+        if not stated:
+            return ()
+        first = min(stated, key=lambda record: str(record["until"]))
+        word = "expired" if first["expired"] else "until"
+        return ((b"x-hallmark-override", f"{word} {first['until']}".encode()),)
 
     async def openapi(self, _scope: Scope, _receive: Receive) -> Response:
         return Response(200, self.documented)
@@ -229,7 +238,7 @@ def check_rows(answer: Answer) -> None:
 
 
 def description(predictor: Predictor, version: str) -> dict[str, Any]:
-    """What /schema says: the fields, the labels, the limits."""
+    """What /schema says: the fields, the labels, the limits, and what is overridden."""
     limits = predictor.limits
     return {
         "project": predictor.project,
@@ -244,7 +253,20 @@ def description(predictor: Predictor, version: str) -> dict[str, Any]:
             {**field.as_dict(), "expected": field.expected, "note": field.note}
             for field in predictor.fields
         ],
+        "overrides": stated_overrides(predictor),
     }
+
+
+def stated_overrides(predictor: Predictor) -> list[dict[str, Any]]:
+    """Which rules the model may break, by whose word, why and until when; whether that is past."""
+    shown = ("rule", "name", "reason", "until")
+    if not predictor.overrides:
+        return []
+    today = datetime.now(UTC).date().isoformat()
+    return [
+        {**{key: record[key] for key in shown}, "expired": today > record["until"]}
+        for record in predictor.overrides
+    ]
 
 
 def warm_up(predictor: Predictor) -> None:

@@ -65,6 +65,7 @@ class Predictor:
         limits: What one request may ask.
         digest: The model's digest.
         card: The report for people, HTML.
+        overrides: What lets the model break rules of its gate, as its verdict has it.
     """
 
     project: str
@@ -77,6 +78,7 @@ class Predictor:
     limits: Limits
     digest: str
     card: bytes
+    overrides: tuple[dict[str, Any], ...] = ()
 
     @property
     def fields(self) -> list[Field]:
@@ -206,4 +208,5 @@ def load(folder: Path) -> Predictor:
         limits=Limits(**state["limits"]),
         digest=digest,
         card=(folder / bento.CARD).read_bytes(),
+        overrides=tuple(read_json(folder / bento.VERDICT).get("overrides", ())),
     )

@@ -17,7 +17,7 @@ from pipeline.core.paired import gain_of_shares
 from pipeline.core.policy import Policy
 from pipeline.core.runner import run_stage
 from pipeline.gate import Outcome, Rule, compare, total, verdict
-from tests.data import make_project, people, set_section
+from tests.data import SETTINGS, make_project, people, set_section
 
 
 def interval(low: float, value: float, high: float) -> dict[str, float]:
@@ -198,6 +198,28 @@ def test_too_little_evidence_may_warn_with_a_reason_which_is_shown() -> None:
     assert found["rules"][0]["reason"] == "the first month has few rows"
     shown = Rule(measure="roc_auc", at_least=0.95, insufficient="warn", reason="few rows")
     assert verdict((shown, rules[1]), EVALUATION, ASSESSMENT)["outcome"] == "fail"
+
+
+def test_a_rules_own_confidence_and_least_group_size_give_what_assess_would_have_given(
+    built: Path,
+) -> None:
+    """The gate works it out from the counts in the report: nothing is assessed anew for it."""
+    rule = {"measure": "demographic_parity_difference", "by": "region", "at_most": 0.9}
+    own = {"confidence": 0.99, "min_group_size": 2}
+    set_section(built, "gate", {"rules": [{**rule, **own}, rule]})
+    run_stage(built, "gate", "people")
+    theirs = built / "data/people/55_assess/report.json"
+    target = built / "data/people/65_gate/verdict.json"
+    ours, plain = json.loads(target.read_text())["rules"]
+    assert (plain["too_small"], plain["min_group_size"]) == (["island"], 30)
+    assert (ours["too_small"], ours["min_group_size"]) == ([], 2)
+    assert "99% confidence" in ours["sentence"]
+
+    set_section(built, "assess", {**SETTINGS["assess"], **own})
+    run_stage(built, "assess", "people")
+    known = json.loads(theirs.read_text())["model"]["region"]["gaps"][rule["measure"]]
+    shown = ("value", "low", "high", "noise_floor", "detectable")
+    assert {key: ours[key] for key in shown} == {key: known[key] for key in shown}
 
 
 def test_without_a_sensitive_column_a_rule_by_groups_is_no_silent_pass() -> None:

@@ -138,7 +138,8 @@ def test_what_is_enforced_and_what_cannot_be_is_listed(packaged: Path) -> None:
 def test_without_a_passing_verdict_nothing_is_written(ready: Path, outcome: str) -> None:
     source = ready / "data/people/65_gate/verdict.json"
     verdict = json.loads(source.read_text())
-    verdict["outcome"] = verdict["rules"][0]["outcome"] = outcome
+    verdict["outcome"] = outcome
+    verdict["rules"][0] |= {"outcome": outcome, "refuses": True}
     source.write_text(json.dumps(verdict))
     with pytest.raises(GateRefused, match=f"expected the verdict pass, got {outcome}") as refusal:
         run_stage(ready, "package", "people")
