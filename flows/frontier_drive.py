@@ -11,9 +11,10 @@ from flows.checkout import commit
 from flows.costs import load_prices
 from flows.drivers import prefect_server
 from flows.frontier import Observer, Pool, Request, trace
+from flows.frontier_candidates import candidates, read_candidates
 from flows.frontier_costs import folder_of
 from flows.frontier_page import write
-from flows.frontier_points import candidates, read_candidates, settings_now
+from flows.frontier_points import settings_now
 from flows.frontier_result import Frontier, made
 from flows.prefect_settings import ui_link
 from flows.settings import Change, apply

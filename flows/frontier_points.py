@@ -1,10 +1,7 @@
-"""Which points a frontier has: named overrides of project.yaml, over no mitigation at all.
-
-`candidates` gives the default list, most informative first: a budget that ends early has then
-trained what says most. A file replaces it (`hallmark frontier PROJECT --points FILE`).
-"""
+"""Which points a frontier has: named overrides of project.yaml, over no mitigation at all."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -17,7 +14,6 @@ from ruamel.yaml import YAML
 
 from flows.settings import apply, modality_of, project_file, settings_of
 from pipeline.core.errors import ProjectError
-from pipeline.core.groups import CROSS
 from pipeline.core.paths import READING_ORDER
 from pipeline.core.project import SHARED, Frozen, read_yaml, section
 
@@ -25,13 +21,15 @@ TARGET = "calibrate"
 """A point is built up to this stage: it has a model and a policy then."""
 Value = bool | int | float | str | None | tuple[str, ...]
 AS_IT_IS = "as project.yaml has it"
-WITHOUT: Mapping[str, Value] = {
-    "balance.method": "none",
-    "train.mitigation.method": "penalty",
-    "train.mitigation.strength": 0,
-    "calibrate.mitigation.method": "none",
+BLOCKS: Mapping[str, Mapping[str, Value]] = {
+    "train.mitigation": {"strength": 0},
+    "calibrate.mitigation": {},
 }
-"""No mitigation at all: what every candidate starts from."""
+"""The settings of mitigation that a candidate replaces as a whole, and what they are without it."""
+KEPT = ("columns", "min_group_rows", "allow_sensitive_at_serving")
+"""What a candidate that does not set it keeps of the project's own."""
+WITHOUT: Mapping[str, Value] = {"balance.method": "none"}
+"""The same of settings that stand alone."""
 
 
 class Candidate(Frozen):
@@ -43,93 +41,6 @@ class Candidate(Frozen):
     """What it sets in project.yaml, `train.mitigation.strength: 0.8`, over no mitigation at all."""
     trainings: float = Field(1, gt=0)
     """About how many plain trainings it takes: its time is reckoned from those of other points."""
-
-
-CONSTRAINTS = {
-    "demographic_parity_difference": "demographic_parity",
-    "demographic_parity_ratio": "demographic_parity",
-    "equalized_odds_difference": "equalized_odds",
-    "equalized_odds_ratio": "equalized_odds",
-    "equal_opportunity_difference": "true_positive_rate_parity",
-    "equal_opportunity_ratio": "true_positive_rate_parity",
-    "false_positive_rate_difference": "false_positive_rate_parity",
-}
-"""The constraint on which a mitigation works, by the measure of the gate's rule."""
-DEFAULT_LIMIT = 0.1
-
-
-def candidates(root: Path, project: str) -> tuple[Candidate, ...]:
-    """The default list for a project: its mitigations work on what its gate has the tightest rule
-    on, most informative first.
-
-    Raises:
-        ProjectError: the project's own file is refused.
-    """
-    settings = settings_now(root, project)
-    constraint, limit, columns = _tightest(settings["gate"]["rules"])
-    threshold: dict[str, Value] = {
-        "calibrate.mitigation.method": "constrained_threshold",
-        "calibrate.mitigation.constraint": constraint,
-        "calibrate.mitigation.at_most": limit,
-        "calibrate.mitigation.columns": columns,
-    }
-    during: dict[str, Value] = {
-        "train.mitigation.constraint": constraint,
-        "train.mitigation.columns": columns,
-    }
-
-    def before(method: str) -> dict[str, Value]:
-        return {"balance.method": method}
-
-    def by(method: str) -> dict[str, Value]:
-        return {"train.mitigation.method": method, **during}
-
-    def penalty(strength: float) -> dict[str, Value]:
-        return {"train.mitigation.strength": strength}
-
-    found: list[tuple[str, str, float, dict[str, Value]]] = [
-        ("unmitigated", "none", 1, {}),
-        ("penalty 0.8", "penalty", 1, penalty(0.8)),
-        ("reweigh", "reweigh", 1, before("reweigh")),
-        ("threshold", "constrained threshold", 1, threshold),
-        ("penalty 0.4", "penalty", 1, penalty(0.4)),
-        ("resample", "resample", 1, before("resample")),
-        ("correlation remover", "correlation remover", 1, before("correlation_remover")),
-        ("adversarial", "adversarial", 3, by("adversarial")),
-        ("exponentiated gradient", "exponentiated gradient", 10, by("exponentiated_gradient")),
-        ("penalty 1.5", "penalty", 1, penalty(1.5)),
-        ("reweigh + penalty 0.4", "penalty", 1, {**before("reweigh"), **penalty(0.4)}),
-        ("synthetic rows (VAE)", "synthetic rows", 3, before("synthetic_vae")),
-        ("penalty 0.4 + threshold", "penalty", 1, {**penalty(0.4), **threshold}),
-        ("penalty 0.6", "penalty", 1, penalty(0.6)),
-        ("grid search", "grid search", 10, by("grid_search")),
-    ]
-    if settings["calibrate"].get("mitigation", {}).get("allow_sensitive_at_serving"):
-        own: dict[str, Value] = {"calibrate.mitigation.method": "threshold_optimizer"}
-        found.insert(4, ("threshold optimizer", "threshold optimizer", 1, own))
-    return tuple(
-        Candidate(name=name, family=family, trainings=trainings, set=keys)
-        for name, family, trainings, keys in found
-    )
-
-
-def _tightest(rules: Iterable[Mapping[str, Any]]) -> tuple[str, float, tuple[str, ...] | None]:
-    """Constraint, limit and columns of the rule on a difference that allows least, of one column;
-    without one: selection rates, the usual limit, all columns."""
-    known = [
-        rule
-        for rule in rules
-        if not rule.get("against")
-        and rule.get("measure") in CONSTRAINTS
-        and rule.get("by")
-        and CROSS not in rule["by"]
-    ]
-    if not known:
-        return "demographic_parity", DEFAULT_LIMIT, None
-    limits = [rule["at_most"] for rule in known if rule.get("at_most")]
-    tight = min(known, key=lambda rule: rule.get("at_most") or 1.0)
-    limit = tight.get("at_most") or min(limits, default=DEFAULT_LIMIT)
-    return CONSTRAINTS[tight["measure"]], limit, (tight["by"],)
 
 
 @dataclass(frozen=True)
@@ -159,32 +70,6 @@ class Refused:
     why: str
 
 
-def read_candidates(source: Path) -> tuple[Candidate, ...]:
-    """The candidates of a file: the key `points`, a list.
-
-    Raises:
-        ProjectError: no such file, no YAML, an unknown key, a value of a wrong type; named.
-    """
-    content = read_yaml(Path(), source)
-    if unknown := [str(key) for key in content if key != "points"]:
-        raise ProjectError(
-            f"{source}: unknown key `{unknown[0]}`", hint="the one key is `points`, a list"
-        )
-    entries = content.get("points")
-    if not isinstance(entries, list) or not entries:
-        raise ProjectError(
-            f"{source}: expected the key `points` with a list of points, got {entries!r}",
-            hint="- {name: penalty 0.8, family: penalty, set: {train.mitigation.strength: 0.8}}",
-        )
-    keys = [f"points.{index}" for index in range(len(entries))]
-    given = dict(zip(keys, entries, strict=True))
-    found = tuple(section(source, given, key, Candidate, modality="") for key in keys)
-    names = [candidate.name for candidate in found]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ProjectError(f"{source}: expected one point of each name, found {twice[0]!r} twice")
-    return found
-
-
 def points_of(
     root: Path, project: str, candidates: Iterable[Candidate], as_it_is: bool = True
 ) -> tuple[list[Point], list[Refused]]:
@@ -207,9 +92,10 @@ def points_of(
     points: list[Point] = []
     refused: list[Refused] = []
     for candidate in candidates:
-        assignments = differing(now, candidate)
+        assignments = changes(root, project, now, candidate)
         try:
             settings = settings_with(root, project, assignments)
+            assignments = () if settings == now else assignments
         except ProjectError as error:
             refused.append(Refused(candidate.name, str(error)))
             continue
@@ -224,17 +110,58 @@ def points_of(
     return points, refused
 
 
-def differing(now: Mapping[str, Any], candidate: Candidate) -> tuple[str, ...]:
-    """What a candidate changes in these settings, as `--set` takes it."""
-    wanted = {**WITHOUT, **candidate.set}
-    changes = []
-    for key, value in wanted.items():
-        found = _at(now, key)
-        if found is _ABSENT and key not in candidate.set:
+def changes(
+    root: Path, project: str, now: Mapping[str, Any], candidate: Candidate
+) -> tuple[str, ...]:
+    """What a candidate changes in the project's file, as `--set` takes it; nothing where it comes
+    to the same settings.
+
+    The settings of mitigation are replaced as a whole: those of another method would be in the way.
+
+    Args:
+        root: The checkout.
+        project: The project's name.
+        now: From `settings_now`.
+        candidate: Which.
+    """
+    raw = read_yaml(root, project_file(project))
+    alone = {key: value for key, value in candidate.set.items() if not _block_of(key)}
+    found = []
+    for key, value in {**WITHOUT, **alone}.items():
+        if _at(now, key) is _ABSENT and key not in alone:
             continue  # nothing there to be without
-        if found is _ABSENT or found != (list(value) if isinstance(value, tuple) else value):
-            changes.append(f"{key}={_as_yaml(value)}")
-    return tuple(changes)
+        if _at(now, key) != _plain(value):
+            found.append(f"{key}={_as_yaml(value)}")
+    for block in BLOCKS:
+        own = {key: value for key, value in candidate.set.items() if _block_of(key) == block}
+        if own or _at(now, block) is not _ABSENT:
+            found += _block_changes(block, _at(raw, block), own)
+    return tuple(found)
+
+
+def _block_of(key: str) -> str:
+    return next((block for block in BLOCKS if key.startswith(f"{block}.")), "")
+
+
+def _block_changes(block: str, written: Any, own: Mapping[str, Value]) -> list[str]:
+    """How a block of settings becomes the candidate's."""
+    before = written if isinstance(written, Mapping) else {}
+    wanted: dict[str, Any] = {key: before[key] for key in KEPT if key in before}
+    for key, value in own.items():
+        holder = wanted
+        *places, last = key.removeprefix(f"{block}.").split(".")
+        for name in places:
+            holder = holder.setdefault(name, {})
+        holder[last] = _plain(value)
+    if not own:
+        wanted |= BLOCKS[block]
+    if set(before) <= set(wanted):
+        return [
+            f"{block}.{key}={_as_yaml(value)}"
+            for key, value in wanted.items()
+            if key not in before or before[key] != value
+        ]
+    return [f"{block}={_as_yaml(wanted)}"]
 
 
 def settings_now(root: Path, project: str) -> dict[str, Any]:
@@ -282,10 +209,20 @@ def _at(settings: Mapping[str, Any], key: str) -> Any:
     return found
 
 
-def _as_yaml(value: Value) -> str:
-    """A value on one line, as `--set` reads it; YAML takes 1e-05 for text, and 1.0e-05 not."""
-    if isinstance(value, str) and YAML(typ="safe").load(value) == value:
-        return value
-    text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+def _plain(value: Value) -> Any:
+    """As YAML has it: a list, not a tuple."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _as_yaml(value: Any) -> str:
+    """A value on one line, as `--set` reads it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_as_yaml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_as_yaml(one) for one in value) + "]"
+    if isinstance(value, str):
+        bare = re.fullmatch(r"[A-Za-z_][\w -]*", value) and YAML(typ="safe").load(value) == value
+        return value if bare else json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value)
     exponent = isinstance(value, float) and "e" in text and "." not in text
-    return text.replace("e", ".0e") if exponent else text
+    return text.replace("e", ".0e") if exponent else text  # YAML takes 1e-05 for text

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.frontier_points import candidates, points_of, read_candidates
+from flows.frontier_candidates import candidates, read_candidates
+from flows.frontier_points import points_of
 from pipeline.core.errors import ProjectError
 from tests.flows.conftest import Tiny
 from tests.flows.frontiers import candidate, typed
