@@ -4,23 +4,29 @@ The functions of `evaluate`, `assess` and `gate` are used on the validation part
 measured as the model will be. The test part is not opened.
 """
 
-import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from pipeline import assess, evaluate, gate
 from pipeline.core import prediction
 from pipeline.core.deciding import decide
+from pipeline.core.decisions import decided
 from pipeline.core.files import read_json, read_parquet
 from pipeline.core.gate_rules import Rule
 from pipeline.core.intervals import Interval, replicates
 from pipeline.core.labels import positives
+from pipeline.core.metrics import BinaryMetrics
 from pipeline.core.paths import Paths
-from pipeline.core.policy import Policy
+from pipeline.core.policy import read_policy
 from pipeline.core.project import Project, load_project
+from pipeline.core.scored import OutputPolicy, labels_of, scored
+
+Statistics = Callable[[NDArray[np.float64]], dict[str, float]]
 
 NUM_REPLICATES = 500
 """Of the quality's bootstrap: fewer than `evaluate` takes, as no gate decides on it."""
@@ -46,24 +52,22 @@ def measure(root: Path, project: str) -> dict[str, Any]:
     settings = assessed.settings.model_copy(
         update={"min_group_size": scaled(assessed.settings.min_group_size, ratio)}
     )
-    labels, probability, decisions, policy = decided(evaluated, paths, validation)
-    statistics = evaluate.metrics_of(labels, probability, policy)
+    predictions, statistics = answers(evaluated, paths, validation)
     values = statistics(np.ones(validation.height))
     drawn = replicates(
         statistics, validation.height, num_replicates=NUM_REPLICATES, seed=evaluated.settings.seed
     )
-    predictions = pl.DataFrame(
-        {"label": labels.astype(np.int8), "probability": probability, "decision": decisions}
-    )
     columns = assessed.columns
     found = assess.predicted(predictions, "", columns)
     by_group = assess.assessed(found, validation, columns, settings)
-    assessment = {**settings.model_dump(mode="json"), "model": by_group}
+    task = {"task": columns.task}
+    assessment = {**task, **settings.model_dump(mode="json"), "model": by_group}
     confidence = evaluated.settings.confidence
     rules = []
     for rule in (one.model_copy(update=_least(one, ratio)) for one in limits):
         own = rule.confidence or confidence
-        evaluation = {"confidence": own, "model": {"metrics": _spans(values, drawn, own)}}
+        spans = {"metrics": _spans(values, drawn, own)}
+        evaluation = {**task, "confidence": own, "model": spans}
         rules.append(decide(rule, evaluation, assessment, "model"))
     return {
         "num_rows": validation.height,
@@ -92,15 +96,27 @@ def _least(rule: Rule, ratio: float) -> dict[str, int]:
     return {} if least is None else {"min_group_size": scaled(least, ratio)}
 
 
-def decided(
+def answers(
     project: Project[Any], paths: Paths, table: pl.DataFrame
-) -> tuple[Any, Any, Any, Policy]:
-    """Labels, probabilities and decisions, each of shape (rows,), and the policy."""
+) -> tuple[pl.DataFrame, Statistics]:
+    """What the model says of rows, as `evaluate` writes it, and all measures by rows' weights."""
     model = prediction.load(paths.input("train", ""), project.modality)
-    policy = Policy.from_dict(read_json(paths.input("calibrate", "policy.json")))
-    probability = policy.probability(model.logits(table))
-    labels = positives(table, project.columns).to_numpy().astype(float)
-    return labels, probability, policy.decide(probability).astype(np.int8), policy
+    source = paths.output("policy.json")
+    if project.columns.task == "binary":
+        policy = read_policy(source)
+        probability = policy.probability(model.logits(table))
+        decisions = decided(policy, model, table, probability).astype(np.int8)
+        labels = positives(table, project.columns).to_numpy().astype(np.int8)
+        found = {"label": labels, "probability": probability, "decision": decisions}
+        statistics = BinaryMetrics.of(labels.astype(float), probability, decisions.astype(float))
+        return pl.DataFrame(found), statistics
+    truth = model.outcome.truth(table, project.columns)
+    known = OutputPolicy.from_dict(read_json(source))
+    ours = scored(model.outcome, known, model.logits(table), truth)
+    predictions = pl.DataFrame({"label": labels_of(model.outcome, truth), **ours.answers})
+    if project.columns.task == "multiclass":  # `assess` takes the classes of both models
+        predictions = predictions.with_columns(baseline_decision=pl.col("decision"))
+    return predictions, ours.metrics
 
 
 def num_test_rows(paths: Paths) -> int:
@@ -122,14 +138,3 @@ def _spans(
         low, high = np.quantile([one[name] for one in drawn], ends)
         found[name] = Interval(value, float(low), float(high)).as_dict()
     return found
-
-
-def digest_of_model(root: Path, project: str) -> str:
-    """SHA-256 over the model's and the policy's bytes: two points that are one model show it."""
-    paths = Paths(root, project, "calibrate")
-    names = (prediction.ENCODER, prediction.ARCHITECTURE, prediction.WEIGHTS)
-    sources = [*(paths.input("train", name) for name in names), paths.output("policy.json")]
-    whole = hashlib.sha256()
-    for source in sources:
-        whole.update(hashlib.sha256(source.read_bytes()).digest())
-    return whole.hexdigest()
