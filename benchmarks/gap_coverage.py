@@ -7,6 +7,11 @@ rates and measures, and counts how often a bound would let such a model pass (al
 how often the other bound would say that the limit is broken. Beside it the power: how often a model
 with half of the gap, or with none, passes. The table in docs/decisions/0003 is this command's;
 `tests/unit/core/test_gap_coverage.py` holds the line "exact, of pairs". Some minutes on one core.
+
+    python benchmarks/gap_coverage.py --enumerate
+
+adds up, without chance, how often the bounds of one pair err, also for thinner groups and rarer
+outcomes than the grid has, and prints the worst.
 """
 
 import argparse
@@ -20,9 +25,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from scipy.stats import binom
 
 from pipeline.core.intervals import Floats, wilson
-from pipeline.core.largest_gap import Rates, gap_bounds, largest
+from pipeline.core.largest_gap import Rates, gap_bounds, largest, pairs_lower
 
 CONFIDENCE = 0.95
 NUM_REPETITIONS = 2000
@@ -180,6 +186,29 @@ def simulate(cell: Cell, bounds: Bounds, num: int, seed: int) -> Outcome:
     )
 
 
+def enumerated(error: float) -> list[tuple[float, int, int, float, float]]:
+    """How often a pair's upper bound lies below the true difference, the worst first: its share of
+    all test sets, rows of both groups, the higher rate, and the difference."""
+    found = []
+    sizes = (30, 50, 120, 200, 500, 1000)
+    cells = [
+        (base + gap, gap)
+        for base, gap in product((0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 0.5), (0.05, 0.1, 0.2, 0.4))
+    ]
+    for one, other in track(
+        list(product(sizes, sizes)), "adding up", console=Console(file=sys.stderr, stderr=True)
+    ):
+        hits = np.stack(np.meshgrid(np.arange(one + 1.0), np.arange(other + 1.0)), axis=-1)
+        rates = Rates(hits[..., None, :], np.array([[float(one), float(other)]]))
+        upper = -pairs_lower(rates, np.array([1]), np.array([0]), error, ratio=False)[..., 0, 0]
+        for high, gap in cells:
+            first = binom.pmf(np.arange(one + 1), one, high)
+            second = binom.pmf(np.arange(other + 1), other, high - gap)
+            share = float(((second[:, None] * first) * (upper < gap)).sum())
+            found.append((share, one, other, high, gap))
+    return sorted(found, reverse=True)
+
+
 def tolerated(num_cells: int, num: int) -> float:
     """The share of errors above which a bound that errs with 5 % would be in none of so many cells
     with a probability of 95 % (Šidák; normal approximation with continuity correction)."""
@@ -191,8 +220,19 @@ def tolerated(num_cells: int, num: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=NUM_REPETITIONS)
+    parser.add_argument("--enumerate", action="store_true")
     given = parser.parse_args()
     console = Console(width=140)
+    if given.enumerate:
+        for error in (0.05, 0.05 / 20):
+            worst = enumerated(error)
+            console.print(f"a pair's bound at {error:g}: of {len(worst)} cells the worst err with")
+            for share, *cell in worst[:5]:
+                console.print(
+                    f"  {share:.4f}: rows {cell[0]} and {cell[1]}, rates {cell[2]} and "
+                    f"{cell[2] - cell[3]:.3f}"
+                )
+        return
     found: dict[tuple[str, Cell], Outcome] = {}
     jobs = list(product(METHODS, enumerate(GRID)))
     for method, (seed, cell) in track(

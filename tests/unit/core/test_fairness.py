@@ -10,6 +10,7 @@ from typing import Any
 import fairlearn.metrics as fl
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 from pipeline.assess import Settings, between
@@ -88,6 +89,10 @@ def test_rates_equal_fairlearns_on_rows() -> None:
         for rate, function in RATE.items():
             assert entry[rate]["value"] == round(function(own.labels, own.decisions), 6)
             assert entry[rate]["low"] < entry[rate]["value"] < entry[rate]["high"]
+        hits = int(own.decisions.sum())
+        exact = binomtest(hits, len(own.decisions)).proportion_ci(0.9, method="exact")
+        span = entry["selection_rate"]
+        assert (span["low"], span["high"]) == pytest.approx((exact.low, exact.high), abs=1e-6)
         assert entry["calibration"]["value"] == pytest.approx(
             own.probability.mean() - own.labels.mean(), abs=1e-6
         )
