@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import fairlearn.metrics
+import numpy as np
 import polars as pl
 import pytest
 
 from pipeline.core.errors import ArtifactMissing
+from pipeline.core.gaps import CELLS, measured
+from pipeline.core.measures import MULTICLASS_GAPS, REGRESSION_GAPS
 from pipeline.core.runner import run_stage
 from tests.data import COLUMNS, SETTINGS, set_section
 
@@ -101,3 +104,106 @@ def test_a_model_that_selects_nobody_is_assessed(built: Path) -> None:
 def test_assessing_again_gives_the_same_bytes(built: Path) -> None:
     before = report_of(built)
     assert assessed(built) == before
+
+
+def test_counts_and_settings_are_what_a_rule_needs_to_measure_anew(finished: Path) -> None:
+    report = report_of(finished)
+    found = report["model"]["sex × region"]
+    again = measured(
+        found["groups"],
+        "equalized_odds_difference",
+        confidence=report["confidence"],
+        min_group_size=report["min_group_size"],
+        num_replicates=report["num_replicates"],
+        seed=report["seed"],
+    )
+    assert again == found["gaps"]["equalized_odds_difference"]
+    for group in found["groups"]:
+        assert sum(group["counts"][cell] for cell in CELLS) == group["num_rows"]
+
+
+def test_gaps_are_those_of_groups_in_the_report(finished: Path) -> None:
+    for by, found in report_of(finished)["model"].items():
+        large = [group for group in found["groups"] if not group["too_small"]]
+        rates = {group["group"]: group["selection_rate"]["value"] for group in large}
+        gap = found["gaps"]["demographic_parity_difference"]
+        assert gap["value"] == pytest.approx(max(rates.values()) - min(rates.values()), abs=2e-6)
+        assert rates[gap["highest"]] == max(rates.values()), by
+        assert rates[gap["lowest"]] == min(rates.values()), by
+
+
+def test_depth_of_crossings_is_a_setting(built: Path) -> None:
+    set_section(built, "assess", {**SETTINGS["assess"], "max_depth": 1})
+    assert list(assessed(built)["model"]) == ["sex", "region"]
+
+
+def test_a_sensitive_number_is_cut_at_its_edges(built: Path) -> None:
+    edges = {"age": [30, 50]}
+    columns = {**COLUMNS, "sensitive": ["sex", "age"], "sensitive_edges": edges}
+    set_section(built, "columns", columns)
+    found = assessed(built)["model"]
+    assert list(found) == ["sex", "age", "sex × age"]
+    names = {group["group"] for group in found["age"]["groups"]}
+    assert names == {"< 30", "30 to < 50", "≥ 50", "(missing)"}
+
+
+def test_a_planted_gap_is_found_and_told_in_people(built: Path) -> None:
+    # Every decision about the people of the south is made negative.
+    home = built / "data/people"
+    source = home / "50_evaluate/predictions.parquet"
+    region = pl.read_parquet(home / "25_split/test.parquet")["region"]
+    rows = pl.read_parquet(source)
+    before = assessed(built)["model"]["region"]["gaps"]["demographic_parity_difference"]
+    assert before["low"] < 0.1
+    south = pl.when(region == "south").then(pl.lit(0, pl.Int8)).otherwise(pl.col("decision"))
+    rows.with_columns(decision=south).write_parquet(source)
+    gap = assessed(built)["model"]["region"]["gaps"]["demographic_parity_difference"]
+    assert gap["low"] > 0.1
+    assert (gap["lowest"], gap["highest"]) == ("south", "north")
+    num_south = int((region == "south").sum())
+    share = rows.filter(region == "north")["decision"].mean()
+    assert gap["harm"]["num_people"] == pytest.approx(num_south * share, abs=0.1)
+
+
+def of_task(root: Path, task: str, predictions: pl.DataFrame) -> dict[str, Any]:
+    """The report of a project with another task, from predictions as `evaluate` writes them."""
+    columns = {**COLUMNS, "task": task}
+    del columns["positive"]
+    set_section(root, "columns", columns)
+    rows = pl.read_parquet(root / "data/people/50_evaluate/predictions.parquet").select("_row")
+    target = root / "data/people/50_evaluate/predictions.parquet"
+    rows.with_columns(predictions).write_parquet(target)
+    return assessed(root)
+
+
+def test_several_classes_are_taken_one_against_the_rest(built: Path) -> None:
+    rng = np.random.default_rng(3)
+    classes = np.array(["a", "b", "c"])
+    label, decision, baseline = (classes[rng.integers(0, 3, 120)] for _ in range(3))
+    table = pl.DataFrame({"label": label, "decision": decision, "baseline_decision": baseline})
+    report = of_task(built, "multiclass", table)
+    assert report["task"] == "multiclass"
+    for who in ("model", "baseline"):
+        found = report[who]["sex"]
+        assert set(found["gaps"]) == set(MULTICLASS_GAPS)
+        assert found["gaps"]["demographic_parity_difference"]["class"] in classes
+        assert set(found["groups"][0]["classes"]) == set(classes)
+
+
+def test_numbers_are_compared_by_their_means(built: Path) -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.normal(5, 1, 120)
+    sex = pl.read_parquet(built / "data/people/25_split/test.parquet")["sex"].to_numpy()
+    table = pl.DataFrame(
+        {
+            "label": truth,
+            "prediction": truth + rng.normal(0, 0.2, 120) - 1.0 * (sex == "female"),
+            "baseline_prediction": np.full(120, 5.0),
+        }
+    )
+    gaps = of_task(built, "regression", table)["model"]["sex"]["gaps"]
+    assert set(gaps) == set(REGRESSION_GAPS)
+    residual = gaps["mean_residual_difference"]
+    assert (residual["lowest"], residual["highest"]) == ("female", "male")
+    assert residual["low"] < 1 < residual["high"]
+    assert residual["low"] > 0.8

@@ -5,10 +5,12 @@ from counts.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import fairlearn.metrics as fl
 import numpy as np
+import polars as pl
 import pytest
 from scipy.stats import binomtest
 from sklearn import metrics as sk
@@ -189,3 +191,28 @@ def test_a_model_that_selects_nobody_has_no_gap() -> None:
     for measure in ("demographic_parity_ratio", "equalized_odds_ratio"):
         assert gaps[measure]["value"] == 1
         assert gaps[measure]["low"] < 0.9
+
+
+@pytest.mark.parametrize("by", ["sex", "race", "sex × race"])
+def test_on_adult_every_shared_measure_is_fairlearns(root: Path, by: str) -> None:
+    source = root / "data/adult/50_evaluate/predictions.parquet"
+    if not source.is_file():
+        pytest.skip("Adult is not built here: `make run` builds it, `dvc pull` fetches it")
+    rows = pl.read_parquet(source)
+    test = pl.read_parquet(root / "data/adult/25_split/test.parquet")
+    names = np.array([" × ".join(row) for row in test.select(by.split(" × ")).iter_rows()])
+    found = Binary(
+        rows["label"].to_numpy().astype(np.int64),
+        rows["decision"].to_numpy().astype(np.int64),
+        rows["probability"].to_numpy(),
+    )
+    report = between(found, names, tuple(GAPS), Settings(num_replicates=100))
+    kept = ~np.isin(names, report["too_small"])
+    large = found.only(kept)
+    for measure in GAPS:
+        known = binary_gap(measure, large.labels, large.decisions, large.probability, names[kept])
+        assert report["gaps"][measure]["value"] == round(known, 6), measure
+    for entry in report["groups"]:
+        own = found.only(names == entry["group"])
+        for rate, function in RATE.items():
+            assert entry[rate]["value"] == round(function(own.labels, own.decisions), 6), rate
