@@ -43,6 +43,9 @@ class Settings(Frozen):
     sampling: resampling.Sampling = "to_size"
     """Of resample: `to_size` keeps the number of rows, `over` leaves no row out, `under` repeats
     none."""
+    drawing: resampling.Drawing = "uniform"
+    """Of resample: which rows of a group and label are repeated or left out. `uniform`: by chance.
+    `preferential`: first those that look least like their label."""
     alpha: float = Field(1.0, ge=0, le=1)
     """Of correlation_remover: 1 takes the whole correlation, 0 nothing."""
     synthetic: Annotated[Any, of_modality("SyntheticSettings")] = Field(default_factory=dict)
@@ -124,10 +127,17 @@ def resampled(train: pl.DataFrame, names: tuple[str, ...], project: Project[Sett
     """Rows repeated and left out, in the order that they had."""
     found = contingency(train, names, project.columns)
     check_cells(found)
-    sizes = resampling.sizes(found, project.settings.sampling)
-    rows = resampling.drawn(found, sizes, project.settings.seed)
+    settings = project.settings
+    sizes = resampling.sizes(found, settings.sampling)
+    if settings.drawing == "uniform":
+        first = np.random.default_rng(settings.seed).random(train.height)
+    else:
+        ranking = part(project.modality, "ranking")
+        first = ranking.own_label(train, project.columns, settings.seed)
+    rows = resampling.drawn(found, sizes, first)
     return train[rows], {
-        "sampling": project.settings.sampling,
+        "sampling": settings.sampling,
+        "drawing": settings.drawing,
         "num_left_out": train.height - len(np.unique(rows)),
         "cells": described(found, sizes, np.ones(sizes.shape)),
     }

@@ -10,6 +10,8 @@ UNTOUCHED = (
     "measured on them below."
 )
 
+FIRST = "; those that look least like their outcome were repeated and left out first"
+
 
 def before_training(balance: Mapping[str, Any]) -> str:
     """The operation, and what a reader must know of it."""
@@ -25,7 +27,8 @@ def before_training(balance: Mapping[str, Any]) -> str:
         return (
             f"Of the {balance['num_rows']:,} training rows some were repeated and "
             f"{balance['num_left_out']:,} left out (resample), so that in the "
-            f"{balance['num_rows_after']:,} rows fitted on the outcome does not depend on {by}."
+            f"{balance['num_rows_after']:,} rows fitted on the outcome does not depend on {by}"
+            f"{FIRST if balance.get('drawing') == 'preferential' else ''}."
         )
     if method == "correlation_remover":
         what = count(len(balance["correlations"]), "column")

@@ -1,17 +1,19 @@
 """Resampling: rows are repeated or left out so that group and label are independent.
 
 Source: F. Kamiran and T. Calders, Data preprocessing techniques for classification without
-discrimination, Knowledge and Information Systems 33 (2012) 1-33, uniform sampling (algorithm 4):
-within a group and label every row has the same chance.
+discrimination, Knowledge and Information Systems 33 (2012) 1-33. Uniform sampling gives each row of
+a group and label the same chance; preferential sampling repeats and leaves out first those that lie
+nearest to the other labels, where they move the boundary most.
 """
 
 from typing import Literal
 
 import numpy as np
 
-from pipeline.core.contingency import Contingency, Ints
+from pipeline.core.contingency import Contingency, Floats, Ints
 
 Sampling = Literal["over", "under", "to_size"]
+Drawing = Literal["uniform", "preferential"]
 
 
 def sizes(found: Contingency, sampling: Sampling) -> Ints:
@@ -28,18 +30,24 @@ def sizes(found: Contingency, sampling: Sampling) -> Ints:
     return rounded
 
 
-def drawn(found: Contingency, wanted: Ints, seed: int) -> Ints:
+def drawn(found: Contingency, wanted: Ints, first: Floats) -> Ints:
     """The numbers of the drawn rows, ascending, a repeated row as often as it was drawn.
 
-    Within a cell each row is drawn equally often, give or take one; which rows are drawn once
-    more is up to the seed.
+    Within a cell each row is drawn equally often, give or take one. Rows with small values of
+    `first` are the first to be drawn once more where rows are to be added, and the first to be
+    left out where some are to go.
+
+    Args:
+        wanted: Rows of each cell, shape (groups, labels).
+        first: The order within cells, shape (rows,): chance, or a score.
     """
-    rng = np.random.default_rng(seed)
     parts = []
     for group, label in np.ndindex(found.counts.shape):
         rows = found.rows_of(group, label)
+        rows = rows[np.argsort(first[rows], kind="stable")]
         times, rest = divmod(int(wanted[group, label]), len(rows))
-        parts += [np.repeat(rows, times), rng.permutation(rows)[:rest]]
+        again = rows[:rest] if times else rows[len(rows) - rest :]
+        parts += [np.repeat(rows, times), again]
     return np.sort(np.concatenate(parts))
 
 

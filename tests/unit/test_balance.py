@@ -110,6 +110,22 @@ def test_resampled_rows_keep_their_order_and_what_names_them() -> None:
     assert balanced(named, COLUMNS, settings)[0].equals(table)
 
 
+def test_preferential_drawing_repeats_rows_that_look_least_like_their_label() -> None:
+    table = people(1500)
+    score = 0.15 * pl.col("hours") + 0.03 * pl.col("age").fill_null(44)
+    score += pl.when(pl.col("job") == "smith").then(1.5).otherwise(0.0)  # what makes it likely
+    settings = settings_of(method="resample", columns=["sex"], drawing="preferential")
+    drawn, report = balanced(table, columns_of(), settings)
+    assert report["drawing"] == "preferential"
+    times = table.join(drawn.group_by("_row").len("times"), on="_row", how="left")
+    times = times.with_columns(score=score).filter(pl.col("income") == "high")
+    women, men = (times.filter(pl.col("sex") == sex) for sex in ("female", "male"))
+    again, gone = pl.col("times") > 1, pl.col("times").is_null()
+    assert 0 < women.filter(again).height < women.height
+    assert women.filter(again)["score"].mean() < women.filter(~again)["score"].mean() - 0.5
+    assert men.filter(gone)["score"].mean() < men.filter(~gone)["score"].mean() - 0.5
+
+
 @pytest.mark.parametrize("sampling", ["over", "under", "to_size"])
 def test_resampling_makes_label_rates_equal_up_to_whole_rows(sampling: Any) -> None:
     big = pl.concat([TABLE, TABLE.with_columns(race=pl.col("race").reverse())] * 20)

@@ -1,5 +1,7 @@
 """Which rows are repeated and which are left out, worked by hand."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -29,8 +31,12 @@ def test_sizes_by_hand(sampling: Sampling, wanted: list[list[int]]) -> None:
     assert sizes(FOUND, sampling).tolist() == wanted
 
 
+def chance(seed: int) -> Any:
+    return np.random.default_rng(seed).random(12)
+
+
 def test_rows_of_a_cell_are_drawn_equally_often_give_or_take_one() -> None:
-    rows = drawn(FOUND, np.array([[3, 5], [4, 3]]), seed=0)
+    rows = drawn(FOUND, np.array([[3, 5], [4, 3]]), chance(0))
     times = np.bincount(rows, minlength=12)
     assert sorted(times[:2]) == [2, 3]  # F yes: 5 of 2 rows
     assert sorted(times[2:8]) == [0, 0, 0, 1, 1, 1]  # F no: 3 of 6 rows
@@ -39,11 +45,19 @@ def test_rows_of_a_cell_are_drawn_equally_often_give_or_take_one() -> None:
     assert (np.diff(rows) >= 0).all()
 
 
-def test_the_seed_decides_alone() -> None:
+def test_the_first_of_a_cell_are_repeated_first_and_left_out_first() -> None:
+    score = np.array([0.9, 0.2, 0.1, 0.8, 0.7, 0.3, 0.9, 0.6, 0.5, 0.4, 0.6, 0.5])
+    times = np.bincount(drawn(FOUND, np.array([[4, 3], [1, 5]]), score), minlength=12)
+    assert times[:2].tolist() == [1, 2]  # F yes: the one of 0.2 again
+    assert times[2:8].tolist() == [0, 1, 1, 0, 1, 1]  # F no: without those of 0.1 and 0.3
+    assert times[8:11].tolist() == [2, 2, 1]  # M yes: those of 0.5 and 0.4 again
+
+
+def test_chance_decides_alone() -> None:
     wanted = np.array([[3, 1], [1, 2]])
-    first = drawn(FOUND, wanted, seed=1)
-    np.testing.assert_array_equal(first, drawn(FOUND, wanted, seed=1))
-    others = [drawn(FOUND, wanted, seed=seed).tolist() for seed in range(2, 6)]
+    first = drawn(FOUND, wanted, chance(1))
+    np.testing.assert_array_equal(first, drawn(FOUND, wanted, chance(1)))
+    others = [drawn(FOUND, wanted, chance(seed)).tolist() for seed in range(2, 6)]
     assert any(other != first.tolist() for other in others)
 
 
