@@ -127,7 +127,7 @@ def _audit(content: Any) -> tuple[str, str]:
         said.append(
             f"{search['num_found']:,} of {wording.count(search['num_tested'], 'slice')} stand out "
             f"({wording.listed(search['outcomes'])}; Holm-corrected)"
-            + "".join(f"; most: {_slice(found)}" for found in search["found"][:1])
+            + (f"; most: {_slice(_largest(search['found']))}" if search["found"] else "")
         )
     header = ["by", "group", "rows", "share", "outcome", "note"]
     lines = [*(f"- {sentence}" for sentence in said), "", _line(header), "|" + "---|" * 6]
@@ -145,6 +145,10 @@ def _audit(content: Any) -> tuple[str, str]:
 
 def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _largest(found: Any) -> Any:
+    return max(found, key=lambda one: abs(one["value"]))
 
 
 def _slice(found: Any) -> str:

@@ -195,13 +195,23 @@ def not_looked_for(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
     left_out = [text for key, text in SEARCHES.items() if key in audit and audit[key] is None]
     if left_out:
-        found.append(("In the data", f"Nobody looked for {listed(left_out)}."))
+        found.append(("In the data", f"Nothing was done to find {listed(left_out)}."))
     if "given" in audit and audit["by"] and not audit["given"]:
         found.append(
             (
                 "Like rows",
-                "No column is named under `audit.given`, so groups were not compared among rows "
-                "alike in one: a difference may be one between occupations or places.",
+                "Groups were not compared among rows alike in a named column (`audit.given`, for "
+                "yes-or-no outcomes): a difference may be one between occupations or places.",
+            )
+        )
+    if "max_depth" in audit and audit["by"]:
+        depth = audit["max_depth"]
+        found.append(
+            (
+                "Deeper crossings in the data",
+                f"Training rows were grouped by up to {depth} sensitive columns at once, slices "
+                "made of few columns at a time. Bias in a narrower part of the rows would not "
+                "have shown.",
             )
         )
     return found

@@ -1,6 +1,7 @@
 """What the audit looks for beyond rates by group: like rows, suspect labels, proxies, slices."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from pipeline.core import conditional, data_bias, label_noise, proxies, slice_se
 from pipeline.core.intervals import wilson
 from pipeline.core.project import Columns
 from pipeline.core.representation import Grouped, Labels, grouped, twins
+from pipeline.core.slice_search import Coded, Outcome
 
 Flags = NDArray[np.bool_]
 
@@ -61,8 +63,8 @@ def searched(
     A part that the settings leave out, or that the task has no such thing as, is None.
     """
     wanted = set(settings.look_for)
-    noise = (
-        noisy(train, columns, labels, by, settings, features)
+    doubted = (
+        doubts(train, columns, labels, settings, features)
         if "label_noise" in wanted and labels is not None
         else None
     )
@@ -83,11 +85,11 @@ def searched(
         }
         if "duplicates" in wanted
         else None,
-        "label_noise": noise and noise[0],
+        "label_noise": doubted and doubted.report(by, settings),
         "proxies": [proxy(train, name, columns, settings, features) for name in columns.sensitive]
         if "proxies" in wanted and columns.features
         else None,
-        "slices": sliced(train, columns, labels, noise, settings, features)
+        "slices": sliced(train, columns, labels, doubted, settings, features)
         if "slices" in wanted
         else None,
     }
@@ -110,22 +112,21 @@ def within(
     index = (strata * num_groups + by.codes) * 2 + labels.codes
     counts = np.bincount(index, minlength=num_strata * num_groups * 2)
     counts = counts.reshape(num_strata, num_groups, 2)
-    pairs = conditional.conditional_differences(
-        [by.titles[i] for i in large], counts[:, large], settings.confidence
+    titles = by.titles
+    found = conditional.conditional_differences(
+        [titles[i] for i in large], counts[:, large], settings.confidence
     )
-    if not pairs:
+    if not found["pairs"]:
         return None
-    turned = [pair for pair in pairs[1:] if pair["reversal"] != "none"]
-    for pair in pairs:
+    for pair in found["pairs"]:
         pair["sentence"] = conditional.sentence(pair, name)
     return {
         "by": by.by,
         "column": name,
         "num_strata": num_strata,
-        "num_pairs": len(pairs),
-        "pairs": [pairs[0], *turned],
+        **found,
         "disparities": conditional.disparities(
-            by.titles,
+            titles,
             counts,
             list(map(int, large)),
             confidence=settings.confidence,
@@ -135,36 +136,49 @@ def within(
     }
 
 
-def noisy(
-    train: pl.DataFrame,
-    columns: Columns,
-    labels: Labels,
-    by: Sequence[Grouped],
-    settings: Settings,
-    features: Any,
-) -> tuple[dict[str, Any], NDArray[np.int64], Flags] | None:
-    """Suspect labels by group, and which rows were looked at and are suspects.
+@dataclass(frozen=True)
+class Doubts:
+    """What models that did not see a row say of its label, for the rows that were looked at.
 
-    The model behind them sees no sensitive column, so that labels that were flipped for a group are
-    not learnt as a rule about that group. None where a class has fewer rows than there are folds.
+    `rows` are indices of the table; `suspects` flags and `probabilities` are of these rows, the
+    latter of shape (rows, classes).
+    """
+
+    rows: NDArray[np.int64]
+    suspects: Flags
+    probabilities: NDArray[np.float64]
+
+    def report(self, by: Sequence[Grouped], settings: Settings) -> dict[str, Any]:
+        """Suspect labels by group."""
+        return {
+            "num_rows": len(self.rows),
+            "num_suspects": int(self.suspects.sum()),
+            "by": {
+                one.by: _suspects_by_group(one, self.rows, self.suspects, settings) for one in by
+            },
+        }
+
+
+def doubts(
+    train: pl.DataFrame, columns: Columns, labels: Labels, settings: Settings, features: Any
+) -> Doubts | None:
+    """Compare labels with what the features say of them, on rows not fitted on.
+
+    The models see no sensitive column, so that labels that were flipped for a group are not learnt
+    as a rule about that group. None where a class has fewer rows than there are folds.
     """
     rows = sampled(train.height, settings.max_noise_rows, settings.seed)
     values, categorical = features.matrix(train[rows], columns, columns.sensitive)
-    codes = labels.codes[rows]
-    present, classes = np.unique(codes, return_inverse=True)
+    present, classes = np.unique(labels.codes[rows], return_inverse=True)
     sizes = np.bincount(classes)
     if len(present) < 2 or sizes.min() < settings.num_folds or values.shape[1] == 0:
         return None
-    probabilities, _ = label_noise.out_of_fold(
+    fitted, _ = label_noise.out_of_fold(
         values, categorical, classes, num_folds=settings.num_folds, seed=settings.seed
     )
-    flags = label_noise.suspects(classes, probabilities)
-    report = {
-        "num_rows": len(rows),
-        "num_suspects": int(flags.sum()),
-        "by": {one.by: _suspects_by_group(one, rows, flags, settings) for one in by},
-    }
-    return report, rows, flags
+    probabilities = np.zeros((len(rows), len(labels.names)))
+    probabilities[:, present] = fitted
+    return Doubts(rows, label_noise.suspects(classes, fitted), probabilities)
 
 
 def _suspects_by_group(
@@ -173,11 +187,11 @@ def _suspects_by_group(
     sizes = np.bincount(by.codes[rows], minlength=len(by.groups))
     hits = np.bincount(by.codes[rows][flags], minlength=len(by.groups))
     low, high = wilson(hits.astype(float), sizes.astype(float), settings.confidence)
-    large = np.flatnonzero(sizes >= settings.min_group_size)
+    large, titles = np.flatnonzero(sizes >= settings.min_group_size), by.titles
     gap = (
         data_bias.rate_difference(
             "suspect_rate_difference",
-            [by.titles[i] for i in large],
+            [titles[i] for i in large],
             hits[large],
             sizes[large],
             settings.confidence,
@@ -189,7 +203,7 @@ def _suspects_by_group(
         "gap": gap,
         "groups": [
             {
-                "group": by.titles[i],
+                "group": titles[i],
                 "num_rows": int(sizes[i]),
                 "num_suspects": int(hits[i]),
                 "value": round(hits[i] / sizes[i], 6),
@@ -251,38 +265,57 @@ def sliced(
     train: pl.DataFrame,
     columns: Columns,
     labels: Labels | None,
-    noise: tuple[dict[str, Any], NDArray[np.int64], Flags] | None,
+    doubted: Doubts | None,
     settings: Settings,
     features: Any,
 ) -> list[dict[str, Any]]:
-    """Two searches: labels over ordinary features, and suspect labels over these and the groups.
+    """Three searches: labels over ordinary features; and over slices that name a sensitive column,
+    suspect labels, and labels among rows to which the features give the same chance.
 
-    The second is where labels that were flipped for one crossing of groups show.
+    The last two are where labels that were flipped for one crossing of groups show.
     """
     ordinary = [name for name in columns.features if name not in columns.sensitive]
     coded = [_coded(features.levels(train, name)) for name in ordinary]
+    flags = _outcomes(train, columns, labels)
     how: dict[str, Any] = {
         "depth": settings.slice_depth,
         "min_rows": settings.min_slice_rows,
         "confidence": settings.confidence,
         "max_shown": settings.num_slices,
     }
-    found = [slice_search.search(coded, _outcomes(train, columns, labels), **how)]
-    if noise is not None:
-        _, rows, flags = noise
-        groups = [grouped(train, (name,), columns, 1) for name in columns.sensitive]
-        coded = [
-            *(slice_search.Coded(one.by, one.codes, one.titles) for one in groups),
-            *coded,
-        ]
-        coded = [slice_search.Coded(one.name, one.codes[rows], one.levels) for one in coded]
-        found.append(slice_search.search(coded, {"suspect label": flags}, **how))
-    return found
+    plain = {name: Outcome(one) for name, one in flags.items()}
+    found = [{"kind": "labels", **slice_search.search(coded, plain, **how)}]
+    if doubted is None:
+        return found
+    groups = [grouped(train, (name,), columns, 1) for name in columns.sensitive]
+    coded = [*(Coded(one.by, one.codes, one.titles) for one in groups), *coded]
+    coded = [Coded(one.name, one.codes[doubted.rows], one.levels) for one in coded]
+    how |= {"naming": columns.sensitive}
+    first = 1 if columns.task == "binary" else 0
+    alike = {
+        name: Outcome(one[doubted.rows], _ranked(doubted.probabilities[:, first + k]))
+        for k, (name, one) in enumerate(flags.items())
+    }
+    suspects = {"suspect label": Outcome(doubted.suspects)}
+    return [
+        *found,
+        {"kind": "suspects", **slice_search.search(coded, suspects, **how)},
+        {"kind": "alike", **slice_search.search(coded, alike, **how)},
+    ]
 
 
-def _coded(names: pl.Series) -> slice_search.Coded:
+NUM_STRATA = 50
+"""Rows are taken as alike when their chances fall between the same two of so many quantiles."""
+
+
+def _ranked(chances: NDArray[np.float64]) -> NDArray[np.int64]:
+    edges = np.unique(np.quantile(chances, np.arange(1, NUM_STRATA) / NUM_STRATA))
+    return np.searchsorted(edges, chances, side="right").astype(np.int64)
+
+
+def _coded(names: pl.Series) -> Coded:
     levels, codes = np.unique(names.to_numpy().astype(str), return_inverse=True)
-    return slice_search.Coded(names.name, codes.astype(np.int64), [str(one) for one in levels])
+    return Coded(names.name, codes.astype(np.int64), [str(one) for one in levels])
 
 
 def _outcomes(train: pl.DataFrame, columns: Columns, labels: Labels | None) -> dict[str, Flags]:

@@ -7,54 +7,20 @@ to say, since the named column may itself carry past decisions.
 """
 
 from collections.abc import Sequence
-from itertools import combinations
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.data_bias import newcombe, num_pairs, widened
+from pipeline.core.data_bias import newcombe, normal_quantile, num_pairs, widened
+from pipeline.core.stratified import mantel_haenszel
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-def stratified_difference(
-    first: Counts, second: Counts, confidence: float
-) -> tuple[float, float, float, float] | None:
-    """The difference of two groups' positive rates within strata, averaged over strata.
-
-    Strata weigh as in W. Cochran 1954 and N. Mantel and W. Haenszel 1959: n_a n_b / (n_a + n_b),
-    so that a stratum in which one group is absent weighs nothing. The variance is that of T. Sato,
-    On the variance estimator for the Mantel-Haenszel risk difference, Biometrics 45 (1989)
-    1323-1324, right for few large strata and for many small ones. That the strata's own differences
-    are alike is not assumed: it is their average.
-
-    Args:
-        first: Negative and positive rows of group a by stratum, shape (strata, 2).
-        second: The same of group b.
-        confidence: Of the two-sided interval.
-
-    Returns:
-        Value, low, high, and the share of both groups' rows in strata that have both; None when
-        no stratum has both.
-    """
-    size, other = first.sum(axis=1).astype(float), second.sum(axis=1).astype(float)
-    hits, other_hits = first[:, 1].astype(float), second[:, 1].astype(float)
-    shared = (size > 0) & (other > 0)
-    if not shared.any():
-        return None
-    n_a, n_b, y_a, y_b = size[shared], other[shared], hits[shared], other_hits[shared]
-    n = n_a + n_b
-    weight = float((n_a * n_b / n).sum())
-    value = float(((y_a * n_b - y_b * n_a) / n).sum()) / weight
-    p = (n_a**2 * y_b - n_b**2 * y_a + n_a * n_b * (n_b - n_a) / 2) / n**2
-    q = (y_a * (n_b - y_b) + y_b * (n_a - y_a)) / (2 * n)
-    variance = max(value * float(p.sum()) + float(q.sum()), 0.0) / weight**2
-    half = NormalDist().inv_cdf(0.5 + confidence / 2) * variance**0.5
-    share = float(n.sum() / (size.sum() + other.sum()))
-    return value, max(value - half, -1.0), min(value + half, 1.0), share
+MAX_CELLS = 4_000_000
+"""So many resampled counts are held at a time."""
 
 
 def demographic_disparity(counts: Floats) -> Floats:
@@ -108,21 +74,22 @@ def disparities(
         shown: Which groups to report.
     """
     rng = np.random.default_rng(seed)
-    total = int(counts.sum())
-    drawn = rng.multinomial(total, counts.ravel() / total, num_replicates)
-    replicates = drawn.reshape(num_replicates, *counts.shape).astype(float)
+    total, size = int(counts.sum()), max(MAX_CELLS // counts.size, 1)
     level = widened(confidence, len(shown))
     ends = [(1 - level) / 2, (1 + level) / 2]
+    marginal, conditional = [], []
+    for start in range(0, num_replicates, size):
+        rows = min(size, num_replicates - start)
+        drawn = rng.multinomial(total, counts.ravel() / total, rows).reshape(rows, *counts.shape)
+        marginal.append(demographic_disparity(drawn.sum(axis=1).astype(float)))
+        conditional.append(conditional_demographic_disparity(drawn.astype(float)))
+    whole = counts.astype(float)
     found = {}
-    for key, function, pooled in (
-        ("marginal", demographic_disparity, True),
-        ("conditional", conditional_demographic_disparity, False),
+    for key, value, replicates in (
+        ("marginal", demographic_disparity(whole.sum(axis=0)), marginal),
+        ("conditional", conditional_demographic_disparity(whole), conditional),
     ):
-        whole = counts.sum(axis=0) if pooled else counts
-        value = function(whole.astype(float))
-        low, high = np.quantile(
-            function(replicates.sum(axis=1) if pooled else replicates), ends, axis=0
-        )
+        low, high = np.quantile(np.concatenate(replicates), ends, axis=0)
         found[key] = (value, low, high)
     return [
         {
@@ -138,8 +105,15 @@ def disparities(
 
 def conditional_differences(
     names: Sequence[str], counts: Counts, confidence: float
-) -> list[dict[str, Any]]:
-    """Marginal and stratified difference of positive rates for each pair of groups, largest first.
+) -> dict[str, Any]:
+    """Marginal and stratified difference of positive rates of pairs of groups.
+
+    Of all pairs, the one with the largest marginal difference is listed, and those in which the
+    direction turns round, at most MAX_PAIRS.
+
+    The stratified one is Mantel and Haenszel's, its interval Sato's (`pipeline.core.stratified`);
+    the marginal one has Newcombe's. Both are widened for the number of pairs. `share_compared` is
+    the share of both groups' rows in strata that have both; a pair without such is absent.
 
     `reversal` says whether a marginal difference that is no chance (its interval excludes 0) turns
     round within the strata: `shown` when that interval excludes 0 on the other side, `possible`
@@ -150,30 +124,41 @@ def conditional_differences(
         counts: Rows by stratum, group and label, shape (strata, g, 2).
     """
     level = widened(confidence, num_pairs(len(names)))
+    first, second = np.triu_indices(len(names), k=1)
     whole = counts.sum(axis=0)
-    rates = whole[:, 1] / whole.sum(axis=1)
-    found = []
-    for i, j in combinations(range(len(names)), 2):
-        a, b = (i, j) if rates[i] >= rates[j] else (j, i)
-        within = stratified_difference(counts[:, a], counts[:, b], level)
-        if within is None:
-            continue
-        value, low, high, share = within
-        totals = whole.sum(axis=1)
-        down, up = newcombe(whole[[a], 1], totals[[a]], whole[[b], 1], totals[[b]], level)
-        turned = value < 0 < down[0]
-        reversal = "none" if not turned else "shown" if high < 0 else "possible"
-        found.append(
+    rates, totals = whole[:, 1] / whole.sum(axis=1), whole.sum(axis=1)
+    swapped = rates[first] < rates[second]
+    a, b = np.where(swapped, second, first), np.where(swapped, first, second)
+    marginal = rates[a] - rates[b]
+    down, up = newcombe(whole[a, 1], totals[a], whole[b, 1], totals[b], level)
+    sizes, hits = counts.sum(axis=2), counts[:, :, 1]
+    value, error = mantel_haenszel(hits[:, a], sizes[:, a], hits[:, b], sizes[:, b])
+    half = normal_quantile(level) * error
+    low, high = np.maximum(value - half, -1.0), np.minimum(value + half, 1.0)
+    shared = (sizes[:, a] > 0) & (sizes[:, b] > 0)
+    share = ((sizes[:, a] + sizes[:, b]) * shared).sum(axis=0) / (totals[a] + totals[b])
+    turned, order = (value < 0) & (down > 0), np.argsort(-marginal, kind="stable")
+    order = order[np.isfinite(value[order])]
+    shown = [*order[:1], *[i for i in order[1:] if turned[i]][: MAX_PAIRS - 1]]
+    return {
+        "num_pairs": len(order),
+        "num_reversed": int(turned[order].sum()),
+        "pairs": [
             {
-                "highest": names[a],
-                "lowest": names[b],
-                "marginal": _span(rates[a] - rates[b], down[0], up[0]),
-                "stratified": _span(value, low, high),
-                "share_compared": _six(share),
-                "reversal": reversal,
+                "highest": names[a[i]],
+                "lowest": names[b[i]],
+                "marginal": _span(marginal[i], down[i], up[i]),
+                "stratified": _span(value[i], low[i], high[i]),
+                "share_compared": _six(share[i]),
+                "reversal": "none" if not turned[i] else "shown" if high[i] < 0 else "possible",
             }
-        )
-    return sorted(found, key=lambda one: -one["marginal"]["value"])
+            for i in shown
+        ],
+    }
+
+
+MAX_PAIRS = 10
+"""So many pairs of groups are listed; how many turn round is counted."""
 
 
 def sentence(pair: dict[str, Any], column: str) -> str:

@@ -48,22 +48,28 @@ def out_of_fold(
     from sklearn.model_selection import StratifiedKFold
     from threadpoolctl import threadpool_limits
 
-    found = np.zeros((len(labels), int(labels.max()) + 1))
+    num_labels = int(labels.max()) + 1
+    found = np.zeros((len(labels), num_labels))
     fold_of = np.zeros(len(labels), dtype=np.int64)
     folds = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
     with threadpool_limits(1):
         for fold, (fitted, held_out) in enumerate(folds.split(features, labels)):
+            fold_of[held_out] = fold
+            known = ~np.isnan(features[fitted]).all(axis=0)
+            if not known.any():
+                found[held_out] = np.bincount(labels[fitted], minlength=num_labels) / len(fitted)
+                continue
             model = HistGradientBoostingClassifier(
-                max_iter=NUM_TREES,
+                max_iter=int(np.clip(MAX_TREES // num_labels, 10, NUM_ROUNDS)),
                 early_stopping=False,
-                categorical_features=categorical,
+                categorical_features=categorical[known],
                 random_state=seed,
             )
-            model.fit(features[fitted], labels[fitted])
-            found[held_out] = model.predict_proba(features[held_out])
-            fold_of[held_out] = fold
+            model.fit(features[fitted][:, known], labels[fitted])
+            found[held_out] = model.predict_proba(features[held_out][:, known])
     return found, fold_of
 
 
-NUM_TREES = 60
-"""Boosting rounds: enough for the order of rows, few enough for several folds and columns."""
+NUM_ROUNDS, MAX_TREES = 60, 300
+"""Boosting rounds: enough for the order of rows, few enough for several folds and columns. Each
+round grows a tree per label, so many labels get fewer rounds."""

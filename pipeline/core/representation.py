@@ -186,7 +186,8 @@ def gaps(
     large = np.flatnonzero(by.large)
     if len(large) < 2:
         return []
-    names, sizes = [by.titles[i] for i in large], by.sizes[large]
+    titles, sizes = by.titles, by.sizes[large]
+    names = [titles[i] for i in large]
     found = [data_bias.class_imbalance(names, sizes, confidence)]
     if labels is None:
         means, variances = moments(table, by, columns)

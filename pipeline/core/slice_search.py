@@ -4,19 +4,23 @@ Looks at every level of every column and at every conjunction of two or three le
 enough rows, from counts. Having looked at many is paid for: Holm over all slices that were tested.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.data_bias import newcombe, widened
+from pipeline.core.data_bias import newcombe, normal_quantile, widened
+from pipeline.core.stratified import mantel_haenszel, mantel_haenszel_p
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+MAX_CROSSINGS = 20_000
+"""So many sets of columns are crossed at most; with more columns, slices name fewer of them."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,46 @@ class Coded:
     levels: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What is searched for: `flags` of rows, shape (rows,).
+
+    With `strata` (codes from 0, shape (rows,)) a slice is compared with other rows of the same
+    stratum only, such as those to which a model gives the same chance.
+    """
+
+    flags: Flags
+    strata: Counts | None = None
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Slices that were tested, each array of shape (m,).
+
+    `value` is the rate in the slice minus that of the rest; `error` its standard error where it is
+    from strata, else nan.
+    """
+
+    slices: list[dict[str, str]]
+    outcomes: list[str]
+    sizes: Counts
+    hits: Counts
+    rest_sizes: Counts
+    rest_hits: Counts
+    value: Floats
+    error: Floats
+    p: Floats
+
+
 def search(
     columns: Sequence[Coded],
-    outcomes: Mapping[str, Flags],
+    outcomes: Mapping[str, Outcome],
     *,
     depth: int,
     min_rows: int,
     confidence: float,
     max_shown: int,
+    naming: Collection[str] = (),
 ) -> dict[str, Any]:
     """Slices whose rate of an outcome differs from that of all other rows, beyond chance.
 
@@ -44,108 +80,43 @@ def search(
     test: R. Berger, Technometrics 24 (1982) 295-300). Found is what Holm's procedure rejects at
     1 - `confidence` over all slices and outcomes (S. Holm, A simple sequentially rejective multiple
     test procedure, Scandinavian Journal of Statistics 6 (1979) 65-70): the probability that any
-    found slice is chance is then at most 1 - `confidence`. Intervals of the differences are
-    Newcombe's, widened for the same number of slices (Bonferroni).
+    found slice is chance is then at most 1 - `confidence`. Intervals are widened for the same
+    number of slices (Bonferroni): Newcombe's, or Mantel and Haenszel's where there are strata.
 
     Args:
         columns: What slices are made of.
-        outcomes: Flags of rows by name, each of shape (rows,); all are searched together.
-        depth: How many columns a slice may name, at most 3.
+        outcomes: By name; all are searched together.
+        depth: How many columns a slice may name, at most 3; fewer where MAX_CROSSINGS demands.
         min_rows: Smaller slices are not tested, nor such whose complement is smaller.
         max_shown: How many found slices to return of those above the rest, and of those below.
+        naming: Only slices that name one of these columns are tested; none given means all.
     """
-    tested = _tested(columns, outcomes, depth, min_rows)
-    p = _p_values(tested)
-    adjusted = holm(p)
-    found = np.flatnonzero(adjusted <= 1 - confidence)
-    rate, rest = _rates(tested)
-    order = _shown(found, rate - rest, max_shown)
-    low, high = newcombe(
-        tested.hits[order],
-        tested.sizes[order],
-        tested.all_hits[order] - tested.hits[order],
-        tested.num_rows - tested.sizes[order],
-        widened(confidence, len(p)),
+    while depth > 1 and sum(comb(len(columns), size) for size in range(depth + 1)) > MAX_CROSSINGS:
+        depth -= 1
+    kept = [_large_levels(column, min_rows) for column in columns]
+    tested = _joined(
+        [
+            chunk
+            for name, outcome in outcomes.items()
+            for chunk in _tested(kept, name, outcome, depth, min_rows, set(naming))
+        ]
     )
+    adjusted = holm(tested.p)
+    found = np.flatnonzero(adjusted <= 1 - confidence)
     return {
         "depth": depth,
         "min_rows": min_rows,
         "columns": [column.name for column in columns],
         "outcomes": list(outcomes),
-        "num_tested": len(p),
+        "num_tested": len(tested.p),
         "num_found": len(found),
-        "found": [
-            {
-                "outcome": tested.outcomes[i],
-                "slice": tested.slices[i],
-                "num_rows": int(tested.sizes[i]),
-                "rate": round(float(rate[i]), 6),
-                "rest": round(float(rest[i]), 6),
-                "value": round(float(rate[i] - rest[i]), 6),
-                "low": round(float(low[place]), 6),
-                "high": round(float(high[place]), 6),
-                "p_adjusted": float(f"{adjusted[i]:.3g}"),
-            }
-            for place, i in enumerate(order)
-        ],
+        "found": _told(
+            tested,
+            adjusted,
+            _shown(found, tested.value, max_shown),
+            widened(confidence, len(tested.p)),
+        ),
     }
-
-
-def _shown(found: Counts, differences: Floats, at_most: int) -> Counts:
-    """The found slices with the largest differences on either side, from highest to lowest."""
-    order = found[np.argsort(-differences[found], kind="stable")]
-    above, below = order[differences[order] > 0], order[differences[order] <= 0]
-    return np.concatenate([above[:at_most], below[max(len(below) - at_most, 0) :]])
-
-
-@dataclass
-class Tested:
-    """The slices large enough to test: one entry per slice and outcome, all of shape (m,).
-
-    `parents` holds each slice's parts, as pairs of hits and sizes, shape (m, 3, 2); absent is 0.
-    """
-
-    num_rows: int
-    slices: list[dict[str, str]]
-    outcomes: list[str]
-    sizes: Counts
-    hits: Counts
-    all_hits: Counts
-    parents: Counts
-
-
-def _tested(
-    columns: Sequence[Coded], outcomes: Mapping[str, Flags], depth: int, min_rows: int
-) -> Tested:
-    num_rows = len(columns[0].codes) if columns else 0
-    kept = [_large_levels(column, min_rows) for column in columns]
-    tables: dict[tuple[int, ...], tuple[Counts, dict[str, Counts]]] = {}
-    none = np.zeros(0, dtype=np.int64)
-    found = Tested(num_rows, [], [], none, none, none, np.zeros((0, 3, 2), dtype=np.int64))
-    chunks: list[tuple[Counts, Counts, Counts, Counts]] = []
-    for size in range(1, depth + 1):
-        for chosen in combinations(range(len(kept)), size):
-            tables[chosen] = _counted([kept[i] for i in chosen], outcomes)
-            sizes, hits = tables[chosen]
-            real = tuple(slice(0, len(kept[i].levels)) for i in chosen)  # without the rare levels
-            large = (sizes[real] >= min_rows) & (num_rows - sizes[real] >= min_rows)
-            cells = np.argwhere(large)
-            names = [
-                {kept[i].name: kept[i].levels[code] for i, code in zip(chosen, cell, strict=True)}
-                for cell in cells.tolist()
-            ]
-            for outcome in outcomes:
-                at = tuple(cells.T)
-                parts = _parents(tables, chosen, cells, outcome)
-                found.slices += names
-                found.outcomes += [outcome] * len(names)
-                total = np.full(len(cells), int(outcomes[outcome].sum()))
-                chunks.append((sizes[at], hits[outcome][at], total, parts))
-    if chunks:
-        found.sizes, found.hits, found.all_hits, found.parents = (
-            np.concatenate(part) for part in zip(*chunks, strict=True)
-        )
-    return found
 
 
 def _large_levels(column: Coded, min_rows: int) -> Coded:
@@ -157,69 +128,153 @@ def _large_levels(column: Coded, min_rows: int) -> Coded:
     return Coded(column.name, new[column.codes], [column.levels[i] for i in large.tolist()])
 
 
-def _counted(
-    columns: Sequence[Coded], outcomes: Mapping[str, Flags]
-) -> tuple[Counts, dict[str, Counts]]:
-    """Rows of each crossing of levels, and those with each outcome; one axis per column."""
-    shape = tuple(len(column.levels) + 1 for column in columns)
-    index = np.ravel_multi_index([column.codes for column in columns], shape)
-    cells = int(np.prod(shape))
-    return (
-        np.bincount(index, minlength=cells).reshape(shape),
-        {
-            name: np.bincount(index[flags], minlength=cells).reshape(shape)
-            for name, flags in outcomes.items()
-        },
+def _tested(
+    columns: Sequence[Coded],
+    name: str,
+    outcome: Outcome,
+    depth: int,
+    min_rows: int,
+    naming: Collection[str],
+) -> Iterator[Tested]:
+    """The tests of one outcome, one set of columns after the other."""
+    num_rows = len(outcome.flags)
+    strata = np.zeros(num_rows, dtype=np.int64) if outcome.strata is None else outcome.strata
+    flags = outcome.flags
+    num_strata = int(strata.max(initial=0)) + 1
+    all_sizes = np.bincount(strata, minlength=num_strata)
+    all_hits = np.bincount(strata[flags], minlength=num_strata)
+    tables: dict[tuple[int, ...], tuple[Counts, Counts]] = {(): (all_sizes, all_hits)}
+    for chosen in (c for n in range(1, depth + 1) for c in combinations(range(len(columns)), n)):
+        crossed = [columns[i] for i in chosen]
+        shape = (num_strata, *(len(column.levels) + 1 for column in crossed))
+        index = np.ravel_multi_index([strata, *(column.codes for column in crossed)], shape)
+        cells = int(np.prod(shape))
+        sizes = np.bincount(index, minlength=cells).reshape(shape)
+        hits = np.bincount(index[flags], minlength=cells).reshape(shape)
+        if len(chosen) < depth:
+            tables[chosen] = sizes, hits
+        if naming and not any(column.name in naming for column in crossed):
+            continue
+        real = (slice(None), *(slice(0, len(column.levels)) for column in crossed))
+        total = sizes[real].sum(axis=0)
+        at = np.argwhere((total >= min_rows) & (num_rows - total >= min_rows))
+        if len(at):
+            where = (slice(None), *at.T)
+            names = [
+                {column.name: column.levels[k] for column, k in zip(crossed, cell, strict=True)}
+                for cell in at.tolist()
+            ]
+            wholes = [
+                _part(tables[chosen[:i] + chosen[i + 1 :]], np.delete(at, i, axis=1))
+                for i in range(len(chosen))
+                if len(chosen) > 1
+            ]
+            rest = (all_sizes[:, None], all_hits[:, None])
+            yield _compared(name, names, sizes[where], hits[where], [rest, *wholes])
+
+
+def _part(table: tuple[Counts, Counts], at: Counts) -> tuple[Counts, Counts]:
+    """Sizes and hits of each conjunction without one of its columns, each of (strata, slices)."""
+    where = (slice(None), *at.T)
+    return table[0][where], table[1][where]
+
+
+def _compared(
+    name: str,
+    slices: list[dict[str, str]],
+    sizes: Counts,
+    hits: Counts,
+    wholes: list[tuple[Counts, Counts]],
+) -> Tested:
+    """Test slices against the remainder of each whole that they are part of, first of all rows.
+
+    Args:
+        sizes: Rows by stratum and slice, shape (strata, m); `hits` likewise.
+        wholes: Sizes and hits of what the slices are part of, each of (strata, m or 1).
+    """
+    rest_sizes, rest_hits = wholes[0][0] - sizes, wholes[0][1] - hits
+    if len(sizes) == 1:
+        p = [two_sided_p(hits[0], sizes[0], whole[1][0], whole[0][0]) for whole in wholes]
+        value = hits[0] / sizes[0] - rest_hits[0] / rest_sizes[0]
+        error = np.full(len(slices), np.nan)
+    else:
+        p = [mantel_haenszel_p(hits, sizes, whole[1], whole[0]) for whole in wholes]
+        value, error = mantel_haenszel(hits, sizes, rest_hits, rest_sizes)
+    return Tested(
+        slices,
+        [name] * len(slices),
+        sizes.sum(axis=0),
+        hits.sum(axis=0),
+        rest_sizes.sum(axis=0),
+        rest_hits.sum(axis=0),
+        value,
+        error,
+        np.max(p, axis=0),
     )
 
 
-def _parents(
-    tables: Mapping[tuple[int, ...], tuple[Counts, dict[str, Counts]]],
-    chosen: tuple[int, ...],
-    cells: Counts,
-    outcome: str,
-) -> Counts:
-    """Hits and sizes of each conjunction without one of its columns, shape (slices, 3, 2)."""
-    found = np.zeros((len(cells), 3, 2), dtype=np.int64)
-    for place in range(len(chosen)) if len(chosen) > 1 else ():
-        sizes, hits = tables[chosen[:place] + chosen[place + 1 :]]
-        at = tuple(np.delete(cells, place, axis=1).T)
-        found[:, place, 0], found[:, place, 1] = hits[outcome][at], sizes[at]
-    return found
+def _joined(chunks: list[Tested]) -> Tested:
+    def together(field: str, kind: Any = float) -> Any:
+        parts = [getattr(chunk, field) for chunk in chunks]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=kind)
+
+    return Tested(
+        [one for chunk in chunks for one in chunk.slices],
+        [one for chunk in chunks for one in chunk.outcomes],
+        *(together(field, np.int64) for field in ("sizes", "hits", "rest_sizes", "rest_hits")),
+        *(together(field) for field in ("value", "error", "p")),
+    )
 
 
-def _rates(tested: Tested) -> tuple[Floats, Floats]:
-    """The rate in each slice, and among all other rows."""
-    others = tested.num_rows - tested.sizes
-    return tested.hits / tested.sizes, (tested.all_hits - tested.hits) / others
+def _shown(found: Counts, differences: Floats, at_most: int) -> Counts:
+    """The found slices with the largest differences on either side, from highest to lowest."""
+    order = found[np.argsort(-differences[found], kind="stable")]
+    above, below = order[differences[order] > 0], order[differences[order] <= 0]
+    return np.concatenate([above[:at_most], below[max(len(below) - at_most, 0) :]])
 
 
-def _p_values(tested: Tested) -> Floats:
-    """The largest p-value of each slice's tests: against the rest, and within each part."""
-    p = two_sided_p(tested.hits, tested.sizes, tested.all_hits, np.array(tested.num_rows))
-    for place in range(3):
-        hits, sizes = tested.parents[:, place, 0], tested.parents[:, place, 1]
-        there = sizes > 0
-        p[there] = np.maximum(
-            p[there],
-            two_sided_p(tested.hits[there], tested.sizes[there], hits[there], sizes[there]),
-        )
-    return p
+def _told(tested: Tested, adjusted: Floats, order: Counts, level: float) -> list[dict[str, Any]]:
+    """Found slices as the report has them. `rest` is the rate of all other rows, or of other rows
+    of the same strata."""
+    low, high = newcombe(
+        tested.hits[order],
+        tested.sizes[order],
+        tested.rest_hits[order],
+        tested.rest_sizes[order],
+        level,
+    )
+    value, half = tested.value[order], normal_quantile(level) * tested.error[order]
+    plain = np.isnan(half)
+    low = np.where(plain, low, np.maximum(value - half, -1.0))
+    high = np.where(plain, high, np.minimum(value + half, 1.0))
+    rate = tested.hits[order] / tested.sizes[order]
+    return [
+        {
+            "outcome": tested.outcomes[i],
+            "slice": tested.slices[i],
+            "num_rows": int(tested.sizes[i]),
+            "rate": round(float(rate[place]), 6),
+            "rest": round(float(rate[place] - value[place]), 6),
+            "value": round(float(value[place]), 6),
+            "low": round(float(low[place]), 6),
+            "high": round(float(high[place]), 6),
+            "p_adjusted": float(f"{adjusted[i]:.3g}"),
+        }
+        for place, i in enumerate(order.tolist())
+    ]
 
 
 def two_sided_p(hits: Counts, sizes: Counts, all_hits: Counts, all_sizes: Counts) -> Floats:
     """Whether a part of `sizes` rows has another rate than the rest of `all_sizes`; p by slice.
 
-    Fisher's exact test, the smaller tail doubled. Where Pearson's chi-square is above 0.1, that
-    p-value is returned: no procedure would reject it, and the exact one costs time.
+    Fisher's exact test, the smaller tail doubled. Where Pearson's chi-square gives more than 0.1,
+    that is returned: no procedure would reject it, and the exact one costs time.
     """
     from scipy.stats import chi2, hypergeom
 
-    sizes, all_hits, all_sizes = np.broadcast_arrays(sizes, all_hits, all_sizes)[:3]
-    hits = np.asarray(hits)
-    rest, total = all_sizes - sizes, all_sizes.astype(float)
-    share = all_hits / total
-    spread = share * (1 - share) * sizes * (rest / total)
+    hits, sizes, all_hits, all_sizes = np.broadcast_arrays(hits, sizes, all_hits, all_sizes)
+    rest, share = all_sizes - sizes, all_hits / all_sizes
+    spread = share * (1 - share) * sizes * (rest / all_sizes)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where(spread > 0, (hits - sizes * share) ** 2 / spread, 0.0)
     p = chi2.sf(statistic, 1)

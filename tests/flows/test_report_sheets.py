@@ -153,7 +153,7 @@ def test_an_audit_says_what_was_found_above_its_groups(tmp_path: Path) -> None:
         "positive_rate_high": 0.3,
         "too_small": False,
     }
-    found = {"slice": {"sex": "f", "race": "b"}, "rate": 0.4, "rest": 0.05}
+    found = {"slice": {"sex": "f", "race": "b"}, "rate": 0.4, "rest": 0.05, "value": 0.35}
     content = {
         "rows": 2000,
         "by": {"sex": [group, {**group, "group": {"sex": "a|b"}, "too_small": True}]},

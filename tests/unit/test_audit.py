@@ -139,14 +139,15 @@ def test_rows_alike_across_groups_are_counted_by_hand() -> None:
 
 
 def people(num_rows: int = 6000, seed: int = 1) -> pl.DataFrame:
-    """Labels follow `skill`. Planted: 40 % of the labels of f × b are flipped, `height` tells sex,
-    and thirty rows are of race c."""
+    """Labels follow `skill`. Planted: 40 % of the labels of f × b are flipped, and half of the
+    positive ones of m × a; `height` tells sex; thirty rows are of race c."""
     rng = np.random.default_rng(seed)
     sex = rng.choice(["f", "m"], num_rows)
     race = np.where(np.arange(num_rows) < 30, "c", rng.choice(["a", "b"], num_rows))
     skill = rng.normal(0, 2, num_rows)
     label = rng.random(num_rows) < 1 / (1 + np.exp(-3 * skill))
     label ^= (sex == "f") & (race == "b") & (rng.random(num_rows) < 0.4)
+    label &= ~((sex == "m") & (race == "a") & (rng.random(num_rows) < 0.5))
     return pl.DataFrame(
         {
             "sex": sex,
@@ -170,7 +171,13 @@ ROLES = Columns(
 
 
 def found_slices(report: dict[str, Any]) -> list[dict[str, str]]:
-    searches = [one for one in report["slices"] or [] if one["outcomes"] == ["suspect label"]]
+    searches = [one for one in report["slices"] or [] if one["kind"] == "suspects"]
+    return [found["slice"] for one in searches for found in one["found"]]
+
+
+def slices_of_like_rows(report: dict[str, Any]) -> list[dict[str, str]]:
+    """Slices whose labels differ among rows to which the features give the same chance."""
+    searches = [one for one in report["slices"] or [] if one["kind"] == "alike"]
     return [found["slice"] for one in searches for found in one["found"]]
 
 
@@ -195,6 +202,7 @@ def too_small(report: dict[str, Any]) -> list[str]:
 
 DETECTIONS = [
     (found_slices, {"sex": "f", "race": "b"}, {"look_for": ["label_noise", "proxies"]}),
+    (slices_of_like_rows, {"sex": "m", "race": "a"}, {"look_for": ["slices"]}),
     (worst_suspects, "f × b", {"look_for": ["proxies", "slices"]}),
     (proxies, ("sex", "height"), {"look_for": ["label_noise", "slices"]}),
     (too_small, "c", {"min_group_size": 1, "look_for": []}),

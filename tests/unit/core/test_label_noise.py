@@ -43,3 +43,14 @@ def test_labels_that_nothing_explains_make_no_suspects_by_group() -> None:
     )
     found = suspects(labels, probabilities)
     assert abs(found[group == 0].mean() - found[group == 1].mean()) < 0.06
+
+
+def test_a_feature_without_any_value_is_no_error() -> None:
+    labels = np.arange(40) % 2
+    nothing = np.full((40, 1), np.nan)
+    how = {"num_folds": 4, "seed": 0}
+    found, _ = out_of_fold(nothing, np.zeros(1, bool), labels, **how)
+    np.testing.assert_allclose(found, 0.5)
+    beside = np.column_stack([nothing, labels])
+    found, _ = out_of_fold(beside, np.zeros(2, bool), labels, **how)
+    assert found.shape == (40, 2)
