@@ -30,7 +30,7 @@ MOMENTS = {
     "mean_residual": "residual",
     "mean_absolute_error": "absolute_error",
 }
-"""Of which quantity a measure is the mean; counts hold its sum and its sum of squares."""
+"""Of which quantity a measure is the mean; counts hold its sum and its squares."""
 
 
 def measured(
@@ -208,7 +208,7 @@ def harm(
 
 
 def moments(groups: Sequence[Mapping[str, Any]], name: str) -> Means:
-    """Number, sum and sum of squares of what a measure is the mean of, each of shape (groups,)."""
+    """Number, sum and squared distances of what a measure is the mean of; shapes (groups,)."""
     quantity = MOMENTS[name]
     return Means(
         np.array([group["num_rows"] for group in groups], dtype=float),

@@ -150,9 +150,12 @@ def count_decisions(
 
 
 def sums(values: Floats, groups: Values, quantity: str) -> dict[str, dict[str, float]]:
-    """Sum and sum of squares of a quantity by group, as counts hold them."""
+    """Sum of a quantity by group, and sum of squared distances from the group's own mean (which
+    loses no digits where the mean is large), as counts hold them."""
     names, which = np.unique(groups, return_inverse=True)
-    total, squares = np.bincount(which, values), np.bincount(which, values**2)
+    total = np.bincount(which, values)
+    means = total / np.bincount(which)
+    squares = np.bincount(which, (values - means[which]) ** 2)
     return {
         str(name): {f"{quantity}_sum": float(one), f"{quantity}_squares": float(two)}
         for name, one, two in zip(names, total, squares, strict=True)

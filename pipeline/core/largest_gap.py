@@ -201,7 +201,8 @@ def _shown_from(pooled: Floats, totals: Floats, error: float, ratio: bool) -> fl
 
 @dataclass(frozen=True)
 class Means:
-    """Number of rows, sum and sum of squares of a quantity in each group, each of shape (g,)."""
+    """Number of rows, sum of a quantity, and sum of its squared distances from the mean, in each
+    group; each of shape (g,)."""
 
     num: Floats
     sums: Floats
@@ -214,9 +215,8 @@ class Means:
     @property
     def variances(self) -> Floats:
         """Of the quantity; a group with one row has that of all groups together."""
-        within = np.maximum(self.squares - self.num * self.values**2, 0.0)
-        together = within.sum() / max(self.num.sum() - len(self.num), 1)
-        return np.where(self.num > 1, within / np.maximum(self.num - 1, 1), together)
+        together = self.squares.sum() / max(self.num.sum() - len(self.num), 1)
+        return np.where(self.num > 1, self.squares / np.maximum(self.num - 1, 1), together)
 
     def errors(self) -> Floats:
         """Variances of the means."""

@@ -118,6 +118,35 @@ def test_thresholds_are_shown_before_and_after_their_mitigation(tmp_path: Path) 
     ]  # fmt: skip
 
 
+def test_gaps_come_with_what_could_have_been_shown_and_in_people(tmp_path: Path) -> None:
+    harm = {"group": "b", "reference": "a", "num_people": 7, "out_of": 90, "per_10000": 70}
+    gap = {
+        "value": 0.08,
+        "low": 0.02,
+        "high": 0.13,
+        "detectable": 0.05,
+        "of": "selection_rate",
+        "harm": harm,
+    }
+    of_sex = {"gaps": {"demographic_parity_difference": gap}, "too_small": ["c"]}
+    write(tmp_path, "assess", "report.json", {"confidence": 0.95, "model": {"sex": of_sex}})
+
+    _, rows = shown(tmp_path, "assess")
+
+    assert rows == [
+        {
+            "by": "sex",
+            "gap": "Difference in selection rates",
+            "value": "0.080",
+            "interval": "0.020 to 0.130",
+            "smallest gap shown": "0.050",
+            "in people": "Were “b” selected as often as “a”, about 7 more of its 90 people would "
+            "be selected; 70 in every 10,000 decisions about these groups.",
+            "groups left out": "c",
+        }
+    ]
+
+
 def test_metrics_come_with_intervals_and_the_baseline(tmp_path: Path) -> None:
     auc = {"roc_auc": {"value": 0.9, "low": 0.88, "high": 0.92}}
     content = {

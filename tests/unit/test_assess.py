@@ -9,11 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline import assess
+from pipeline.assess import Settings
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.gaps import CELLS, measured
+from pipeline.core.group_rates import Binary
 from pipeline.core.measures import MULTICLASS_GAPS, REGRESSION_GAPS
 from pipeline.core.runner import run_stage
-from tests.data import COLUMNS, SETTINGS, set_section
+from tests.data import COLUMNS, SETTINGS, columns_of, set_section
 
 
 def report_of(root: Path) -> dict[str, Any]:
@@ -207,3 +210,44 @@ def test_numbers_are_compared_by_their_means(built: Path) -> None:
     assert (residual["lowest"], residual["highest"]) == ("female", "male")
     assert residual["low"] < 1 < residual["high"]
     assert residual["low"] > 0.8
+
+
+def planted(max_depth: int) -> dict[str, Any]:
+    """Labels flipped for one crossing of groups, evened out for each column alone: of 500 women
+    and 500 men in north and in south each, decisions miss 40 % of women in the south and of men in
+    the north, and 10 % of the others."""
+    table = pl.DataFrame(
+        {
+            "sex": ["female"] * 1000 + ["male"] * 1000,
+            "region": (["north"] * 500 + ["south"] * 500) * 2,
+        }
+    )
+    missed = ([0] * 50 + [1] * 450) + ([0] * 200 + [1] * 300)
+    decisions = np.array([*missed, *missed[500:], *missed[:500]])
+    found = Binary(np.ones(2000, dtype=int), decisions, decisions * 0.8 + 0.1)
+    settings = Settings(num_replicates=100, max_depth=max_depth)
+    return assess.assessed(found, table, columns_of(), settings)
+
+
+def test_a_bias_planted_in_a_crossing_is_found_there() -> None:
+    found = planted(2)
+    for by in ("sex", "region"):
+        assert found[by]["gaps"]["equal_opportunity_difference"]["value"] == 0
+        assert found[by]["gaps"]["equal_opportunity_difference"]["low"] == 0
+    gap = found["sex × region"]["gaps"]["equal_opportunity_difference"]
+    assert gap["value"] == 0.3
+    assert gap["low"] > 0.2
+    assert gap["lowest"] in ("female × south", "male × north")
+    assert gap["harm"]["num_people"] == 150
+    # Without crossings nothing is seen: what the search for it is for.
+    assert list(planted(1)) == ["sex", "region"]
+
+
+def test_a_small_group_is_named_and_its_rates_are_shown(finished: Path) -> None:
+    found = report_of(finished)["model"]["region"]
+    island = next(group for group in found["groups"] if group["group"] == "island")
+    assert island["too_small"]
+    assert island["selection_rate"]["value"] is not None
+    for gap in found["gaps"].values():
+        assert gap["too_small"] == ["island"]
+        assert "island" not in (gap["highest"], gap["lowest"])

@@ -166,6 +166,21 @@ def test_regression_compares_means_of_prediction_residual_and_error() -> None:
     assert found["gaps"]["mean_residual_difference"]["low"] > 0
 
 
+def test_means_keep_their_digits_however_large_they_are() -> None:
+    rng = np.random.default_rng(12)
+    truth, names = rng.normal(0, 1, NUM_ROWS), groups()
+    predicted = truth + rng.normal(0, 1, NUM_ROWS)
+    near, far = (
+        between(
+            Regression(truth + shift, predicted + shift), names, tuple(REGRESSION_GAPS), SETTINGS
+        )
+        for shift in (0.0, 1e9)
+    )
+    for measure in REGRESSION_GAPS:
+        for end in ("value", "low", "high"):
+            assert far["gaps"][measure][end] == pytest.approx(near["gaps"][measure][end], abs=1e-5)
+
+
 def test_a_group_without_positives_leaves_its_rates_open() -> None:
     # Fairlearn takes the true positive rate of nobody for 0; here it is not known.
     found, names = binary(), groups()

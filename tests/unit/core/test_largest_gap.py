@@ -136,7 +136,7 @@ def means_of(*groups: Any) -> Means:
     return Means(
         np.array([len(one) for one in groups], float),
         np.array([np.sum(one) for one in groups], float),
-        np.array([np.sum(np.square(one)) for one in groups], float),
+        np.array([np.var(one) * len(one) for one in groups], float),
     )
 
 
