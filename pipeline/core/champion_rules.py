@@ -16,7 +16,13 @@ LACKS_POWER = (
     "These rows could not have shown a loss of this margin in these groups, and none is shown; by "
     "default that does not refuse (`insufficient: refuse` would)."
 )
-SIDES = {
+LOSSES = {
+    "accuracy": "fewer decisions are right now",
+    "selection_rate": "fewer are selected now",
+    "true_positive_rate": "fewer true outcomes are found now",
+    "false_positive_rate": "there are more false alarms now",
+}
+NAMES = {
     "accuracy": "the share of right decisions",
     "selection_rate": "the selection rate",
     "true_positive_rate": "the true positive rate",
@@ -207,22 +213,22 @@ def groups_sentence(
     confidence: float,
 ) -> str:
     """Who loses, in words: `version 3 was better for Female: …`."""
-    version, measure = champion["version"], SIDES.get(rule.measure, rule.measure)
+    version, measure = champion["version"], NAMES[rule.measure]
     margin = f"{-rule.bound:g}"
     parts = []
     for group in groups:
         rows = f"{group['num_rows']:,} rows"
         if group["shown"]:
             parts.append(
-                f"version {version} was better for {group['group']}: {measure} is worse by "
-                f"{-group['value']:.3f} now, with {100 * confidence:g}% confidence by at least "
-                f"{-group['high']:.3f}, more than the margin of {margin} ({rows})"
+                f"version {version} was better for {group['group']}: {LOSSES[rule.measure]}, by "
+                f"{-group['value']:.3f} (with {100 * confidence:g}% confidence by at least "
+                f"{-group['high']:.3f}, more than the margin of {margin}; {rows})"
             )
         elif group["outcome"] == "fail":
             parts.append(
-                f"version {version} may be better for {group['group']}: {measure} changes by "
-                f"{group['value']:+.3f} (at worst {group['low']:+.3f}), and these {rows} had a "
-                f"probability of {group['power']:.0%} to show a loss of {margin}"
+                f"version {version} may have been better for {group['group']}: {measure} gains "
+                f"{group['value']:+.3f}, at worst {group['low']:+.3f}, and these {rows} would have "
+                f"shown a loss of {margin} with a probability of {group['power']:.0%}"
             )
     unclear = [
         f"{group['group']} ({group['num_rows']:,} rows, power {group['power']:.0%})"
@@ -235,8 +241,8 @@ def groups_sentence(
         parts.append(f"not compared, too few rows: {', '.join(small)}")
     if not parts:
         return (
-            f"In no group by {rule.by} does {measure} lose {margin} or more against version "
-            f"{version} ({champion['num_rows']:,} test rows that it never saw)."
+            f"For no group by {rule.by} is {measure} worse than version {version}’s by {margin} or "
+            f"more ({champion['num_rows']:,} test rows that it never saw)."
         )
     text = "; ".join(parts)
     rest = "" if outcome == "fail" else ", and no loss is shown"

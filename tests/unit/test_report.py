@@ -343,6 +343,94 @@ def test_a_refused_page_gives_the_reasons_at_its_top(tmp_path: Path) -> None:
     assert "Kept: Accuracy: at least 0.7." in top
 
 
+def test_an_override_stands_in_the_first_box_and_the_rule_stays_failed(tmp_path: Path) -> None:
+    record = {
+        "rule": "roc_auc ≥ 0.7",
+        "name": "Ada Lovelace",
+        "reason": "agreed <until> June",
+        "until": "2027-01-31",
+        "signed": "2026-12-01",
+    }
+
+    def overrule(inputs: dict[str, Any]) -> None:
+        broken = rule("fail", "roc_auc") | {"refuses": True, "overridden": record}
+        inputs["65_gate/verdict.json"] |= {
+            "outcome": "pass_with_override",
+            "rules": [rule("pass"), broken],
+        }
+
+    top = page(tmp_path, overrule).part("Will it rain?", "Contents")
+    assert "! Passed with an override The model does not keep 1 rule of 2." in top
+    assert "on the word of Ada Lovelace" in top
+    assert "Ranking quality (ROC AUC): at least 0.7 : failed" in top
+    said = "Overridden by Ada Lovelace until 2027-01-31 (signed 2026-12-01): agreed <until> June"
+    assert said in top
+
+
+def test_a_rule_says_its_confidence_its_power_and_what_it_refuses_by_chance(
+    tmp_path: Path,
+) -> None:
+    def detailed(inputs: dict[str, Any]) -> None:
+        one = rule("insufficient", "demographic_parity_difference", "town") | {
+            "refuses": False,
+            "reason": "the first month has few rows",
+            "confidence": 0.975,
+            "min_group_size": 1500,
+            "power": "A gap of 0.04 would be seen.",
+            "false_refusal": 0.0421,
+        }
+        chances = {"sentence": "Another test set would refuse this model in about 4%."}
+        inputs["65_gate/verdict.json"] |= {"rules": [one, rule("pass")], "false_refusals": chances}
+
+    found = page(tmp_path, detailed)
+    for words in (
+        "confidence 97.5%, one-sided",
+        "groups of at least 1,500 rows",
+        "refuses a model that is as measured in 4.2% of test sets",
+        "What these rows could show: A gap of 0.04 would be seen.",
+        "Too little evidence only warns here, with this reason: the first month has few rows",
+        "Another test set would refuse this model in about 4%.",
+    ):
+        assert words in found.text
+    top = found.part("Will it rain?", "Contents")
+    assert "On 1 there is too little evidence, which only warns." in top
+
+
+def test_a_comparison_with_the_champion_is_shown_group_by_group(tmp_path: Path) -> None:
+    group = {"group": "Ayr", "num_rows": 80, "value": -0.1, "low": -0.2, "high": -0.05}
+
+    def compare(inputs: dict[str, Any]) -> None:
+        one = rule("fail", by="town") | {
+            "against": "champion",
+            "margin": 0.02,
+            "bound": -0.02,
+            "version": "3",
+            "refuses": True,
+            "baseline": None,
+            "groups": [{**group, "outcome": "fail"}],
+            "sentence": "Version 3 was better for Ayr: fewer decisions are right now.",
+        }
+        inputs["65_gate/verdict.json"] |= {"outcome": "fail", "rules": [one]}
+        entry = {"group": "Ayr", "num_rows": 80, "gains": {"accuracy": group}}
+        inputs["50_evaluate/report.json"]["champion"] = {
+            "outcome": "compared",
+            "version": "3",
+            "num_rows": 100,
+            "num_rows_seen": 0,
+            "gains": {"accuracy": SPAN},
+            "by": {"town": [entry]},
+        }
+
+    found = page(tmp_path, compare)
+    top = found.part("Will it rain?", "Contents")
+    assert (
+        "Accuracy against the model in use, in each group by town: a loss of less than 0.02" in top
+    )
+    assert "Version 3 was better for Ayr: fewer decisions are right now." in top
+    assert "Gains by group town Rows Accuracy Ayr 80 -0.100 (-0.200 to -0.050)" in found.text
+    assert "The new model minus version 3, by group" in found.text
+
+
 @pytest.mark.parametrize(
     ("outcomes", "total", "words"),
     [
