@@ -271,3 +271,65 @@ def test_a_live_model_is_named_and_not_compared(roots: dict[str, Path], tmp_path
     run_stage(root, "evaluate", "people")
     champion = read(root, "50_evaluate/report.json")["champion"]
     assert (champion["outcome"], champion["version"]) == ("not_compared", "7")
+
+
+PLANTED = {
+    "multiclass": (
+        {"measure": "accuracy_difference", "by": "sex", "at_most": 0.15},
+        pl.when(pl.col("sex") == "female").then(pl.lit("low")).otherwise("grade").alias("grade"),
+    ),
+    "regression": (
+        {"measure": "mean_residual_difference", "by": "sex", "at_most": 150.0},
+        pl.when(pl.col("sex") == "female")
+        .then(pl.col("wage") + 500)
+        .otherwise("wage")
+        .alias("wage"),
+    ),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("planted", [False, True])
+def test_the_gate_refuses_a_planted_gap(
+    roots: dict[str, Path], tmp_path: Path, task: str, planted: bool
+) -> None:
+    """Women's targets are others than what the model learnt: it is off for them alone."""
+    root = shutil.copytree(roots[task], tmp_path / task)
+    rule, spoil = PLANTED[task]
+    test = root / "data/people/25_split/test.parquet"
+    sound = task_people(task, 2000, seed=5)
+    (sound.with_columns(spoil) if planted else sound).write_parquet(test)
+    set_section(root, "gate", {"rules": [rule]})
+    set_section(root, "train", {**SETTINGS["train"], "max_epochs": 40})
+    for stage in ("train", "calibrate", "evaluate", "assess", "gate"):
+        run_stage(root, stage, "people")
+    verdict = read(root, "65_gate/verdict.json")
+    assert verdict["outcome"] == ("fail" if planted else "pass"), verdict["rules"][0]["sentence"]
+
+
+def test_rows_are_reweighed_over_all_classes(tmp_path: Path) -> None:
+    home = make_task_project(tmp_path, "multiclass", balance={"method": "reweigh"})
+    set_section(tmp_path, "balance", {"method": "reweigh", "columns": ["sex"]})
+    run_stage(tmp_path, "balance", "people")
+    table = pl.read_parquet(home / "35_balance/train.parquet")
+    cells = table.group_by("sex", "grade").agg(pl.sum("_weight"))
+    shares = {
+        sex: rows.sort("grade")["_weight"] / rows["_weight"].sum()
+        for (sex,), rows in cells.group_by("sex")
+    }
+    assert shares["female"].to_list() == pytest.approx(shares["male"].to_list(), abs=1e-5)
+    run_stage(tmp_path, "train", "people")
+
+
+def test_balancing_a_number_is_refused(tmp_path: Path) -> None:
+    make_task_project(tmp_path, "regression", balance={"method": "reweigh", "columns": ["sex"]})
+    with pytest.raises(ProjectError, match="found a regression"):
+        run_stage(tmp_path, "balance", "people")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_reduction_is_refused(tmp_path: Path, task: str) -> None:
+    mitigation = {"method": "exponentiated_gradient"}
+    make_task_project(tmp_path, task, train={**SETTINGS["train"], "mitigation": mitigation})
+    with pytest.raises(ProjectError, match=f"expected penalty for a {task} task"):
+        run_stage(tmp_path, "train", "people")
