@@ -93,7 +93,8 @@ def draw(assess: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> dict[
         gaps = [
             name
             for name in entry["gaps"]
-            if not name.endswith("_ratio") and not name.startswith("equal_opportunity")
+            if not name.endswith("_ratio")
+            and (name != "false_negative_rate_difference" or (by, name) in limits)
         ]
         if gaps:
             key = f"gaps-{index}"
