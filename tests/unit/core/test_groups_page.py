@@ -17,8 +17,8 @@ def assess(num_groups: int) -> dict[str, Any]:
             "demographic_parity_difference",
             "demographic_parity_ratio",
             "equal_opportunity_difference",
-        )
-        + ("false_negative_rate_difference",),
+            "false_negative_rate_difference",
+        ),
         SPAN,
     )
     return {"model": {"sex": {"groups": groups, "gaps": gaps}}, "baseline": {}}
