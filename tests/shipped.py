@@ -96,6 +96,7 @@ def make_shipped(root: Path, name: str) -> Path:
     table.write_csv(home / "raw/table.csv")
     (home / "champion").mkdir()
     (home / "champion/champion.json").write_text('{"version": null}\n')
+    (home / "overrides.json").write_text('{"overrides": []}\n')
     for file in ("dvc.yaml", "requirements.lock"):
         shutil.copy(HERE / file, root / file)
     return home
