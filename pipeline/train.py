@@ -92,6 +92,12 @@ def mitigated_columns(mitigation: Mitigation, columns: Columns) -> tuple[str, ..
             f"train.mitigation.method: expected penalty for a {columns.task} task, got {method}",
             hint="Fairlearn's learners are for two classes; the penalty is for every task",
         )
+    if mitigation.constraint != "demographic_parity" and columns.task != "binary":
+        raise ProjectError(
+            f"train.mitigation.constraint: expected demographic_parity for a {columns.task} task, "
+            f"got {mitigation.constraint}",
+            hint="the others compare the errors of decisions between two classes",
+        )
     if not named and (method != "penalty" or mitigation.strength > 0):
         what = (
             f"strength is {mitigation.strength:g}" if method == "penalty" else f"method is {method}"

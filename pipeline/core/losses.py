@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.core.mitigation import selection_rate_spread
+from pipeline.core.constraints import LABELS_OF
+from pipeline.core.mitigation import Mitigation, selection_rate_spread
 from pipeline.core.project import Task
 
 if TYPE_CHECKING:
@@ -32,6 +33,26 @@ def mean_loss(task: Task, outputs: "Tensor", targets: "Tensor", weights: "Tensor
     if task == "multiclass":
         return (functional.cross_entropy(outputs, targets, reduction="none") * weights).mean()
     return ((outputs - targets).square() * weights).mean()
+
+
+def penalised_spread(
+    task: Task, outputs: "Tensor", targets: "Tensor", members: "Tensor", mitigation: Mitigation
+) -> "Tensor":
+    """What the penalty makes small: `group_spread`, of the rows that the constraint compares.
+
+    Of all rows for demographic parity; of those with the outcome for true positive rates, of those
+    without it for false positive rates, and the mean of these two for equalized odds. A batch
+    without such rows counts 0.
+    """
+    if mitigation.constraint == "demographic_parity":
+        return group_spread(task, outputs, members, mitigation.sharpness)
+    labels = LABELS_OF[mitigation.constraint]
+    total = outputs.new_zeros(())
+    for label in labels:
+        rows = targets == label
+        if rows.any():
+            total = total + group_spread(task, outputs[rows], members[rows], mitigation.sharpness)
+    return total / len(labels)
 
 
 def group_spread(task: Task, outputs: "Tensor", members: "Tensor", sharpness: float) -> "Tensor":

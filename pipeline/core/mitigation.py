@@ -14,7 +14,7 @@ from pipeline.core.project import Columns, Frozen
 if TYPE_CHECKING:
     from torch import Tensor
 
-Method = Literal["penalty", "exponentiated_gradient"]
+Method = Literal["penalty", "exponentiated_gradient", "grid_search"]
 Constraint = Literal[
     "demographic_parity",
     "equalized_odds",
@@ -23,7 +23,8 @@ Constraint = Literal[
 ]
 OWNERS = {
     "sharpness": ("penalty",),
-    "reduction": ("exponentiated_gradient",),
+    "min_group_rows": ("exponentiated_gradient", "grid_search"),
+    "reduction": ("exponentiated_gradient", "grid_search"),
 }
 """The methods to which a setting belongs."""
 
@@ -43,8 +44,10 @@ class Reduction(Frozen):
     eps: float = Field(0.5, gt=0)
     """1 / eps bounds the sum of `exponentiated_gradient`'s multipliers: what a violation may cost
     beside the error. Fairlearn's 0.01 spends most members on multipliers that no row bears."""
-    min_group_rows: int = Field(200, ge=1)
-    """Groups with fewer training rows are joined to one: their rates are mostly noise."""
+    grid_limit: float = Field(2.0, gt=0)
+    """The largest multiplier in the grid of `grid_search`, of either sign."""
+    constraint_weight: float = Field(0.5, ge=0, le=1)
+    """Of the violation, beside the error's 1 - this, by which `grid_search` picks its network."""
 
 
 class Mitigation(Frozen):
@@ -56,6 +59,9 @@ class Mitigation(Frozen):
     """Weight of the penalty beside the log loss; 0 trains without mitigation."""
     columns: tuple[str, ...] | None = None
     """The sensitive columns whose gaps are made smaller; all of them when not named."""
+    min_group_rows: int = Field(200, ge=1)
+    """Groups with fewer training rows are joined to one: their rates are mostly noise. (The penalty
+    weighs each group by its share instead.)"""
     sharpness: float = Field(2.0, gt=0)
     """Slope of the soft decision: the larger, the nearer to a threshold at probability 0.5."""
     reduction: Reduction = Reduction()
@@ -68,8 +74,6 @@ class Mitigation(Frozen):
                 f"expected no `strength` with method {self.method}, got {self.strength:g}: "
                 "it is the penalty's weight"
             )
-        if self.method == "penalty" and self.constraint != "demographic_parity":
-            raise ValueError(f"expected constraint demographic_parity, got {self.constraint}")
         for name, owners in OWNERS.items():
             if name in self.model_fields_set and self.method not in owners:
                 raise ValueError(

@@ -10,8 +10,6 @@ training, and nowhere in the model.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +19,18 @@ from fairlearn.reductions import (
     EqualizedOdds,
     ExponentiatedGradient,
     FalsePositiveRateParity,
+    GridSearch,
     TruePositiveRateParity,
 )
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from pipeline.core.checkpoint import Checkpoint
-from pipeline.core.errors import PipelineError, ProjectError
-from pipeline.core.learner import Bits, Curve, Floats, Learner, Member, logits_of
+from pipeline.core.constraints import LABELS_OF, Groups, measured
+from pipeline.core.errors import ProjectError
+from pipeline.core.learner import Bits, Curve, Learner, Member, logits_of
 from pipeline.core.mitigation import Reduction
+from pipeline.core.mixture import Mixture, mixture_of, trained
 from pipeline.core.training import LoopSettings, Part, Progress, Trained, append, fit
 
 if TYPE_CHECKING:
@@ -42,9 +43,6 @@ CONSTRAINTS: dict[str, Any] = {
     "true_positive_rate_parity": TruePositiveRateParity,
     "false_positive_rate_parity": FalsePositiveRateParity,
 }
-JOINED = "(groups with few rows)"
-LEAST_WEIGHT = 0.01
-"""A member with less of the mixture moves no probability by more than this, and is left out."""
 
 
 class Estimator:
@@ -69,35 +67,6 @@ class Estimator:
         return self.member.decisions[X[:, 0]]
 
 
-@dataclass(frozen=True)
-class Groups:
-    """Each row's group by the columns together, as text, in two parts; shape (rows,)."""
-
-    train: NDArray[Any]
-    validation: NDArray[Any]
-
-    @staticmethod
-    def joined(train: NDArray[Any], validation: NDArray[Any], min_rows: int) -> "Groups":
-        """Those with too few training rows become one group.
-
-        Raises:
-            ProjectError: fewer than two are left.
-        """
-        names, counts = np.unique(train, return_counts=True)
-        large = names[counts >= min_rows]
-        found = Groups(
-            np.where(np.isin(train, large), train, JOINED),
-            np.where(np.isin(validation, large), validation, JOINED),
-        )
-        if len(set(found.train)) < 2:
-            raise ProjectError(
-                f"train.mitigation: expected two groups or more, found {len(set(found.train))}",
-                hint="name other columns under `train.mitigation.columns`, or lower "
-                "`train.mitigation.reduction.min_group_rows`",
-            )
-        return found
-
-
 def reduce(
     network: "nn.Module",
     train: Part,
@@ -113,13 +82,17 @@ def reduce(
         ProjectError: rows are weighted already, or there are fewer than two groups.
     """
     chosen = settings.mitigation.reduction
-    named = Groups.joined(groups[0].to_numpy(), groups[1].to_numpy(), chosen.min_group_rows)
+    named = Groups.joined(
+        groups[0].to_numpy(), groups[1].to_numpy(), settings.mitigation.min_group_rows
+    )
     if not bool((train.weights == train.weights[0]).all()):
         raise ProjectError(
             f"train.mitigation.method: {settings.mitigation.method} weighs the rows itself; "
             "expected rows of equal weight from `balance`",
             hint="set `balance.method` to none, or this method to penalty",
         )
+    if settings.mitigation.method == "grid_search":
+        check_grid(named, settings.mitigation.constraint, chosen.max_members)
     start, progress = fit(
         network, train, validation, settings, Checkpoint(checkpoint.folder / "start"), curve_file
     )
@@ -136,8 +109,9 @@ def reduce(
             tell,
         )
         with threadpool_limits(settings.num_threads):
-            found = _exponentiated_gradient(learner, named, settings, chosen)
-    return _trained(found, learner, named, settings, chosen, progress)
+            search = SEARCHES[settings.mitigation.method]
+            found = search(learner, named, settings, chosen)
+    return trained(found, learner, named, settings.mitigation, progress)
 
 
 @contextmanager
@@ -154,15 +128,6 @@ def _telling(progress: Progress, curve_file: Path, total: int) -> Iterator[Calla
             advance(curve[-1])
 
         yield tell
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """What a reduction found: members with their weights, and what it says of its search."""
-
-    members: list[Member]
-    weights: list[float]
-    facts: dict[str, Any]
 
 
 def _exponentiated_gradient(
@@ -187,29 +152,55 @@ def _exponentiated_gradient(
     )
 
 
-def mixture_of(
-    members: list[Member | None], weights: list[float]
-) -> tuple[list[Member], list[float]]:
-    """Members that count, each once, and their weights, brought to the sum 1.
+def _grid_search(
+    learner: Learner, groups: Groups, settings: LoopSettings, chosen: Reduction
+) -> Mixture:
+    """One network for each point of a grid of multipliers; the best one on validation rows."""
+    labels = learner.train.labels.cpu().numpy().astype(np.int8)
+    constraint = settings.mitigation.constraint
+    search = GridSearch(
+        Estimator(learner),
+        constraints=_constraint(settings, chosen),
+        constraint_weight=chosen.constraint_weight,
+        grid_size=chosen.max_members,
+        grid_limit=chosen.grid_limit,
+    )
+    search.fit(_index(len(labels)), labels, sensitive_features=groups.train)
+    points = []
+    for estimator in search.predictors_:
+        if member := getattr(estimator, "member", None):
+            logits = logits_of(learner.network, member.weights, learner.validation)
+            found = measured(learner.validation, groups.validation, constraint, logits >= 0)
+            points.append((member, found))
+    weight = chosen.constraint_weight
+    best, _ = min(
+        points,
+        key=lambda one: (
+            (1 - weight) * one[1]["error"] + weight * one[1]["largest_difference_from_all"]
+        ),
+    )
+    return Mixture([best], [1.0], {"grid": [found for _, found in points]})
+
+
+def check_grid(groups: Groups, constraint: str, size: int) -> None:
+    """Refuse a grid that is too coarse to have a point on either side of each multiplier.
 
     Raises:
-        PipelineError: one that counts decides all rows alike (Fairlearn makes it where every
-            label of a reduction is the same), which is no network.
+        ProjectError: there are fewer points than two to the number of multipliers.
     """
-    shares: dict[int, float] = {}
-    known: dict[int, Member] = {}
-    for member, weight in zip(members, weights, strict=True):
-        if member is not None:
-            known[member.number] = member
-            shares[member.number] = shares.get(member.number, 0.0) + weight
-        elif weight >= LEAST_WEIGHT:
-            raise PipelineError(
-                "train.mitigation: expected networks, found a member that decides all rows alike",
-                hint="raise `train.mitigation.reduction.eps`",
-            )
-    kept = sorted(number for number, share in shares.items() if share >= LEAST_WEIGHT)
-    total = sum(shares[number] for number in kept)
-    return [known[number] for number in kept], [shares[number] / total for number in kept]
+    num_groups = len(groups.sizes())
+    num_multipliers = len(LABELS_OF.get(constraint, (0,))) * (num_groups - 1)
+    if size < 2**num_multipliers:
+        raise ProjectError(
+            f"train.mitigation.method: grid_search has {num_multipliers} multipliers for "
+            f"{num_groups} groups; expected {2**num_multipliers} members or more, "
+            f"got {size}",
+            hint="name fewer columns under `train.mitigation.columns`, raise "
+            "`train.mitigation.reduction.max_members`, or take exponentiated_gradient",
+        )
+
+
+SEARCHES = {"exponentiated_gradient": _exponentiated_gradient, "grid_search": _grid_search}
 
 
 def _constraint(settings: LoopSettings, chosen: Reduction) -> Any:
@@ -220,75 +211,3 @@ def _constraint(settings: LoopSettings, chosen: Reduction) -> Any:
 def _index(num_rows: int) -> NDArray[np.int64]:
     """The rows as Fairlearn gets them: tensors stay where they are, so they are encoded once."""
     return np.arange(num_rows).reshape(-1, 1)
-
-
-def _trained(
-    found: Mixture,
-    learner: Learner,
-    groups: Groups,
-    settings: LoopSettings,
-    chosen: Reduction,
-    progress: Progress,
-) -> Trained:
-    """The model's weights, and what the report tells."""
-    validation = learner.validation
-    start = logits_of(learner.network, learner.start, validation)
-    logits = np.stack(
-        [logits_of(learner.network, member.weights, validation) for member in found.members]
-    )
-    mixture = np.array(found.weights)
-    decisions = {
-        "without_mitigation": start >= 0,
-        "drawn_at_random": mixture @ (logits >= 0),
-        "mean_probability": mixture @ _sigmoid(logits) >= 0.5,
-    }
-    measured = partial(
-        _measured, validation.labels.cpu().numpy(), groups.validation, settings, chosen
-    )
-    names, counts = np.unique(groups.train, return_counts=True)
-    facts = {
-        "method": settings.mitigation.method,
-        "constraint": settings.mitigation.constraint,
-        "num_members_fitted": len(learner.members),
-        "num_members": len(found.members),
-        "mixture": found.weights,
-        **found.facts,
-        "groups": [
-            {"group": str(name), "num_rows": int(count)}
-            for name, count in zip(names, counts, strict=True)
-        ],
-        "validation": {
-            name: measured(decided.astype(float)) for name, decided in decisions.items()
-        },
-    }
-    if len(found.members) == 1:
-        return Trained(found.members[0].weights, progress, facts=facts)
-    weights = {
-        f"members.{i}.{name}": value
-        for i, member in enumerate(found.members)
-        for name, value in member.weights.items()
-    }
-    return Trained(weights, progress, tuple(found.weights), facts)
-
-
-def _measured(
-    labels: Floats,
-    groups: NDArray[np.str_],
-    settings: LoopSettings,
-    chosen: Reduction,
-    decisions: Floats,
-) -> dict[str, float]:
-    """Error and largest violation of the constraint, of decisions at validation rows."""
-    constraint = _constraint(settings, chosen)
-    rows = _index(len(labels))
-    constraint.load_data(rows, labels.astype(int), sensitive_features=groups)
-    error = np.abs(labels - decisions).mean()
-    return {
-        "error": round(float(error), 6),
-        "largest_difference_from_all": round(float(constraint.gamma(lambda _: decisions).max()), 6),
-    }
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    probability: Floats = 1 / (1 + np.exp(-logits))
-    return probability

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import PipelineError
-from pipeline.core.losses import LOSSES, group_spread, mean_loss
+from pipeline.core.losses import LOSSES, mean_loss, penalised_spread
 from pipeline.core.mitigation import Mitigation
 from pipeline.core.project import Frozen, Task
 
@@ -200,7 +200,7 @@ def _objective(outputs: "Tensor", part: Part, mitigation: Mitigation) -> "Tensor
     loss = mean_loss(part.task, outputs, part.labels, part.weights)
     if mitigation.strength == 0:
         return loss
-    spread = group_spread(part.task, outputs, part.members, mitigation.sharpness)
+    spread = penalised_spread(part.task, outputs, part.labels, part.members, mitigation)
     return loss + mitigation.strength * spread
 
 
@@ -213,7 +213,7 @@ def _evaluate(network: Any, part: Part, mitigation: Mitigation) -> dict[str, flo
         outputs = network(*part.inputs)
         objective = _objective(outputs, part, mitigation)
         loss = _objective(outputs, part, Mitigation())
-        spread = group_spread(part.task, outputs, part.members, mitigation.sharpness)
+        spread = penalised_spread(part.task, outputs, part.labels, part.members, mitigation)
     return {
         "validation_loss": round(float(objective), 6),
         f"validation_{LOSSES[part.task]}": round(float(loss), 6),

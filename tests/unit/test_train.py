@@ -179,8 +179,13 @@ def test_features_of_one_kind_alone(tmp_path: Path, role: str) -> None:
     assert [one["column"] for one in report["ranking"]] != []
 
 
-REDUCTION = {"max_members": 6, "epochs": 2, "min_group_rows": 50}
-GRADIENT = {"method": "exponentiated_gradient", "columns": ["sex"], "reduction": REDUCTION}
+REDUCTION = {"max_members": 6, "epochs": 2}
+GRADIENT = {
+    "method": "exponentiated_gradient",
+    "columns": ["sex"],
+    "min_group_rows": 50,
+    "reduction": REDUCTION,
+}
 
 
 @pytest.fixture(scope="module")

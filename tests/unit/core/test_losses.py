@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.core.losses import group_spread, mean_loss
-from pipeline.core.mitigation import selection_rate_spread
+from pipeline.core.losses import group_spread, mean_loss, penalised_spread
+from pipeline.core.mitigation import Constraint, Mitigation, selection_rate_spread
 
 LOGITS = torch.tensor([0.4, -1.0, 2.0, 0.1, -0.3, 1.2])
 WEIGHTS = torch.tensor([1.0, 2.0, 0.5, 1.0, 1.0, 0.5])
@@ -65,3 +65,34 @@ def test_a_step_against_the_spread_lowers_it(task: str) -> None:
 def test_a_column_without_groups_spreads_nothing() -> None:
     for task, outputs in (("multiclass", as_two(LOGITS)), ("regression", LOGITS)):
         assert group_spread(task, outputs, torch.zeros((6, 0)), 2.0).item() == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "labels"),
+    [
+        ("true_positive_rate_parity", [1]),
+        ("false_positive_rate_parity", [0]),
+        ("equalized_odds", [0, 1]),
+    ],
+)
+def test_a_constraint_on_errors_compares_within_labels(
+    constraint: Constraint, labels: list[int]
+) -> None:
+    targets = torch.tensor([1.0, 0, 1, 1, 0, 0])
+    mitigation = Mitigation(strength=1, constraint=constraint)
+    found = penalised_spread("binary", LOGITS, targets, MEMBERS, mitigation)
+    each = [
+        group_spread("binary", LOGITS[targets == label], MEMBERS[targets == label], 2.0)
+        for label in labels
+    ]
+    torch.testing.assert_close(found, sum(each) / len(labels))
+    assert found > 0
+
+
+def test_a_batch_without_the_label_counts_nothing_and_has_a_gradient() -> None:
+    logits = LOGITS.clone().requires_grad_()
+    mitigation = Mitigation(strength=1, constraint="true_positive_rate_parity")
+    found = penalised_spread("binary", logits, torch.zeros(6), MEMBERS, mitigation)
+    (found + logits.sum()).backward()
+    assert found.item() == 0
+    assert torch.equal(logits.grad, torch.ones(6))  # type: ignore[arg-type]

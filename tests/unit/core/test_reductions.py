@@ -15,18 +15,23 @@ from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.learner import Learner, Member
 from pipeline.core.mitigation import Mitigation
-from pipeline.core.reductions import Estimator, Groups, mixture_of
+from pipeline.core.mixture import mixture_of
+from pipeline.core.reductions import Estimator
 from pipeline.core.training import LoopSettings, Part, Trained
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # Fairlearn's own
-REDUCTION = {"max_members": 8, "epochs": 2, "min_group_rows": 20}
+REDUCTION = {"max_members": 8, "epochs": 2}
 SETTINGS = LoopSettings.model_validate(
     {
         "seed": 5,
         "max_epochs": 10,
         "batch_size": 32,
         "learning_rate": 0.02,
-        "mitigation": {"method": "exponentiated_gradient", "reduction": REDUCTION},
+        "mitigation": {
+            "method": "exponentiated_gradient",
+            "min_group_rows": 20,
+            "reduction": REDUCTION,
+        },
     }
 )
 
@@ -84,7 +89,7 @@ def reduced(folder: Path, settings: LoopSettings = SETTINGS, **changes: Any) -> 
 
 
 def mitigated(**changes: Any) -> LoopSettings:
-    given = {**SETTINGS.mitigation.model_dump(include={"method", "reduction"}), **changes}
+    given = {"method": "exponentiated_gradient", "min_group_rows": 20, **changes}
     given["reduction"] = {**REDUCTION, **changes.get("reduction", {})}
     return SETTINGS.model_copy(update={"mitigation": Mitigation.model_validate(given)})
 
@@ -146,32 +151,46 @@ def test_exponentiated_gradient_closes_the_gap(tmp_path: Path, constraint: str) 
     facts = reduced(tmp_path, mitigated(constraint=constraint, reduction={"epochs": 8})).facts
     before, after = (
         facts["validation"][name]["largest_difference_from_all"]
-        for name in ("without_mitigation", "mean_probability")
+        for name in ("without_mitigation", "model")
     )
     assert before > 0.15
     assert after < before / 2
-    assert facts["validation"]["mean_probability"]["error"] < 0.45
+    assert facts["validation"]["model"]["error"] < 0.45
     assert facts["num_members"] == len(facts["mixture"]) <= facts["num_members_fitted"] <= 8
     assert (facts["constraint"], facts["groups"][0]["group"]) == (constraint, "f")
     assert sum(group["num_rows"] for group in facts["groups"]) == 400
 
 
-def test_what_is_measured_equals_rates_by_hand(tmp_path: Path) -> None:
-    facts = reduced(tmp_path).facts
-    start = Checkpoint(tmp_path / "checkpoint/start").load()
-    assert start is not None
-    plain = network()
-    plain.load_state_dict(
-        {k.removeprefix("best/"): v for k, v in start[0].items() if k.startswith("best/")}
+def test_grid_search_takes_the_best_network_on_validation_rows(tmp_path: Path) -> None:
+    settings = mitigated(
+        method="grid_search", reduction={"max_members": 7, "epochs": 8, "constraint_weight": 0.6}
     )
+    trained = reduced(tmp_path, settings)
+    facts = trained.facts
+    assert len(facts["grid"]) == 7
+    key = "largest_difference_from_all"
+    costs = [0.4 * one["error"] + 0.6 * one[key] for one in facts["grid"]]
+    assert facts["grid"][int(np.argmin(costs))] == facts["validation"]["model"]
+    assert facts["validation"]["model"][key] < facts["validation"]["without_mitigation"][key] / 2
+    assert (trained.mixture, facts["mixture"]) == ((), [1.0])
+    model = network()
+    model.load_state_dict(trained.weights)
     with torch.no_grad():
-        decisions = (plain.eval()(VALIDATION.inputs[0]) >= 0).double().numpy()
-    by = [decisions[(GROUPS[1] == name).to_numpy()].mean() for name in ("f", "m")]
-    found = facts["validation"]["without_mitigation"]
-    largest = max(abs(rate - decisions.mean()) for rate in by)
-    assert found["largest_difference_from_all"] == pytest.approx(largest, abs=1e-6)
-    wrong = (decisions != VALIDATION.labels.numpy()).mean()
-    assert found["error"] == pytest.approx(wrong, abs=1e-6)
+        decisions = (model.eval()(VALIDATION.inputs[0]) >= 0).float()
+    wrong = (decisions != VALIDATION.labels).float().mean().item()
+    assert facts["validation"]["model"]["error"] == pytest.approx(wrong, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "least"), [("demographic_parity", 4), ("equalized_odds", 16)]
+)
+def test_a_grid_that_is_too_coarse_is_refused(tmp_path: Path, constraint: str, least: int) -> None:
+    three = [pl.Series((["a", "b", "c"] * 200)[: len(one)]) for one in GROUPS]
+    few = {"max_members": 3, "epochs": 1}
+    settings = mitigated(method="grid_search", constraint=constraint, reduction=few)
+    with pytest.raises(ProjectError, match=f"expected {least} members or more, got 3") as caught:
+        reduced(tmp_path, settings, groups=three)
+    assert "max_members" in caught.value.hint
 
 
 def test_the_mixture_is_the_ensembles_weights(tmp_path: Path) -> None:
@@ -258,17 +277,9 @@ def test_a_mixture_keeps_what_counts_once() -> None:
     assert "train.mitigation.reduction.eps" in caught.value.hint
 
 
-def test_small_groups_are_joined_and_unknown_ones_with_them() -> None:
-    found = Groups.joined(
-        np.array(["a"] * 5 + ["b"] * 2 + ["c"] * 1), np.array(["a", "c", "new"]), min_rows=3
-    )
-    assert found.train.tolist() == ["a"] * 5 + [reductions.JOINED] * 3
-    assert found.validation.tolist() == ["a", reductions.JOINED, reductions.JOINED]
-
-
 def test_one_group_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="expected two groups or more, found 1") as caught:
-        reduced(tmp_path, mitigated(reduction={"min_group_rows": 300}))
+        reduced(tmp_path, mitigated(min_group_rows=300))
     assert "min_group_rows" in caught.value.hint
 
 

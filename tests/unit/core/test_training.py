@@ -200,6 +200,25 @@ def test_the_penalty_narrows_the_gap(tmp_path: Path) -> None:
     assert spreads[1] < spreads[0] / 2
 
 
+def test_the_penalty_of_error_rates_narrows_their_gap(tmp_path: Path) -> None:
+    gaps = []
+    for strength in (0.0, 2.0):
+        mitigation = Mitigation(strength=strength, constraint="equalized_odds")
+        settings = SETTINGS.model_copy(update={"mitigation": mitigation, "max_epochs": 20})
+        weights, _ = train(tmp_path / str(strength), settings)
+        model = network()
+        model.load_state_dict(weights)
+        with torch.no_grad():
+            decided = (model.eval()(VALIDATION.inputs[0]) >= 0).float()
+        each = []
+        for label in (0, 1):
+            groups = [VALIDATION.members[:, i] == 1 for i in (0, 1)]
+            rates = [decided[rows & (VALIDATION.labels == label)].mean() for rows in groups]
+            each.append(float((rates[0] - rates[1]).abs()))
+        gaps.append(max(each))
+    assert gaps[1] < gaps[0] / 2
+
+
 def test_row_weights_count(tmp_path: Path) -> None:
     plain, _ = train(tmp_path / "plain")
 
