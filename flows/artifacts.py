@@ -111,12 +111,12 @@ class ProgressArtifact:
 
 
 def max_epochs(root: Path, project: str) -> int:
-    """How many epochs training may take, by project.yaml or the default."""
+    """How many epochs training may take, those of a mixture's members included."""
     from pipeline.core.training import LoopSettings
 
-    content = read_yaml(root, Path("data") / project / "project.yaml")
-    default = LoopSettings.model_fields["max_epochs"].default
-    return int((content.get("train") or {}).get("max_epochs", default))
+    content = read_yaml(root, Path("data") / project / "project.yaml").get("train") or {}
+    known = {key: content[key] for key in ("max_epochs", "mitigation") if key in content}
+    return LoopSettings.model_validate(known).max_passes
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -59,6 +59,7 @@ def _training(card: "Card") -> dict[str, str]:
         return {}
     epochs = [point["epoch"] for point in card.curves]
     best = card.train["best_epoch"]
+    kept = "start" if "num_members_fitted" in card.train.get("mitigation", {}) else "kept"
 
     def values(name: str) -> list[float]:
         return [point[name] for point in card.curves]
@@ -73,7 +74,7 @@ def _training(card: "Card") -> dict[str, str]:
             ],
             x_label="epoch (one pass over the training rows)",
             y_label="loss: lower is better",
-            at=(best, f"kept: epoch {best}"),
+            at=(best, f"{kept}: epoch {best}"),
         )
     }
     if all("validation_spread" in point for point in card.curves):
@@ -83,7 +84,7 @@ def _training(card: "Card") -> dict[str, str]:
             [("validation rows", epochs, values("validation_spread"))],
             x_label="epoch",
             y_label="spread between groups",
-            at=(best, f"kept: epoch {best}"),
+            at=(best, f"{kept}: epoch {best}"),
         )
     return found
 

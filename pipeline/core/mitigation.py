@@ -82,6 +82,12 @@ class Mitigation(Frozen):
                 )
         return self
 
+    @property
+    def max_member_passes(self) -> int:
+        """Passes for all members of a mixture at the most; 0 where the method has none."""
+        has_members = self.method in OWNERS["reduction"]
+        return self.reduction.max_members * self.reduction.epochs if has_members else 0
+
     def in_force(self) -> dict[str, Any]:
         """The settings as plain data, without those of other methods."""
         others = {name for name, owners in OWNERS.items() if self.method not in owners}

@@ -6,7 +6,7 @@ from functools import partial
 from importlib import resources
 from typing import Any
 
-from pipeline.core import audit_page, figures, groups_page, task_words, wording
+from pipeline.core import audit_page, figures, groups_page, task_words, training_words, wording
 from pipeline.core.balance_words import before_training, made_rows
 from pipeline.core.project import About, Columns
 
@@ -70,6 +70,7 @@ def render(card: Card) -> str:
         before_training=before_training(card.balance),
         made_rows=made_rows(card.balance),
         task=task_words,
+        trains=training_words,
         measure=partial(wording.measure, task=card.columns.task),
         rules=decided_first(card.gate["rules"]),
         verdict=headline(card.gate),

@@ -40,7 +40,12 @@ class LoopSettings(Frozen):
     num_threads: int = Field(1, ge=1)
     """CPU threads; part of the settings, as sums in another order give other last digits."""
     mitigation: Mitigation = Mitigation()
-    """The penalty on gaps between groups."""
+    """What is done about gaps between groups."""
+
+    @property
+    def max_passes(self) -> int:
+        """Passes over the training rows at the most, those of members included."""
+        return self.max_epochs + self.mitigation.max_member_passes
 
 
 @dataclass(frozen=True)

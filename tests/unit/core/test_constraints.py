@@ -1,4 +1,4 @@
-"""Groups that are joined, and what is measured of a constraint: by hand, and by Fairlearn's moments."""
+"""Groups that are joined; what is measured of a constraint, by hand and by Fairlearn."""
 
 import numpy as np
 import pytest

@@ -9,6 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from pipeline.core.mitigation import Mitigation, memberships, selection_rate_spread
+from pipeline.core.training import LoopSettings
 from tests.data import columns_of
 
 COLUMNS = columns_of()
@@ -94,3 +95,11 @@ def test_certain_decisions_give_no_nan(logit: float) -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Mitigation.model_validate(wrong)
+
+
+def test_members_count_among_the_passes_of_a_training() -> None:
+    reduction = {"max_members": 5, "epochs": 2}
+    mitigation = {"method": "grid_search", "reduction": reduction}
+    settings = LoopSettings.model_validate({"max_epochs": 7, "mitigation": mitigation})
+    assert settings.max_passes == 17
+    assert LoopSettings(max_epochs=7).max_passes == 7

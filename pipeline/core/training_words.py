@@ -1,0 +1,106 @@
+"""What training did about gaps between groups, in sentences for the page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.core.wording import count, listed
+
+RATES = {
+    "demographic_parity": "selection rates",
+    "equalized_odds": "true and of false positive rates",
+    "true_positive_rate_parity": "true positive rates",
+    "false_positive_rate_parity": "false positive rates",
+}
+PENALTIES = {
+    "demographic_parity": "selection_rate_penalty",
+    "equalized_odds": "equalized_odds_penalty",
+    "true_positive_rate_parity": "true_positive_rate_penalty",
+    "false_positive_rate_parity": "false_positive_rate_penalty",
+}
+
+
+def fitted(train: Mapping[str, Any]) -> str:
+    """How the network was fitted, or the one that the members of a mixture start from."""
+    reasons = {
+        "patience": "; training stopped when it no longer fell",
+        "max_epochs": "; training stopped at the set number of epochs",
+    }
+    what = "network that the others start from" if _is_reduction(train) else "network"
+    of_which = f"The weights of epoch {train['best_epoch']} are kept, where the loss on the "
+    return (
+        f"{train.get('num_parameters', 0):,} parameters were fitted on "
+        f"{train.get('num_train_rows', 0):,} rows; the {what} took "
+        f"{count(train['num_epochs'], 'epoch')}. {of_which}validation rows was lowest"
+        f"{reasons.get(train.get('stopped', ''), '')}."
+    )
+
+
+def during_training(train: Mapping[str, Any], sensitive: tuple[str, ...]) -> str:
+    """The operation against gaps between groups, and what it brought on validation rows."""
+    settings = train["settings"].get("mitigation", {})
+    method, constraint = (
+        settings.get("method", "penalty"),
+        settings.get("constraint", "demographic_parity"),
+    )
+    by, rates = listed(list(settings.get("columns") or sensitive)), RATES[constraint]
+    if method == "penalty":
+        if not settings.get("strength"):
+            return "No penalty on gaps between groups (strength 0)."
+        return (
+            f"A penalty of strength {settings['strength']:g} on the spread of {rates} between "
+            f"groups of {by} ({PENALTIES[constraint]})."
+        )
+    facts = train["mitigation"]
+    how = {"exponentiated_gradient": _exponentiated_gradient, "grid_search": _grid_search}
+    return f"{how[method](settings, facts, by, rates)} {_measured(facts, rates)}"
+
+
+def spread_note(train: Mapping[str, Any]) -> str:
+    """What the curve of the spread shows."""
+    if _is_reduction(train):
+        return "First of the network that all members start from, then of one member after another."
+    if train["settings"].get("mitigation", {}).get("strength"):
+        return "The penalty of training acts on it."
+    return "No penalty acted on it."
+
+
+def _is_reduction(train: Mapping[str, Any]) -> bool:
+    return "num_members_fitted" in train.get("mitigation", {})
+
+
+def _exponentiated_gradient(
+    settings: Mapping[str, Any], facts: Mapping[str, Any], by: str, rates: str
+) -> str:
+    bound = settings["reduction"]["difference_bound"]
+    fits = count(facts["num_members_fitted"], "network")
+    served = (
+        "The model is one of them."
+        if facts["num_members"] == 1
+        else f"The model's probability is the weighted mean of {facts['num_members']} of them."
+    )
+    return (
+        f"{fits} were fitted to rows that were relabelled and weighed anew each time, so that the "
+        f"mixture's {rates} in groups of {by} differ from those of all rows by at most {bound:g} "
+        f"(exponentiated_gradient, {settings['constraint']}). {served}"
+    )
+
+
+def _grid_search(settings: Mapping[str, Any], facts: Mapping[str, Any], by: str, rates: str) -> str:
+    weight = settings["reduction"]["constraint_weight"]
+    fits = count(facts["num_members_fitted"], "network")
+    return (
+        f"{fits} were fitted to rows that were relabelled and weighed, each with other weights of "
+        f"the {rates} in groups of {by} beside the error; the model is the one with the least "
+        f"{1 - weight:g} · error + {weight:g} · difference on validation rows "
+        f"(grid_search, {settings['constraint']})."
+    )
+
+
+def _measured(facts: Mapping[str, Any], rates: str) -> str:
+    before, after = (facts["validation"][name] for name in ("without_mitigation", "model"))
+    key = "largest_difference_from_all"
+    return (
+        f"On validation rows the largest difference of a group’s {rates} from those of all rows "
+        f"went from {before[key]:.3f} to {after[key]:.3f}, and the share of wrong decisions from "
+        f"{before['error']:.1%} to {after['error']:.1%}."
+    )
