@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 
 from pipeline.core import prediction
-from pipeline.core.policy import Policy
+from pipeline.core.policy import Policy, draws
 from pipeline.core.runner import run_stage
 
 
@@ -162,3 +162,40 @@ def test_seen_rows_without_keys_are_unreadable(built: Path) -> None:
     folder = enthrone(built, [], spoilt=True)
     pl.DataFrame({"key": [1]}).write_parquet(folder / "seen.parquet")
     assert evaluated(built)["champion"]["outcome"] == "unreadable"
+
+
+def by_group(root: Path, column: str) -> dict[str, Any]:
+    """A policy that selects every woman and, among men, half of those above 0.3 by chance."""
+    policy: dict[str, Any] = json.loads((root / "data/people/45_calibrate/policy.json").read_text())
+    always = {"p0": 1.0, "threshold0": -1.0, "p1": 0.0, "threshold1": 1.0}
+    half = {"p0": 0.5, "threshold0": 0.3, "p1": 0.5, "threshold1": 1.0}
+    groups = {"female": always, "male": half}
+    return {**policy, "by_group": {"columns": [column], "edges": {}, "salt": "7", "groups": groups}}
+
+
+def test_a_policy_by_group_decides_by_the_rows_groups_and_chances(built: Path) -> None:
+    home = built / "data/people"
+    (home / "45_calibrate/policy.json").write_text(json.dumps(by_group(built, "sex")))
+    report = evaluated(built)
+    test = pl.read_parquet(home / "25_split/test.parquet")
+    found = pl.read_parquet(home / "50_evaluate/predictions.parquet")
+    men = (test["sex"] == "male").to_numpy()
+    drawn = draws(prediction.load(home / "40_train", "tabular").encoder.encode(test), "7")
+    chosen = (found["probability"].to_numpy() > 0.3) & (drawn < 0.5)
+    expected = np.where(men, chosen, True)
+    assert found["decision"].to_list() == expected.astype(int).tolist()
+    in_doubt = int((men & (found["probability"].to_numpy() > 0.3)).sum())
+    assert 0 < chosen[men].sum() < in_doubt
+    assert (report["policy"]["num_randomised"], report["policy"]["num_fallback"]) == (in_doubt, 0)
+
+
+def test_a_champion_that_decides_by_group_is_compared_as_it_decides(built: Path) -> None:
+    folder = enthrone(built, [], spoilt=False)
+    (folder / "policy.json").write_text(json.dumps(by_group(built, "sex")))
+    (built / "data/people/45_calibrate/policy.json").write_text(json.dumps(by_group(built, "sex")))
+    for gain in evaluated(built)["champion"]["gains"].values():
+        assert gain["value"] == 0
+    (folder / "policy.json").write_text(json.dumps(by_group(built, "gone")))
+    found = evaluated(built)["champion"]
+    assert found["outcome"] == "unreadable"
+    assert "reads columns that are not there now" in found["note"]
