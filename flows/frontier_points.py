@@ -26,8 +26,9 @@ BLOCKS: Mapping[str, Mapping[str, Value]] = {
     "calibrate.mitigation": {},
 }
 """The settings of mitigation that a candidate replaces as a whole, and what they are without it."""
-KEPT = ("columns", "min_group_rows", "allow_sensitive_at_serving")
-"""What a candidate that does not set it keeps of the project's own."""
+KEPT = ("allow_sensitive_at_serving",)
+"""What a candidate that does not set it keeps of the project's own. Nothing else: a point is
+the same point whatever was chosen and written before."""
 WITHOUT: Mapping[str, Value] = {"balance.method": "none"}
 """The same of settings that stand alone."""
 

@@ -1,12 +1,16 @@
 """Which points a frontier has: the usual candidates, files of points, what is refused."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from flows.frontier_candidates import candidates, read_candidates
-from flows.frontier_points import points_of
+from flows.frontier_points import TARGET, points_of
+from flows.settings import apply
 from pipeline.core.errors import ProjectError
+from pipeline.core.paths import READING_ORDER
 from tests.flows.conftest import Tiny
 from tests.flows.frontiers import candidate, typed
 
@@ -42,8 +46,8 @@ def test_the_projects_own_settings_are_a_point_unless_a_candidate_is_it(tiny: Ti
 def test_adults_candidates_are_points_over_no_mitigation(root: Path) -> None:
     points, _ = points_of(root, "adult", candidates(root, "adult"))
 
-    assert len(points) >= 11
-    assert len({one.family for one in points} - {"none"}) >= 5
+    assert len(points) >= 12
+    assert len({one.family for one in points} - {"none"}) >= 6
     unmitigated = points[0]
     assert unmitigated.settings["balance"]["method"] == "none"
     assert unmitigated.settings["train"]["mitigation"]["strength"] == 0
@@ -84,3 +88,33 @@ def test_a_file_of_points_is_read(tmp_path: Path) -> None:
 
     assert found.trainings == 2
     assert found.set == {"balance.method": "reweigh", "balance.columns": ("sex",)}
+
+
+def test_a_chosen_reduction_leaves_no_settings_behind(root: Path, tmp_path: Path) -> None:
+    """Written into project.yaml, its settings are not in the way of other points."""
+    home = tmp_path / "data" / "adult"
+    home.mkdir(parents=True)
+    for name in ("params.yaml", "data/adult/project.yaml"):
+        shutil.copyfile(root / name, tmp_path / name)
+    points, _ = points_of(tmp_path, "adult", candidates(tmp_path, "adult"))
+    reduction = next(one for one in points if one.family == "exponentiated_gradient")
+
+    apply(tmp_path, "adult", reduction.assignments)
+    again, refused = points_of(tmp_path, "adult", candidates(tmp_path, "adult"))
+
+    assert {one.name for one in refused} <= {"adversarial"}
+    chosen = next(one for one in again if one.name == reduction.name)
+    assert chosen.assignments == ()  # it is what the file says now
+    plain = next(one for one in again if one.name == "unmitigated")
+    assert plain.assignments == ("train.mitigation={strength: 0}",)
+    assert [one.settings for one in again] == [one.settings for one in points]
+
+
+def test_no_stage_that_a_point_needs_reads_the_test_part(root: Path) -> None:
+    stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
+    needed = READING_ORDER[: READING_ORDER.index(TARGET) + 1]
+
+    read = {name: stages[name]["do"]["deps"] for name in needed}
+
+    assert not [name for name, deps in read.items() if any("test.parquet" in dep for dep in deps)]
+    assert any("test.parquet" in dep for dep in stages["evaluate"]["do"]["deps"])
