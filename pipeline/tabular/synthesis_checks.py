@@ -15,7 +15,7 @@ cells counts as much as among the made rows.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,11 @@ CONFIDENCE = 0.95
 NUM_REPLICATES = 200
 NUM_PARTS = 5
 """Of the classifier's cross-validation."""
-CHUNK = 500
-"""Made rows whose distances to all real rows are worked out at once."""
+MIN_MADE = 20
+"""With fewer made rows no check says anything."""
+MAX_MEASURED = 5000
+"""Of more made rows a sample is measured for its nearest real rows."""
+DISTANCES_AT_ONCE = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,14 @@ def checked(rows: Rows, settings: SyntheticSettings, seed: int) -> dict[str, Any
     """What the checks measured, for the report.
 
     Raises:
-        GateRefused: a measure's upper bound lies above its limit.
+        GateRefused: a measure's upper bound lies above its limit, or there are too few made rows.
     """
+    if rows.made.height < MIN_MADE:
+        raise GateRefused(
+            f"balance: expected at least {MIN_MADE} made rows, so that they can be checked, found "
+            f"{rows.made.height}",
+            hint="the groups lack next to nothing: `balance.method: reweigh` does the same without",
+        )
     distances = column_distances(rows)
     found = {
         "column_distance": exactly(max(entry["distance"] for entry in distances)),
@@ -191,6 +200,8 @@ def discriminator_auc(rows: Rows, seed: int) -> Interval:
 
 def closer_to_seen(rows: Rows, seed: int) -> Interval:
     """The share of made rows that lie nearer to rows that their generator has seen; ties half."""
+    chosen = np.random.default_rng(seed).permutation(rows.made.height)[:MAX_MEASURED]
+    rows = replace(rows, made=rows.made[chosen], sources=rows.sources[chosen])
     real, made = placed(rows.real, rows.made)
     nearest = [nearest_distances(made, real[rows.folds == fold]) for fold in range(2)]
     seen, unseen = rows.of_sources(np.stack(nearest, axis=1))
@@ -259,8 +270,9 @@ def placed(real: pl.DataFrame, made: pl.DataFrame) -> tuple[Floats, Floats]:
 def nearest_distances(points: Floats, others: Floats) -> Floats:
     """The squared distance of each point to the nearest of others, shape (points,)."""
     length = (others**2).sum(axis=1)
+    num_chunks = 1 + len(points) * len(others) // DISTANCES_AT_ONCE
     found = [
         (length - 2 * chunk @ others.T).min(axis=1) + (chunk**2).sum(axis=1)
-        for chunk in np.array_split(points, max(1, len(points) // CHUNK))
+        for chunk in np.array_split(points, num_chunks)
     ]
     return np.concatenate(found)

@@ -106,6 +106,23 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
     assert not below(first).equals(below(other))
 
 
+def test_too_few_made_rows_are_refused_as_nothing_can_be_said_of_them() -> None:
+    settings = LENIENT.model_copy(update={"target": "min_rows", "min_rows": FOUND.counts.min() + 3})
+    with pytest.raises(GateRefused, match="at least 20 made rows, so that they can be checked, fo"):
+        made(settings)
+
+
+def test_several_classes_are_made_rows_of_as_well() -> None:
+    columns = columns_of(task="multiclass", target="job", categorical=["income"], positive="")
+    train = TRAIN.drop_nulls("job")
+    found = contingency(train, NAMES, columns)
+    settings = LENIENT.model_copy(update={"target": "min_rows", "min_rows": 250})
+    table, sizes, _ = synthesis.made(train, found, columns, "synthetic_vae", settings, 0)
+    assert found.counts.shape == (2, 4)
+    assert contingency(table, NAMES, columns).counts.tolist() == sizes.tolist()
+    assert sizes.min() == 250
+
+
 # Generators whose rows are known to be good or bad.
 
 
