@@ -59,7 +59,8 @@ def needs(policy: Mapping[str, Any], features: Sequence[str]) -> str:
     return (
         f"The decisions use {by}: whoever asks for one must say it with every case. Each group has "
         "thresholds of its own, and between its two thresholds chance decides, the same way each "
-        "time for the same case."
+        "time for the same case. So two cases that differ in nothing else can be decided "
+        "differently."
         f"{' The probability does not change with them.' if alone else ''}"
     )
 
@@ -79,9 +80,9 @@ def _by_group(mitigation: Mapping[str, Any]) -> str:
     like = LIKE[mitigation["constraint"]]
     within = "equal" if mitigation["at_most"] is None else f"within {mitigation['at_most']:g}"
     found = (
-        f"Thresholds for each group by {by} (threshold_optimizer), chosen to make {like} {within} "
-        f"on the calibration rows: {_changed(mitigation)}. Chance decides about "
-        f"{mitigation['num_randomised']:,} of them."
+        f"Thresholds for each group by {by} (threshold_optimizer), chosen to make {like} {within}: "
+        f"{_changed(mitigation)}. Of these rows, {mitigation['num_randomised']:,} were decided by "
+        "chance."
     )
     small = [name for names in mitigation["too_small"].values() for name in names]
     if small:

@@ -63,8 +63,8 @@ BY_GROUP = {
 def test_thresholds_by_group_say_what_they_need_and_who_has_none() -> None:
     found = policy_words.after_training(BY_GROUP)
     assert "Thresholds for each group by sex and age (threshold_optimizer)" in found
-    assert "to make shares of outcomes found equal on the calibration rows" in found
-    assert "Chance decides about 1,718 of them." in found
+    assert "to make shares of outcomes found equal: on the calibration rows the gap by" in found
+    assert "Of these rows, 1,718 were decided by chance." in found
     assert "decided by the one for everybody: F × old (1 row)." in found
     assert "thresholds of the case’s group" in policy_words.threshold(BY_GROUP)
     assert "Where a group has none, the decision is positive from 40% on." in (
