@@ -18,6 +18,11 @@ from pipeline.core.slice_search import Coded, Outcome
 Flags = NDArray[np.bool_]
 
 
+NUM_LEAVES = 8
+"""Larger trees fit noise, and rows of the same stated chance would then differ by what was missed
+(`docs/decisions/0020`)."""
+
+
 @dataclass(frozen=True)
 class Doubts:
     """What models that did not see a row say of its label, for the rows that were looked at.
@@ -56,7 +61,12 @@ def doubts(
     if len(present) < 2 or sizes.min() < settings.num_folds or values.shape[1] == 0:
         return None
     fitted, _ = label_noise.out_of_fold(
-        values, categorical, classes, num_folds=settings.num_folds, seed=settings.seed
+        values,
+        categorical,
+        classes,
+        num_folds=settings.num_folds,
+        seed=settings.seed,
+        num_leaves=NUM_LEAVES,
     )
     probabilities = np.zeros((len(rows), len(labels.names)))
     probabilities[:, present] = fitted

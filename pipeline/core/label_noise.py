@@ -32,7 +32,13 @@ def suspects(labels: Labels, probabilities: Floats) -> Flags:
 
 
 def out_of_fold(
-    features: Floats, categorical: Flags, labels: Labels, *, num_folds: int, seed: int
+    features: Floats,
+    categorical: Flags,
+    labels: Labels,
+    *,
+    num_folds: int,
+    seed: int,
+    num_leaves: int = 31,
 ) -> tuple[Floats, Labels]:
     """Each row's class probabilities from a model that did not see it, and the row's fold.
 
@@ -43,6 +49,7 @@ def out_of_fold(
         features: Shape (rows, features); missing is nan.
         categorical: Which features are codes of levels, shape (features,).
         labels: From 0 to K - 1, shape (rows,).
+        num_leaves: Of each tree: many to tell rows apart, few for probabilities to rely on.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedKFold
@@ -61,6 +68,7 @@ def out_of_fold(
                 continue
             model = HistGradientBoostingClassifier(
                 max_iter=int(np.clip(MAX_TREES // num_labels, 10, NUM_ROUNDS)),
+                max_leaf_nodes=num_leaves,
                 early_stopping=False,
                 categorical_features=categorical[known],
                 random_state=seed,
@@ -70,6 +78,6 @@ def out_of_fold(
     return found, fold_of
 
 
-NUM_ROUNDS, MAX_TREES = 60, 300
+NUM_ROUNDS, MAX_TREES = 100, 300
 """Boosting rounds: enough for the order of rows, few enough for several folds and columns. Each
 round grows a tree per label, so many labels get fewer rounds."""

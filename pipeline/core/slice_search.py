@@ -146,6 +146,9 @@ def _tested(
     tables: dict[tuple[int, ...], tuple[Counts, Counts]] = {(): (all_sizes, all_hits)}
     for chosen in (c for n in range(1, depth + 1) for c in combinations(range(len(columns)), n)):
         crossed = [columns[i] for i in chosen]
+        wanted = not naming or any(column.name in naming for column in crossed)
+        if not wanted and len(chosen) == depth:
+            continue  # neither tested nor part of what is
         shape = (num_strata, *(len(column.levels) + 1 for column in crossed))
         index = np.ravel_multi_index([strata, *(column.codes for column in crossed)], shape)
         cells = int(np.prod(shape))
@@ -153,7 +156,7 @@ def _tested(
         hits = np.bincount(index[flags], minlength=cells).reshape(shape)
         if len(chosen) < depth:
             tables[chosen] = sizes, hits
-        if naming and not any(column.name in naming for column in crossed):
+        if not wanted:
             continue
         real = (slice(None), *(slice(0, len(column.levels)) for column in crossed))
         total = sizes[real].sum(axis=0)

@@ -316,3 +316,24 @@ def test_the_stage_writes_its_report(tmp_path: Path) -> None:
     assert all(group["too_small"] for group in report["by"]["sex × race"])
     run(Project("one", "tabular", Settings(), {"columns": COLUMNS}), paths)
     assert paths.output("report.json").read_text() == first
+
+
+@pytest.mark.slow
+def test_a_group_that_the_features_tell_is_not_found_where_they_explain_the_labels() -> None:
+    """`x` decides the labels and tells sex at AUC 0.83. Of 40 such tables at most 5 % may give a
+    find among like rows, and 7 points more by simulation error; trees of 31 leaves gave 15 %."""
+    any_found = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=8000)
+        table = pl.DataFrame(
+            {
+                "x": x,
+                "sex": np.where(rng.random(8000) < 1 / (1 + np.exp(-2 * x)), "m", "f"),
+                "race": rng.choice(["a", "b", "c"], 8000, p=[0.8, 0.15, 0.05]),
+                "label": np.where(rng.random(8000) < 1 / (1 + np.exp(1 - 2 * x)), "yes", "no"),
+            }
+        )
+        report = audit(table, COLUMNS, seed=seed, look_for=["label_noise", "slices"])
+        any_found.append(slices_of_like_rows(report) != [])
+    assert np.mean(any_found) <= 0.12
