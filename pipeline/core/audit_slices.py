@@ -20,7 +20,7 @@ Flags = NDArray[np.bool_]
 
 NUM_LEAVES = 8
 """Larger trees fit noise, and rows of the same stated chance would then differ by what was missed
-(`docs/decisions/0020`)."""
+(`docs/decisions/0023`)."""
 
 
 @dataclass(frozen=True)

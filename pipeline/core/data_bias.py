@@ -209,7 +209,7 @@ def divergences(
     15 (2003) 1191-1253), a resampled one by as much again, and 0 is a boundary: where both groups
     have the same labels, percentiles nearly always miss 0. So the lower bound is the percentile
     only where Pearson's chi-square, at the same level, shows that the labels differ, and 0 where it
-    does not. `docs/decisions/0020` has the coverage of this and of what was tried beside it. The
+    does not. `docs/decisions/0023` has the coverage of this and of what was tried beside it. The
     value is not corrected.
 
     Args:
