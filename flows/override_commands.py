@@ -39,7 +39,7 @@ def override(
       hallmark override adult --list
       hallmark override adult --remove --rule "accuracy >= 0.9"
     """
-    from flows.override_files import sign, take_back
+    from flows.override_files import refuses, sign, take_back
     from pipeline.core.errors import ProjectError
     from pipeline.core.project import known_project
 
@@ -65,6 +65,8 @@ def override(
         )
         click.echo(f"signed: {record.rule}, by {record.name} until {record.until}")
         click.echo(f"commit {made[:10]}; `git revert` or --remove takes it back")
+        if not refuses(root, project, record.rule):
+            click.echo("note: the last verdict does not refuse by this rule; nothing to override")
     click.echo(f"next: `hallmark build {project}` decides again")
 
 

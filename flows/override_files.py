@@ -205,15 +205,28 @@ def _last_day(text: str) -> date:
     return last_day
 
 
+def refuses(root: Path, project: str, title: str) -> bool:
+    """Whether the verdict that lies there refuses by a rule; also when there is none yet."""
+    decided = _decided(root, project, title)
+    return decided is None or bool(decided.get("refuses", True))
+
+
 def _verdict(root: Path, project: str, title: str) -> dict[str, str]:
     """What lay there when it was signed, for information."""
-    source = Paths(root, project, "gate").output("verdict.json")
-    try:
-        rules = read_json(source)["rules"]
-        said = next((one["sentence"] for one in rules if one["rule"] == title), "")
-        return {"verdict_digest": file_digest(source), "found": said}
-    except (ArtifactMissing, KeyError, TypeError):
+    decided = _decided(root, project, title)
+    if decided is None:
         return {}
+    source = Paths(root, project, "gate").output("verdict.json")
+    return {"verdict_digest": file_digest(source), "found": str(decided["sentence"])}
+
+
+def _decided(root: Path, project: str, title: str) -> dict[str, Any] | None:
+    """The rule as the verdict that lies there has it."""
+    try:
+        rules = read_json(Paths(root, project, "gate").output("verdict.json"))["rules"]
+        return next((one for one in rules if one["rule"] == title), None)
+    except (ArtifactMissing, KeyError, TypeError):
+        return None
 
 
 def _unchanged(root: Path, project: str) -> tuple[Override, ...]:

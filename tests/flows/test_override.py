@@ -13,10 +13,12 @@ from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
 from flows import override_files, promotion, registry
+from flows.build_record import _exit_code
 from flows.checkout import dirty_files
 from flows.cli import cli
 from flows.override_files import remove_expired, sign, today
-from flows.serve import serve
+from flows.serve import Serving, serve
+from flows.status_page import _of_build
 from flows.summary import verdict_lines
 from flows.tracked_build import TrackedBuild, _tags
 from flows.tracking_store import Store
@@ -193,6 +195,13 @@ def test_a_signed_override_is_a_commit_of_one_file_by_whoever_is_at_work(root: P
     listed = asked("--list", rule=None, name=None, reason=None, until=None).output
     assert "accuracy ≥ 0.999: overridden by Ada Lovelace" in listed
     assert "in force" in listed
+    assert "nothing to override" not in found.output
+    idle = asked(rule="roc_auc ≥ 0.5")
+    assert "the last verdict does not refuse by this rule" in idle.output
+    assert asked("--remove", rule="roc_auc", name=None, reason=None, until=None).exit_code != 0
+    assert (
+        asked("--remove", rule="roc_auc ≥ 0.5", name=None, reason=None, until=None).exit_code == 0
+    )
     assert asked("--remove", name=None, reason=None, until=None).exit_code == 0
     assert read_json(root / FILE) == {"overrides": []}
     assert git(root, "log", "-1", "--format=%s") == f"Override of people taken back: {RULE}"
@@ -333,3 +342,29 @@ def test_an_override_of_another_limit_is_without_effect(root: Path) -> None:
     run_stage(root, "gate", PROJECT)
     assert verdict_of(root)["outcome"] == "fail"
     assert "no such rule now" in CliRunner().invoke(cli, ["override", PROJECT, "--list"]).output
+
+
+def test_a_running_serve_says_once_that_an_override_is_past_and_goes_on(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = overridden_model(root)
+    said: list[str] = []
+    serving = Serving(root, PROJECT, None, None, said.append)  # type: ignore[arg-type]
+    serving._tell_of_overrides(version)
+    assert said == []
+    tomorrow_is_later(monkeypatch, 31)
+    for _ in range(3):
+        serving._tell_of_overrides(version)
+    assert len(said) == 1
+    assert f"version 1 goes on, but its override of `{RULE}` by Ada Lovelace expired" in said[0]
+
+
+@pytest.mark.parametrize(("rehearsal", "code"), [("pass", 0), ("fail", 3)])
+def test_a_build_with_an_override_ends_as_passed_and_is_named_on_the_status_page(
+    rehearsal: str, code: int
+) -> None:
+    verdict = {"outcome": "pass_with_override"}
+    assert _exit_code((), (verdict, {"outcome": rehearsal}), None) == code
+    state = _of_build({"verdict": "pass_with_override", "exit_code": code})
+    words = "passed, with an override" if code == 0 else "refused: its rehearsal failed"
+    assert state.outcome == words
