@@ -39,6 +39,10 @@ OF_CLASSES = {
         "False positive rate",
         "Of those in the group who are of another class, the share decided so all the same.",
     ),
+    "false_negative_rate": Measure(
+        "False negative rate",
+        "Of those in the group who are of the class, the share that is not decided so.",
+    ),
     "precision": Measure(
         "Precision", "Of those in the group decided so, the share that is of the class."
     ),
