@@ -35,7 +35,17 @@ def fitted(train: Mapping[str, Any]) -> str:
     )
 
 
-def during_training(train: Mapping[str, Any], sensitive: tuple[str, ...]) -> str:
+OF_TASK = {
+    "binary": "",
+    "multiclass": "selection rates of each class against the rest, averaged over the classes,",
+    "regression": "mean predictions",
+}
+"""What the penalty acts on where the target is not of two classes."""
+
+
+def during_training(
+    train: Mapping[str, Any], sensitive: tuple[str, ...], task: str = "binary"
+) -> str:
     """The operation against gaps between groups, and what it brought on validation rows."""
     settings = train["settings"].get("mitigation", {})
     method, constraint = (
@@ -46,9 +56,10 @@ def during_training(train: Mapping[str, Any], sensitive: tuple[str, ...]) -> str
     if method == "penalty":
         if not settings.get("strength"):
             return "No penalty on gaps between groups (strength 0)."
+        name = "mean_prediction_penalty" if task == "regression" else PENALTIES[constraint]
         return (
-            f"A penalty of strength {settings['strength']:g} on the spread of {rates} between "
-            f"groups of {by} ({PENALTIES[constraint]})."
+            f"A penalty of strength {settings['strength']:g} on the spread of "
+            f"{OF_TASK[task] or rates} between groups of {by} ({name})."
         )
     facts = train["mitigation"]
     how = {"exponentiated_gradient": _exponentiated_gradient, "grid_search": _grid_search}

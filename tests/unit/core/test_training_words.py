@@ -89,3 +89,15 @@ def test_grid_search() -> None:
     assert told.startswith("16 networks were fitted")
     assert "least 0.5 · error + 0.5 · difference on validation rows" in told
     assert told.endswith(BROUGHT)
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("binary", "the spread of selection rates between groups of sex (selection_rate_penalty)"),
+        ("multiclass", "selection rates of each class against the rest, averaged over the classes"),
+        ("regression", "mean predictions between groups of sex (mean_prediction_penalty)"),
+    ],
+)
+def test_the_penalty_is_told_by_task(task: str, words: str) -> None:
+    assert words in during_training(train({"strength": 0.5}), ("sex",), task)
