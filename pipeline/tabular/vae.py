@@ -26,7 +26,7 @@ FREE_NATS = 0.25
 """What each latent number may say for free. Without it the decoder, which sees the columns before,
 leaves the latent vector unused (D. P. Kingma et al., Improved variational inference with inverse
 autoregressive flow, NeurIPS 2016)."""
-NUM_EPOCHS = 15
+NUM_EPOCHS = 10
 WARM_UP = 0.5
 """The share of the training in which the divergence's weight rises from 0 to 1."""
 

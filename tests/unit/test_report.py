@@ -134,7 +134,7 @@ def reports() -> dict[str, Any]:
             },
             "gaps": {"town": None},
         },
-        "35_balance/report.json": {"method": "none", "columns": [], "weights": []},
+        "35_balance/report.json": {"method": "none", "columns": []},
         "40_train/report.json": {
             "num_train_rows": 25,
             "num_parameters": 12,
@@ -291,6 +291,41 @@ def test_every_rule_and_its_sentence_is_there(tmp_path: Path) -> None:
     for entry in reports()["65_gate/verdict.json"]["rules"]:
         assert entry["rule"] in rules
         assert entry["sentence"] in rules
+
+
+def test_made_rows_are_counted_cell_by_cell_and_their_checks_told(tmp_path: Path) -> None:
+    def made(inputs: dict[str, Any]) -> None:
+        measured = {"value": 0.51, "low": 0.5, "high": 0.53, "at_most": 0.65, "passed": True}
+        sizes = {"num_rows": 3, "num_rows_after": 1203, "weight": 1.0}
+        inputs["35_balance/report.json"] = {
+            "method": "synthetic_vae",
+            "columns": ["town"],
+            "num_rows": 25,
+            "num_rows_after": 1225,
+            "num_made": 1200,
+            "cells": [{"group": {"town": EVIL}, "label": "wet", **sizes}],
+            "checks": [{"name": "discriminator_auc", **measured}],
+        }
+
+    found = page(tmp_path, made)
+    assert "1,200 rows made by a variational autoencoder (synthetic_vae)" in found.text
+    assert "A classifier that has to tell made rows from real ones" in found.text
+    assert "(up to 0.530; at most 0.65 is accepted)." in found.text
+    assert f"{EVIL} wet 3 1,203 1.000" in found.text
+
+
+def test_correlations_taken_are_shown_number_by_number(tmp_path: Path) -> None:
+    def removed(inputs: dict[str, Any]) -> None:
+        inputs["35_balance/report.json"] = {
+            "method": "correlation_remover",
+            "columns": ["town"],
+            "alpha": 1.0,
+            "correlations": [{"column": "wind", "num_missing": 0, "before": 0.31, "after": 0.0}],
+        }
+
+    found = page(tmp_path, removed)
+    assert "are left as they are; whether this narrowed a gap is measured on them" in found.text
+    assert "wind 0.310 0.000" in found.text
 
 
 def test_decisions_that_need_a_sensitive_column_are_said_at_the_top(tmp_path: Path) -> None:
