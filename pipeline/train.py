@@ -78,6 +78,12 @@ def learn(
     if settings.mitigation.method == "penalty":
         best, progress = fit(network, train, validation, settings, checkpoint, curve_file)
         return Trained(best, progress)
+    if settings.mitigation.method == "adversarial":
+        from pipeline.core import adversary
+
+        return adversary.oppose(
+            network, train, validation, groups, settings, checkpoint, curve_file
+        )
     from pipeline.core import reductions
 
     return reductions.reduce(network, train, validation, groups, settings, checkpoint, curve_file)

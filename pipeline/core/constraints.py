@@ -58,6 +58,20 @@ class Groups:
         ]
 
 
+def equally_weighted(rows: "Part", method: str) -> None:
+    """Refuse rows that `balance` weighted: Fairlearn's learners weigh by themselves, or not at all.
+
+    Raises:
+        ProjectError: the weights differ.
+    """
+    if not bool((rows.weights == rows.weights[0]).all()):
+        raise ProjectError(
+            f"train.mitigation.method: expected rows of equal weight from `balance` for {method}, "
+            "found others",
+            hint="set `balance.method` to none or resample, or this method to penalty",
+        )
+
+
 def measured(
     rows: "Part", groups: NDArray[Any], constraint: str, decisions: Any
 ) -> dict[str, float]:
@@ -77,6 +91,18 @@ def measured(
             largest_difference(labels, groups, constraint, decided), 6
         ),
     }
+
+
+def cost(rows: "Part", decisions: Any, found: dict[str, float], weight: float) -> float:
+    """What one of several networks is chosen by: (1 - weight) · error + weight · difference.
+
+    Deciding all rows alike has no difference. So one that decides less than half as many rows
+    positive as have the outcome, or negative as have not, costs 1 more.
+    """
+    labels, decided = rows.labels.cpu().numpy().mean(), float(np.mean(decisions))
+    is_one_sided = decided < labels / 2 or 1 - decided < (1 - labels) / 2
+    sum_of_both = (1 - weight) * found["error"] + weight * found["largest_difference_from_all"]
+    return float(sum_of_both + is_one_sided)
 
 
 def largest_difference(

@@ -59,7 +59,8 @@ def _training(card: "Card") -> dict[str, str]:
         return {}
     epochs = [point["epoch"] for point in card.curves]
     best = card.train["best_epoch"]
-    kept = "start" if "num_members_fitted" in card.train.get("mitigation", {}) else "kept"
+    one = card.train.get("mitigation", {}).get("method", "penalty") == "penalty"
+    kept = "kept" if one else "start"
 
     def values(name: str) -> list[float]:
         return [point[name] for point in card.curves]

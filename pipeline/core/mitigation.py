@@ -14,7 +14,7 @@ from pipeline.core.project import Columns, Frozen
 if TYPE_CHECKING:
     from torch import Tensor
 
-Method = Literal["penalty", "exponentiated_gradient", "grid_search"]
+Method = Literal["penalty", "exponentiated_gradient", "grid_search", "adversarial"]
 Constraint = Literal[
     "demographic_parity",
     "equalized_odds",
@@ -23,10 +23,15 @@ Constraint = Literal[
 ]
 OWNERS = {
     "sharpness": ("penalty",),
-    "min_group_rows": ("exponentiated_gradient", "grid_search"),
+    "min_group_rows": ("exponentiated_gradient", "grid_search", "adversarial"),
     "reduction": ("exponentiated_gradient", "grid_search"),
+    "adversary": ("adversarial",),
 }
 """The methods to which a setting belongs."""
+
+
+OF_ADVERSARY = ("demographic_parity", "equalized_odds")
+"""The constraints that Fairlearn's adversarial learner knows."""
 
 
 class Reduction(Frozen):
@@ -50,6 +55,21 @@ class Reduction(Frozen):
     """Of the violation, beside the error's 1 - this, by which `grid_search` picks its network."""
 
 
+class Adversary(Frozen):
+    """Of Fairlearn's adversarial learner: a second network that guesses a row's group."""
+
+    alpha: float = Field(0.3, ge=0)
+    """Weight of the step against the adversary beside that towards the labels."""
+    epochs: int = Field(20, ge=1)
+    """Passes over the training rows against the adversary, from a network trained without it."""
+    hidden: int = Field(32, ge=1)
+    """Width of the adversary's hidden layer, in neurons."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Of the adversary."""
+    constraint_weight: float = Field(0.5, ge=0, le=1)
+    """Of the largest difference, beside the error's 1 - this, by which the epoch is chosen."""
+
+
 class Mitigation(Frozen):
     method: Method = "penalty"
     """How gaps are made smaller while training."""
@@ -67,12 +87,20 @@ class Mitigation(Frozen):
     reduction: Reduction = Reduction()
     """Of the methods `exponentiated_gradient` and `grid_search`."""
 
+    adversary: Adversary = Adversary()
+    """Of the method `adversarial`."""
+
     @model_validator(mode="after")
     def _settings_of_another_method(self) -> "Mitigation":
         if self.method != "penalty" and self.strength > 0:
             raise ValueError(
                 f"expected no `strength` with method {self.method}, got {self.strength:g}: "
                 "it is the penalty's weight"
+            )
+        if self.method == "adversarial" and self.constraint not in OF_ADVERSARY:
+            raise ValueError(
+                f"expected constraint {' or '.join(OF_ADVERSARY)} with method adversarial, "
+                f"got {self.constraint}"
             )
         for name, owners in OWNERS.items():
             if name in self.model_fields_set and self.method not in owners:
@@ -84,7 +112,9 @@ class Mitigation(Frozen):
 
     @property
     def max_member_passes(self) -> int:
-        """Passes for all members of a mixture at the most; 0 where the method has none."""
+        """Passes that a method adds at the most: for members, or against an adversary."""
+        if self.method == "adversarial":
+            return self.adversary.epochs
         has_members = self.method in OWNERS["reduction"]
         return self.reduction.max_members * self.reduction.epochs if has_members else 0
 

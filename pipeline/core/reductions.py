@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from pipeline.core.checkpoint import Checkpoint
-from pipeline.core.constraints import LABELS_OF, Groups, measured
+from pipeline.core.constraints import LABELS_OF, Groups, cost, equally_weighted, measured
 from pipeline.core.errors import ProjectError
 from pipeline.core.learner import Bits, Curve, Learner, Member, logits_of
 from pipeline.core.mitigation import Reduction
@@ -85,12 +85,7 @@ def reduce(
     named = Groups.joined(
         groups[0].to_numpy(), groups[1].to_numpy(), settings.mitigation.min_group_rows
     )
-    if not bool((train.weights == train.weights[0]).all()):
-        raise ProjectError(
-            f"train.mitigation.method: {settings.mitigation.method} weighs the rows itself; "
-            "expected rows of equal weight from `balance`",
-            hint="set `balance.method` to none, or this method to penalty",
-        )
+    equally_weighted(train, settings.mitigation.method)
     if settings.mitigation.method == "grid_search":
         check_grid(named, settings.mitigation.constraint, chosen.max_members)
     start, progress = fit(
@@ -169,17 +164,12 @@ def _grid_search(
     points = []
     for estimator in search.predictors_:
         if member := getattr(estimator, "member", None):
-            logits = logits_of(learner.network, member.weights, learner.validation)
-            found = measured(learner.validation, groups.validation, constraint, logits >= 0)
-            points.append((member, found))
-    weight = chosen.constraint_weight
-    best, _ = min(
-        points,
-        key=lambda one: (
-            (1 - weight) * one[1]["error"] + weight * one[1]["largest_difference_from_all"]
-        ),
-    )
-    return Mixture([best], [1.0], {"grid": [found for _, found in points]})
+            decided = logits_of(learner.network, member.weights, learner.validation) >= 0
+            found = measured(learner.validation, groups.validation, constraint, decided)
+            costs = cost(learner.validation, decided, found, chosen.constraint_weight)
+            points.append((costs, member, found))
+    _, best, _ = min(points, key=lambda point: point[0])
+    return Mixture([best], [1.0], {"grid": [found for _, _, found in points]})
 
 
 def check_grid(groups: Groups, constraint: str, size: int) -> None:

@@ -135,7 +135,7 @@ def fit(
         while not progress.finished(settings):
             progress.epoch += 1
             train_loss = _epoch(fabric, network, optimizer, train, settings, progress.epoch)
-            point = _evaluate(network, validation, settings.mitigation)
+            point = evaluate(network, validation, settings.mitigation)
             point = {"epoch": progress.epoch, "train_loss": round(train_loss, 6), **point}
             _check_finite(point)
             progress.curve.append(point)
@@ -158,7 +158,7 @@ def passes(
     curve = []
     for epoch in range(1, num_epochs + 1):
         train_loss = _epoch(fabric, network, optimizer, train, settings, epoch)
-        point = _evaluate(network, validation, settings.mitigation)
+        point = evaluate(network, validation, settings.mitigation)
         curve.append({"epoch": epoch, "train_loss": round(train_loss, 6), **point})
         _check_finite(curve[-1])
     return {name: value.cpu() for name, value in _copy(network).items()}, curve
@@ -209,7 +209,7 @@ def _objective(outputs: "Tensor", part: Part, mitigation: Mitigation) -> "Tensor
     return loss + mitigation.strength * spread
 
 
-def _evaluate(network: Any, part: Part, mitigation: Mitigation) -> dict[str, float]:
+def evaluate(network: Any, part: Part, mitigation: Mitigation) -> dict[str, float]:
     """The objective on validation rows, and its two parts."""
     import torch
 
@@ -245,8 +245,8 @@ def _save(
 ) -> None:
     tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"best/{name}": value for name, value in best.items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
+    moments = optimizer_state(optimizer)
+    tensors |= {f"optimizer/{name}": value for name, value in moments.items()}
     checkpoint.save(tensors, vars(at))
 
 
@@ -256,12 +256,26 @@ def _restore(
     """Put a checkpoint's state into network and optimizer; return best weights and progress."""
     tensors, progress = state
     network.load_state_dict(_under("network/", tensors))
+    load_optimizer(optimizer, _under("optimizer/", tensors))
+    return _under("best/", tensors), Progress(**progress)
+
+
+def optimizer_state(optimizer: Any) -> "dict[str, Tensor]":
+    """What an optimizer remembers of each parameter, by the parameter's number and a name."""
+    return {
+        f"{index}/{name}": value
+        for index, moments in optimizer.state_dict()["state"].items()
+        for name, value in moments.items()
+    }
+
+
+def load_optimizer(optimizer: Any, state: "dict[str, Tensor]") -> None:
+    """Put back what `optimizer_state` gave."""
     moments: dict[int, dict[str, Any]] = {}
-    for key, value in _under("optimizer/", tensors).items():
+    for key, value in state.items():
         index, name = key.split("/", 1)
         moments.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-    return _under("best/", tensors), Progress(**progress)
 
 
 def _under(prefix: str, tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":

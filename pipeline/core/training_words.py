@@ -25,7 +25,11 @@ def fitted(train: Mapping[str, Any]) -> str:
         "patience": "; training stopped when it no longer fell",
         "max_epochs": "; training stopped at the set number of epochs",
     }
-    what = "network that the others start from" if _is_reduction(train) else "network"
+    starts = {
+        "penalty": "network",
+        "adversarial": "network that the training against an adversary starts from",
+    }
+    what = starts.get(_method(train), "network that the others start from")
     of_which = f"The weights of epoch {train['best_epoch']} are kept, where the loss on the "
     return (
         f"{train.get('num_parameters', 0):,} parameters were fitted on "
@@ -62,21 +66,28 @@ def during_training(
             f"{OF_TASK[task] or rates} between groups of {by} ({name})."
         )
     facts = train["mitigation"]
-    how = {"exponentiated_gradient": _exponentiated_gradient, "grid_search": _grid_search}
+    how = {
+        "exponentiated_gradient": _exponentiated_gradient,
+        "grid_search": _grid_search,
+        "adversarial": _adversarial,
+    }
     return f"{how[method](settings, facts, by, rates)} {_measured(facts, rates)}"
 
 
 def spread_note(train: Mapping[str, Any]) -> str:
     """What the curve of the spread shows."""
-    if _is_reduction(train):
+    if _method(train) == "adversarial":
+        return "First of the network without mitigation, then of the training against an adversary."
+    if _method(train) != "penalty":
         return "First of the network that all members start from, then of one member after another."
     if train["settings"].get("mitigation", {}).get("strength"):
         return "The penalty of training acts on it."
     return "No penalty acted on it."
 
 
-def _is_reduction(train: Mapping[str, Any]) -> bool:
-    return "num_members_fitted" in train.get("mitigation", {})
+def _method(train: Mapping[str, Any]) -> str:
+    method: str = train["settings"].get("mitigation", {}).get("method", "penalty")
+    return method
 
 
 def _exponentiated_gradient(
@@ -104,6 +115,18 @@ def _grid_search(settings: Mapping[str, Any], facts: Mapping[str, Any], by: str,
         f"the {rates} in groups of {by} beside the error; the model is the one with the least "
         f"{1 - weight:g} · error + {weight:g} · difference on validation rows "
         f"(grid_search, {settings['constraint']})."
+    )
+
+
+def _adversarial(settings: Mapping[str, Any], facts: Mapping[str, Any], by: str, rates: str) -> str:
+    guesses = "what the network says of a row" + (
+        " and from its label" if settings["constraint"] == "equalized_odds" else ""
+    )
+    return (
+        f"For {count(facts['num_epochs'], 'epoch')} a second network guessed the group by {by} "
+        f"from {guesses}, and the network was fitted against its success (adversarial, alpha "
+        f"{facts['alpha']:g}), which brings the {rates} together. Epoch {facts['best_epoch']} of "
+        "these is kept, the best on validation rows."
     )
 
 

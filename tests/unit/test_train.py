@@ -211,6 +211,24 @@ def test_exponentiated_gradient_writes_one_model_that_the_stages_know(reduced: P
         run_stage(reduced, stage, "people")
 
 
+@pytest.mark.parametrize("method", ["grid_search", "adversarial"])
+def test_other_methods_write_one_network(tmp_path: Path, method: str) -> None:
+    own = {"grid_search": {"reduction": REDUCTION}, "adversarial": {"adversary": {"epochs": 2}}}
+    mitigation = {"method": method, "columns": ["sex"], "min_group_rows": 50, **own[method]}
+    write_parts(make_project(tmp_path, train={**SETTINGS["train"], "mitigation": mitigation}))
+    for stage in ("train", "calibrate", "explain"):
+        run_stage(tmp_path, stage, "people")
+    assert list(contents(tmp_path)) == FILES
+    assert list((tmp_path / ".local").glob("checkpoints/*")) == []
+    assert "mixture" not in json.loads(contents(tmp_path)["model.json"])
+    report = json.loads(contents(tmp_path)["report.json"])
+    assert report["mitigation"]["method"] == method
+    assert set(report["mitigation"]["validation"]) == {"without_mitigation", "model"}
+    curve = pl.read_csv(tmp_path / "data/people/40_train/curves.csv")
+    passes = {"grid_search": 12, "adversarial": 2}[method]
+    assert curve["epoch"].to_list() == list(range(1, 5 + passes))
+
+
 def test_settings_in_force_are_told(reduced: Path, finished: Path) -> None:
     told = json.loads(contents(reduced)["report.json"])["settings"]["mitigation"]
     assert told["reduction"]["max_members"] == 6
@@ -245,6 +263,11 @@ def test_a_killed_reduction_ends_in_the_same_bytes(
         ({"method": "exponentiated_gradient", "strength": 0.5}, "expected no `strength` with"),
         ({"method": "exponentiated_gradient", "sharpness": 2.0}, "expected no `sharpness` with"),
         ({"reduction": {"eps": 0.1}}, "expected no `reduction` with method penalty"),
+        ({"adversary": {"alpha": 1}}, "expected no `adversary` with method penalty"),
+        (
+            {"method": "adversarial", "constraint": "true_positive_rate_parity"},
+            "expected constraint demographic_parity or equalized_odds with method adversarial",
+        ),
         ({"method": "exponentiated"}, "train.mitigation.method: Input should be 'penalty'"),
         ({"constraint": "parity"}, "train.mitigation.constraint: Input should be"),
         ({**GRADIENT, "reduction": {"epoch": 1}}, "unknown key `train.mitigation.reduction.epoch`"),

@@ -10,7 +10,7 @@ from fairlearn.reductions import (
     TruePositiveRateParity,
 )
 
-from pipeline.core.constraints import JOINED, Groups, largest_difference, measured
+from pipeline.core.constraints import JOINED, Groups, cost, largest_difference, measured
 from pipeline.core.errors import ProjectError
 from pipeline.core.training import Part
 
@@ -63,3 +63,12 @@ def test_the_largest_difference_equals_fairlearns(constraint: str) -> None:
     moment.load_data(np.zeros((200, 1)), labels, sensitive_features=groups)
     expected = moment.gamma(lambda _: decided).max()
     assert largest_difference(labels, groups, constraint, decided) == pytest.approx(expected)
+
+
+def test_deciding_all_alike_is_no_way_to_have_no_difference() -> None:
+    rows = Part((), torch.tensor([1.0, 1, 1, 1, 0, 0, 0, 0, 0, 0]), torch.ones(10), torch.ones(10))
+    found = {"error": 0.4, "largest_difference_from_all": 0.2}
+    few, enough = np.repeat([1, 0], [1, 9]), np.repeat([1, 0], [2, 8])
+    assert cost(rows, enough, found, 0.25) == pytest.approx(0.35)
+    assert cost(rows, few, found, 0.25) == pytest.approx(1.35)
+    assert cost(rows, 1 - few[::-1] * 0, found, 0.25) == pytest.approx(1.35)  # all positive

@@ -180,7 +180,7 @@ def test_early_stopping_keeps_the_best_weights(
         seen.append({k: v.clone() for k, v in network.state_dict().items()})
         return {"validation_loss": next(losses)}
 
-    monkeypatch.setattr(training, "_evaluate", evaluate)
+    monkeypatch.setattr(training, "evaluate", evaluate)
     best, progress = train(tmp_path, SETTINGS.model_copy(update={"patience": 3}))
     assert (progress.epoch, progress.best_epoch, progress.best_loss) == (5, 2, 0.5)
     assert same(best, seen[1])

@@ -101,3 +101,17 @@ def test_grid_search() -> None:
 )
 def test_the_penalty_is_told_by_task(task: str, words: str) -> None:
     assert words in during_training(train({"strength": 0.5}), ("sex",), task)
+
+
+def test_an_adversary() -> None:
+    settings = {"method": "adversarial", "constraint": "equalized_odds", "columns": ["sex"]}
+    found = train(settings, num_epochs=20, best_epoch=5, alpha=0.3)
+    told = during_training(found, ("sex",))
+    assert told.startswith(
+        "For 20 epochs a second network guessed the group by sex from what the network says of a "
+        "row and from its label, and the network was fitted against its success (adversarial, "
+        "alpha 0.3)"
+    )
+    assert "Epoch 5 of these is kept" in told
+    assert "against an adversary starts from took 1 epoch" in fitted(found)
+    assert spread_note(found).endswith("the training against an adversary.")
