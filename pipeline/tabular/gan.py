@@ -25,7 +25,7 @@ TEMPERATURE = 0.3
 """Of the Gumbel softmax: the smaller, the nearer to one code per column."""
 PENALTY = 10.0
 """Weight of the critic's gradient penalty."""
-NUM_EPOCHS = 40
+NUM_EPOCHS = 30
 LEARNING_RATE_SHARE = 0.2
 """Of the settings' step size: an adversary needs smaller steps than an autoencoder."""
 
