@@ -199,7 +199,7 @@ class _Trace:
         event = slots.carry_out(order, lambda event: self._told("common stages", event))
         if event["outcome"] == "stopped":
             raise KeyboardInterrupt
-        if event["outcome"] == "failed":
+        if event["outcome"] in ("refused", "failed"):
             raise ProjectError(
                 f"expected the stages up to {self.request.common} to be built, for all points: "
                 f"{event['message']}",
@@ -244,7 +244,7 @@ class _Trace:
         cost = ended.cost
         if cost and self.prices:
             ended = replace(ended, cost=_priced(cost, self.prices.of(cost.device, cost.wall_s)))
-        if ended.content is not None:
+        if ended.is_lasting:
             self.records.write(ended)
         return ended
 

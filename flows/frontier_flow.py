@@ -168,8 +168,8 @@ def state_of_point(ended: Ended) -> State[Any]:
     if ended.outcome == "measured":
         assignments = ", ".join(ended.point.assignments) or "as project.yaml has it"
         return Completed(name=names.get(ended.origin, "Completed"), message=assignments)
-    if ended.outcome == "failed":
-        return Failed(message=ended.message)
+    if ended.outcome in ("refused", "failed"):
+        return Failed(name=ended.outcome.capitalize(), message=ended.message)
     return Cancelled(
         name="Skipped" if ended.outcome == "skipped" else "Cancelled", message=ended.message
     )

@@ -18,7 +18,7 @@ from flows.worktree import git
 from pipeline.core.files import write_text
 from pipeline.core.runner import read_record
 
-Outcome = Literal["measured", "failed", "stopped", "skipped"]
+Outcome = Literal["measured", "refused", "failed", "stopped", "skipped"]
 Origin = Literal["trained", "restored", "on record", ""]
 _CODE = ("pipeline/", "requirements.lock", "dvc.yaml", "flows/frontier_measure.py")
 
@@ -29,7 +29,7 @@ class Ended:
 
     Attributes:
         point: Which one.
-        outcome: measured, failed (a stage refused or broke), stopped, or skipped.
+        outcome: measured, refused (by a stage: these settings cannot be), failed, stopped, skipped.
         origin: Where a measured one is from: trained now, restored by DVC, or on record.
         message: Why it was not measured.
         content: What `flows.frontier_measure` wrote.
@@ -44,6 +44,11 @@ class Ended:
     content: Mapping[str, Any] | None = None
     cost: Cost | None = None
     wall_s: float = 0.0
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the same point would end so again: it goes on record."""
+        return self.outcome in ("measured", "refused")
 
     @staticmethod
     def of(point: Point, event: Event, wall_s: float) -> "Ended":
@@ -67,7 +72,7 @@ def fingerprint(root: Path, project: str, commit: str) -> str:
         commit: The checkout as it is, from `flows.worktree.snapshot`.
     """
     home = f"data/{project}/"
-    left_out = (f"{home}project.yaml", f"{home}champion/", f"{home}overrides/", f"{home}.gitignore")
+    left_out = (f"{home}project.yaml", f"{home}champion/", f"{home}overrides", f"{home}.gitignore")
     lines = git(root, "ls-tree", "-r", "--full-tree", commit).splitlines()
     kept = []
     for line in lines:
@@ -99,11 +104,13 @@ class Records:
         found = read_record(self._source(point))
         if not found:
             return None
+        if found["content"] is None:
+            return Ended(point, "refused", message=found["message"])
         cost = Cost(**found["cost"]) if found["cost"] else None
         return Ended(point, "measured", "on record", "", found["content"], cost, found["wall_s"])
 
     def write(self, ended: Ended) -> None:
-        """Keep a measured point, whole or not at all."""
+        """Keep a point that would end so again, whole or not at all."""
         content = {
             "name": ended.point.name,
             "family": ended.point.family,
@@ -112,6 +119,7 @@ class Records:
             "origin": ended.origin,
             "cost": ended.cost.as_json() if ended.cost else None,
             "wall_s": round(ended.wall_s, 3),
+            "message": ended.message,
             "content": ended.content,
         }
         write_text(self._source(ended.point), json.dumps(content, ensure_ascii=False) + "\n")

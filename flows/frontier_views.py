@@ -23,6 +23,7 @@ STYLES = {
     "on record": "green dim",
     "restored": "green",
     "trained": "bold green",
+    "refused": "bold yellow",
     "failed": "bold red",
     "stopped": "yellow",
     "skipped": "yellow",

@@ -22,11 +22,13 @@ from flows.outputs import locked
 from flows.plan import Plan
 from flows.settings import apply, project_file
 from flows.stage_run import RunContext, StageResult
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import GateRefused, PipelineError, ProjectError
 from pipeline.core.files import write_text
 from pipeline.core.paths import local_state
 
 Tell = Callable[..., None]
+REFUSALS = (ProjectError.__name__, GateRefused.__name__)
+"""What a stage says of settings that cannot be: the same settings would give the same answer."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,10 @@ class Worker:
         if outcome.stopped:
             return {**ended, "outcome": "stopped", "message": outcome.stopped}
         if bad := (*outcome.refused, *outcome.failed):
-            message = bad[0].error.message if bad[0].error else ""
-            return {**ended, "outcome": "failed", "message": f"{bad[0].name}: {message}"}
+            error = bad[0].error
+            outcome_name = "refused" if error and error.kind in REFUSALS else "failed"
+            message = f"{bad[0].name}: {error.message if error else ''}"
+            return {**ended, "outcome": outcome_name, "message": message}
         if not order["measure"]:
             return {**ended, "outcome": "built"}
         self.tell(event="started", stage="measure")

@@ -111,6 +111,19 @@ def test_a_point_that_fails_says_why_and_leaves_the_others_alone(tiny: Tiny) -> 
     assert traced.ended[0].message == "train: no threshold keeps the limit"
 
 
+def test_what_a_stage_refuses_is_on_record_and_not_tried_again(tiny: Tiny) -> None:
+    tiny.order("train", "refuse no threshold keeps the limit")
+
+    first = trace(request(tiny, 20, 10, jobs=1), Notebook())
+    before = num_builds(tiny)
+    again = trace(request(tiny, 20, 10, jobs=1), Notebook())
+
+    assert states(first) == {"value 20": "refused", "value 10": "restored"}
+    assert states(again) == {"value 20": "refused", "value 10": "on record"}
+    assert again.ended[0].message == "train: no threshold keeps the limit"
+    assert num_builds(tiny) == before
+
+
 def test_a_budget_that_is_used_up_begins_nothing_more(tiny: Tiny) -> None:
     traced = trace(request(tiny, 20, 30, budget_s=0.001), Notebook())
 
