@@ -32,7 +32,7 @@ serve: install ## serve Adult's champion, or else its candidate, on 127.0.0.1:30
 	@hallmark serve adult
 test: $(VENV)/.dev ## run the tests
 	@dvc pull --quiet data/adult/raw.dvc
-	@pytest -m "not slow and not browser"
+	@pytest -n 2 --dist loadfile -m "not slow and not browser"
 test-slow: $(VENV)/.dev ## run the tests that start services and the whole stack, and break them
 	@dvc pull --quiet data/adult/raw.dvc
 	@pytest -m slow

@@ -68,7 +68,7 @@ def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
     lines = [f"verdict: {OUTCOMES.get(verdict['outcome'], verdict['outcome'])}"]
     for rule in verdict.get("rules", ()):
         mark = MARKS.get(rule.get("outcome"), "?")
-        lines.append(f"  {mark} {rule.get('sentence') or rule.get('rule')}")
+        lines.append(f"  {mark} {_sentence(rule)}")
         if rule.get("overridden"):
             lines.append(f"    ! {in_words(rule['overridden'])}")
         elif rule.get("outcome") == "insufficient" and not rule.get("refuses", True):
@@ -76,6 +76,15 @@ def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
     if chance := verdict.get("false_refusals"):
         lines.append(f"  {chance['sentence']}")
     return lines
+
+
+def _sentence(rule: Mapping[str, Any]) -> str:
+    """A rule's sentence; of a comparison that was not made, behind the rule's own words."""
+    sentence = str(rule.get("sentence") or rule.get("rule"))
+    is_made = rule.get("value") is not None or rule.get("groups")
+    if not rule.get("against") or is_made:
+        return sentence
+    return f"{rule['rule']}: {sentence[0].lower()}{sentence[1:]}"
 
 
 def rehearsal_lines(rehearsal: Mapping[str, Any] | None) -> list[str]:

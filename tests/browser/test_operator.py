@@ -112,7 +112,7 @@ def watch_it_to_its_end(operator: Operator) -> None:
     page = operator.page
     operator.open("prefect", "/runs")
     page.locator("a[href*='/flow-run/']").first.click()
-    expect(page.get_by_text("train.mitigation.strength 0.8 → 0.9")).to_be_visible(
+    expect(page.get_by_text("train.mitigation.strength 0.6 → 0.9")).to_be_visible(
         timeout=BUILD_WITHIN_MS
     )
     operator.look("3-running")
