@@ -91,7 +91,7 @@ def against_champion(
         "num_rows_seen": int((~fresh).sum()),
         "confidence": confidence,
         "gains": {name: interval.as_dict() for name, interval in found.items()},
-        "by": by_group(ours, theirs, columns, confidence),
+        "by": by_group(ours, theirs, new.test, columns, confidence),
     }
 
 
@@ -114,16 +114,19 @@ def metrics_of(one: Challenger) -> BinaryMetrics:
 
 
 def by_group(
-    ours: Challenger, theirs: Challenger, columns: Columns, confidence: float
+    ours: Challenger, theirs: Challenger, test: pl.DataFrame, columns: Columns, confidence: float
 ) -> dict[str, list[dict[str, Any]]]:
-    """By grouping, of every group its rows and its gain in each measure of decisions."""
+    """By grouping, of every group its rows and its gain in each measure of decisions.
+
+    A group all of whose test rows the champion has seen is there too, with no rows.
+    """
     compared = paired_decisions(ours.labels, ours.decisions, theirs.decisions)
     found = {}
     for names in crossings(columns.sensitive, MAX_DEPTH):
         groups = group_names(ours.test, names, columns)
         found[CROSS.join(names)] = [
             gains_of_group(group, (groups == group).to_numpy(), compared, confidence)
-            for group in sorted(groups.unique())
+            for group in sorted(group_names(test, names, columns).unique())
         ]
     return found
 

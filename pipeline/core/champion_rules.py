@@ -7,8 +7,9 @@ docs/decisions/0013-against-the-champion.md.
 import math
 from statistics import NormalDist
 
-from pipeline.core.deciding import Found, Outcome, at_confidence, standard_error
+from pipeline.core.deciding import Found, Outcome, at_confidence, check_of_task, standard_error
 from pipeline.core.gate_rules import POWER, Rule, check_groupings
+from pipeline.core.measures import METRICS_OF
 from pipeline.core.paired import bounds, error_of, power
 
 _NORMAL = NormalDist()
@@ -31,7 +32,13 @@ NAMES = {
 
 
 def decide_against(rule: Rule, evaluation: Found) -> Found:
-    """One rule's outcome, with the numbers that it rests on and a sentence that says it."""
+    """One rule's outcome, with the numbers that it rests on and a sentence that says it.
+
+    Raises:
+        ProjectError: the rule's measure is of another task; also where there is no champion yet.
+    """
+    if rule.by is None:
+        check_of_task(rule, evaluation.get("task", "binary"), METRICS_OF)
     champion = evaluation["champion"]
     confidence = rule.confidence or float(evaluation["confidence"])
     if champion["outcome"] != "compared":

@@ -30,7 +30,8 @@ def levels(table: pl.DataFrame, name: str, columns: Columns) -> pl.Series:
     A number is named by its range between `columns.sensitive_edges`; what is missing, `(missing)`.
 
     Raises:
-        ProjectError: a number with many values has no edges, or what has edges is no number.
+        ProjectError: a number with many values has no edges, what has edges is no number, or a
+            value holds what joins the names of crossed groups, so that two groups could have one.
     """
     values = table[name]
     edges = columns.sensitive_edges.get(name)
@@ -45,11 +46,23 @@ def levels(table: pl.DataFrame, name: str, columns: Columns) -> pl.Series:
             f"columns.sensitive_edges.{name}: expected a column of numbers, found {values.dtype}",
             hint="cast it under `clean.rules`, or take its edges out",
         )
-    return level_names(values, edges)
+    found = level_names(values, edges)
+    if found.str.contains(CROSS, literal=True).any():
+        raise ProjectError(
+            f"columns.sensitive: expected values of {name!r} without {CROSS!r}, which joins the "
+            "names of crossed groups, found some with it",
+            hint="write them otherwise under `clean.rules`",
+        )
+    return found
 
 
 def level_names(values: pl.Series, edges: Sequence[float] | None) -> pl.Series:
-    """Each value's group as text; numbers with edges by their range, shape (rows,)."""
+    """Each value's group as text; numbers with edges by their range, shape (rows,).
+
+    What is no number (nan) is missing: it lies in no range.
+    """
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
     if edges is None:
         return values.cast(pl.String).fill_null(MISSING)
     names = range_names(edges)

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from pipeline.core import prediction
 from pipeline.core.policy import Policy, draws
 from pipeline.core.runner import run_stage
+from tests.data import set_section
 
 
 def report_of(root: Path) -> dict[str, Any]:
@@ -129,6 +130,21 @@ def test_rows_that_the_champion_has_seen_are_left_out(built: Path) -> None:
     assert (found["num_rows"], found["num_rows_seen"]) == (70, 50)
     enthrone(built, keys, spoilt=True)
     assert evaluated(built)["champion"] == {"outcome": "no_rows", "version": "7", "num_rows": 0}
+
+
+def test_a_group_that_the_champion_has_seen_whole_is_not_left_out_in_silence(built: Path) -> None:
+    test = pl.read_parquet(built / "data/people/25_split/test.parquet")
+    islanders = test.filter(pl.col("region") == "island")["_key"].to_list()
+    enthrone(built, islanders, spoilt=False)
+    found = {one["group"]: one for one in evaluated(built)["champion"]["by"]["region"]}
+    assert set(found) == {"island", "north", "south"}
+    assert found["island"]["num_rows"] == 0
+    assert found["island"]["gains"]["accuracy"]["value"] is None
+    rule = {"measure": "accuracy", "by": "region", "against": "champion", "margin": 0.5}
+    set_section(built, "gate", {"rules": [rule]})
+    run_stage(built, "gate", "people")
+    verdict = json.loads((built / "data/people/65_gate/verdict.json").read_text())
+    assert (verdict["outcome"], verdict["rules"][0]["too_small"]) == ("insufficient", ["island"])
 
 
 @pytest.mark.parametrize(

@@ -72,3 +72,14 @@ def test_edges_of_a_text_are_refused() -> None:
 def test_columns_that_say_nonsense_are_refused(changes: dict, words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         columns_of(**changes)
+
+
+def test_what_is_no_number_lies_in_no_range() -> None:
+    table = pl.DataFrame({"age": [24.0, float("nan"), None, 70.0]})
+    assert levels(table, "age", COLUMNS).to_list() == ["< 25", "(missing)", "(missing)", "≥ 65"]
+
+
+def test_two_groups_cannot_have_one_name() -> None:
+    table = pl.DataFrame({"sex": ["a × b", "a"], "age": [24.0, 30.0]})
+    with pytest.raises(ProjectError, match="expected values of 'sex' without ' × '"):
+        group_names(table, ("sex", "age"), COLUMNS)
