@@ -3,7 +3,8 @@
 Reads: the part train.
 Writes: report.json: groups and gaps by sensitive column and by their crossings; differences within
 like rows; rows alike across groups; suspect labels; proxies; slices. Counts, never a row.
-Refuses when: there is nothing to compare, that is, no column under `columns.sensitive`.
+Refuses when: `given` names no column. Without a sensitive column no group is compared, the report
+says so, and a rule of the gate between groups has not enough evidence.
 """
 
 from typing import Any, Literal
@@ -83,9 +84,9 @@ def audited(
         features: The modality's module of that name, which knows features as arrays.
 
     Raises:
-        ProjectError: the project names no sensitive column, or `given` names no column.
+        ProjectError: `given` names no column.
     """
-    check(train, columns, settings)
+    check_given(train, columns, settings)
     labels = representation.class_labels(train, columns)
     by = [
         representation.grouped(train, names, columns, settings.min_group_size)
@@ -120,13 +121,8 @@ def audited(
     }
 
 
-def check(train: pl.DataFrame, columns: Columns, settings: Settings) -> None:
-    """Refuse settings that name nothing to compare."""
-    if not columns.sensitive:
-        raise ProjectError(
-            "columns.sensitive: expected at least one column whose groups are compared, found none",
-            hint="name the columns, whether or not they are features",
-        )
+def check_given(train: pl.DataFrame, columns: Columns, settings: Settings) -> None:
+    """Refuse a column to compare within that is not there."""
     known = [name for name in columns.all if name != columns.target and name in train.columns]
     for name in settings.given:
         if name not in known:

@@ -133,7 +133,7 @@ def sliced(
     }
     plain = {name: Outcome(one) for name, one in flags.items()}
     found = [{"kind": "labels", **slice_search.search(coded, plain, **how)}]
-    if doubted is None:
+    if doubted is None or not columns.sensitive:
         return found
     groups = [grouped(train, (name,), columns, 1) for name in columns.sensitive]
     coded = [*(Coded(one.by, one.codes, one.titles) for one in groups), *coded]

@@ -294,9 +294,10 @@ def test_means_of_a_number_are_compared() -> None:
     assert report["label_noise"] is None
 
 
-def test_without_sensitive_columns_there_is_nothing_to_audit() -> None:
-    with pytest.raises(ProjectError, match=r"columns\.sensitive"):
-        audit(columns=Columns(target="label", positive="yes", numeric=("x",)))
+def test_without_sensitive_columns_no_group_is_compared_and_the_rest_is_searched() -> None:
+    report = audit(columns=Columns(target="label", positive="yes", numeric=("x",)))
+    assert (report["by"], report["gaps"], report["proxies"]) == ({}, {}, [])
+    assert [one["kind"] for one in report["slices"]] == ["labels"]
 
 
 def test_given_names_a_column_that_is_there() -> None:
