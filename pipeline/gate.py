@@ -115,8 +115,20 @@ def false_refusals(decided: Sequence[dict[str, Any]]) -> dict[str, Any]:
     all of them together no more often: nothing is corrected for their number. The price is paid on
     the other side. With p the probability that one rule refuses although its true value is the
     measured one (see `pipeline.core.deciding.false_refusal`), all together do so with
-    1 - Π(1 - p) if they were independent, and with Σp at the very most.
+    1 - Π(1 - p) if they were independent, and with Σp at the very most. A rule that could not be
+    measured and refuses does so with every test set of this kind.
     """
+    unmeasured = sum(rule["refuses"] and rule.get("false_refusal") is None for rule in decided)
+    if unmeasured:
+        return {
+            "num_rules": len(decided),
+            "estimate": 1.0,
+            "at_most": 1.0,
+            "sentence": (
+                f"{unmeasured} of {len(decided)} rules could not be measured and refuse any model "
+                "on such rows, whatever its true values are."
+            ),
+        }
     single = [rule["false_refusal"] for rule in decided if rule.get("false_refusal") is not None]
     together = 1 - math.prod(1 - p for p in single)
     return {

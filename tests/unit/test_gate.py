@@ -239,6 +239,13 @@ def test_the_verdict_says_what_the_rows_could_have_shown() -> None:
     assert "no limit lower than 0.040 could be passed at all" in found["power"]
 
 
+def test_a_rule_that_cannot_be_measured_refuses_every_model() -> None:
+    unknown = Rule(measure="demographic_parity_difference", by="both", at_most=1)
+    found = verdict((Rule(measure="roc_auc", at_least=0.5), unknown), EVALUATION, ASSESSMENT)
+    assert found["false_refusals"]["estimate"] == 1
+    assert "1 of 2 rules could not be measured" in found["false_refusals"]["sentence"]
+
+
 def test_false_refusals_follow_from_the_distance_to_the_limit() -> None:
     """A bound one half-width of 95 % from the limit crosses it in 5 % of test sets."""
     found = decided(measure="roc_auc", at_least=0.75)
