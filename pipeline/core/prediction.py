@@ -64,14 +64,17 @@ def save(
 
 
 def load(folder: Path, modality: str) -> Predictor:
-    """Read a model back.
+    """Read a model back, to predict on one thread of the CPU: where rows are divided among several,
+    the last digits of a row depend on how many there are.
 
     Raises:
         ArtifactMissing: a file is absent or damaged, or they do not belong together.
     """
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    torch.set_num_threads(1)
     encoder = _made(part(modality, "encoding").Encoder.from_dict, folder / ENCODER)
     build = part(modality, "model").build
     outcome, network = _made(lambda state: _network(build, state), folder / ARCHITECTURE)
