@@ -120,7 +120,7 @@ def against(root: Path, version: Version) -> Iterator[str]:
     if version.commit is None:
         yield "expected a build of a commit, it was made outside git"
     elif version.dirty:
-        files = ", ".join(version.dirty_files) or "the commit changed while it was built"
+        files = version.uncommitted or "the commit changed while it was built"
         yield (
             f"expected a build from a clean tree, these files were not committed: {files} "
             f"(`git commit`, then `hallmark build {version.project} --from rehearse` registers it)"

@@ -223,8 +223,8 @@ def tag(root: Path, version: Version) -> list[str]:
     if done.returncode != 0:
         return [f"no git tag: {' '.join(done.stderr.split())}"]
     if version.dirty_files:
-        files = ", ".join(version.dirty_files)
         return [
-            f"git tag {name}; built with uncommitted changes ({files}), so it cannot be promoted"
+            f"git tag {name}; built with uncommitted changes ({version.uncommitted}), "
+            "so it cannot be promoted"
         ]
     return [f"git tag {name}"]

@@ -16,7 +16,7 @@ from typing import Any
 
 from flows.history import champion_version
 from pipeline.core import bento
-from pipeline.core.errors import ArtifactMissing, ProjectError
+from pipeline.core.errors import MAX_FINDINGS, ArtifactMissing, ProjectError
 from pipeline.core.files import damaged, read_json, write_json, write_text
 from pipeline.core.override_records import in_words
 from pipeline.core.paths import local_state
@@ -69,6 +69,13 @@ class Version:
     @property
     def git_tag(self) -> str:
         return f"model/{self.project}/{self.version}"
+
+    @property
+    def uncommitted(self) -> str:
+        """The files that differed from the commit, as people are told of them: ten at most."""
+        rest = len(self.dirty_files) - MAX_FINDINGS
+        shown = ", ".join(self.dirty_files[:MAX_FINDINGS])
+        return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def home(root: Path, project: str) -> Path:

@@ -17,18 +17,24 @@ STORE = Path("data/store/files/md5")
 CACHE = Path(".dvc/cache/files/md5")
 
 
-def outputs(root: Path) -> Iterator[str]:
-    """The digests of all outputs that the repository's DVC files name."""
+def outputs(root: Path, lock: str | None = None) -> Iterator[str]:
+    """The digests of all outputs that the repository's DVC files name.
+
+    Args:
+        root: The repository.
+        lock: What stands for the content of its dvc.lock.
+    """
     yaml = YAML(typ="safe")
-    files = [*root.glob("data/*/*.dvc"), root / "dvc.lock"]
-    for content in (yaml.load(file) for file in files if file.is_file()):
+    files = [file.read_text(encoding="utf-8") for file in root.glob("data/*/*.dvc")]
+    for content in map(yaml.load, [*files, lock or (root / "dvc.lock").read_text("utf-8")]):
         entries = [content, *content.get("stages", {}).values()]
         yield from (out["md5"] for entry in entries for out in entry.get("outs", ()))
 
 
-def absent(root: Path) -> list[str]:
+def absent(root: Path, lock: str | None = None) -> list[str]:
     """The digests that a bare `dvc pull` would look for in the store, in vain."""
-    return sorted({digest for digest in _needed(root, STORE) if not _file(root / STORE, digest)})
+    needed = set(_needed(root, STORE, lock))
+    return sorted(digest for digest in needed if not _file(root / STORE, digest))
 
 
 def fill(root: Path) -> None:
@@ -47,9 +53,9 @@ def fill(root: Path) -> None:
             file.unlink()
 
 
-def _needed(root: Path, where: Path) -> Iterator[str]:
+def _needed(root: Path, where: Path, lock: str | None = None) -> Iterator[str]:
     """All digests, folders followed by the files that they list."""
-    for digest in outputs(root):
+    for digest in outputs(root, lock):
         yield digest
         listing = _file(root / where, digest) if digest.endswith(".dir") else None
         if listing is not None:
