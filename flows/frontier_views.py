@@ -11,10 +11,10 @@ from flows.frontier_page import gap_text
 from flows.frontier_points import Point, Refused
 from flows.frontier_records import Ended
 from flows.frontier_result import Frontier, short_cost
+from flows.live_table import LiveTable, grid
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.live import Live
     from rich.table import Table
 
 STYLES = {
@@ -61,23 +61,20 @@ class PlainView:
         """Nothing to put away."""
 
 
-class LiveView:
+class LiveView(LiveTable):
     """A table of all points: state, seconds, the stage that each is at."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._points: dict[str, tuple[str, str]] = {}
         self._began: dict[str, float] = {}
         self._common = ""
-        self._live: Live | None = None
         self._start = time.monotonic()
 
     def planned(self, points: Sequence[Point], refused: Sequence[Refused]) -> None:
-        from rich.live import Live
-
         PlainView().planned(points, refused)
         self._points = {point.name: ("waits", "") for point in points}
-        self._live = Live(get_renderable=self._table, refresh_per_second=4)
-        self._live.start()
+        self._show(self._table)
 
     def started(self, name: str) -> None:
         self._common = ""
@@ -94,26 +91,10 @@ class LiveView:
         said = _first(ended.message) or f"cost {short_cost(ended.cost, None)}"
         self._points[ended.point.name] = (state_of(ended), said)
 
-    def noted(self, text: str) -> None:
-        if self._live:
-            self._live.console.print(text, markup=False, highlight=False)
-        else:
-            click.echo(text)
-
-    def close(self) -> None:
-        if self._live:
-            self._live.stop()
-            self._live = None
-
     def _table(self) -> "RenderableType":
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table.grid(padding=(0, 2))
-        for column in ("point", "state"):
-            table.add_column(column, no_wrap=True)
-        table.add_column("seconds", justify="right", no_wrap=True)
-        table.add_column("now", no_wrap=True, overflow="ellipsis")
+        table = grid("point")
         for name, (state, said) in list(self._points.items()):
             running = state == "running"
             seconds = f"{time.monotonic() - self._began[name]:.0f} s" if running else ""

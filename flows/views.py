@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flows.live_table import LiveTable, grid
 from flows.plan import Plan
 from flows.stage_run import RunContext, StageResult, last_lines
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.live import Live
 
 STYLES = {
     "waits": "dim",
@@ -72,24 +72,21 @@ class _Row:
     result: StageResult | None = None
 
 
-class LiveView:
+class LiveView(LiveTable):
     """A table of all stages: state, seconds, and what a running stage says just now."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._rows: dict[str, _Row] = {}
         self._context: RunContext | None = None
-        self._live: Live | None = None
 
     def planned(self, plan: Plan, context: RunContext) -> None:
-        from rich.live import Live
-
         if plan.is_fresh:
             PlainView().planned(plan, context)
             return
         self._rows = {name: _Row() for name in plan.names}
         self._context = context
-        self._live = Live(get_renderable=self._table, refresh_per_second=4)
-        self._live.start()
+        self._show(self._table)
 
     def started(self, stage: str) -> None:
         if stage in self._rows:
@@ -101,26 +98,10 @@ class LiveView:
         elif result.state != "cached":
             click.echo(line_of(result))
 
-    def noted(self, text: str) -> None:
-        if self._live:
-            self._live.console.print(text, markup=False, highlight=False)
-        else:
-            click.echo(text)
-
-    def close(self) -> None:
-        if self._live:
-            self._live.stop()
-            self._live = None
-
     def _table(self) -> "RenderableType":
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table.grid(padding=(0, 2))
-        for column in ("stage", "state"):
-            table.add_column(column, no_wrap=True)
-        table.add_column("seconds", justify="right", no_wrap=True)
-        table.add_column("now", no_wrap=True, overflow="ellipsis")
+        table = grid("stage")
         for name, row in self._rows.items():
             style = STYLES[row.state]
             state, now = Text(row.state, style=style), Text(self._now(name, row), style="dim")
