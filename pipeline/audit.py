@@ -10,9 +10,10 @@ says so, and a rule of the gate between groups has not enough evidence.
 from typing import Any
 
 import polars as pl
+from pydantic import Field
 
 from pipeline.core import audit_searches, representation
-from pipeline.core.audit_settings import Settings
+from pipeline.core.audit_settings import SearchSettings
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_json
 from pipeline.core.groups import crossings
@@ -21,6 +22,12 @@ from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project
 
 SECTIONS = ("columns",)
+
+
+class Settings(SearchSettings):
+    max_depth: int = Field(default=3, ge=1)
+    """How many sensitive columns are crossed at most: 2 shows pairs such as sex × race, and groups
+    get small quickly."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.core import conditional, label_noise, proxies
-from pipeline.core.audit_settings import Settings
+from pipeline.core.audit_settings import SearchSettings
 from pipeline.core.audit_slices import doubts, sampled, sliced
 from pipeline.core.project import Columns
 from pipeline.core.representation import Grouped, Labels, grouped, twins
@@ -18,7 +18,7 @@ def searched(
     columns: Columns,
     labels: Labels | None,
     by: Sequence[Grouped],
-    settings: Settings,
+    settings: SearchSettings,
     features: Any,
 ) -> dict[str, Any]:
     """The report's parts `given`, `duplicates`, `label_noise`, `proxies` and `slices`.
@@ -63,7 +63,7 @@ def within(
     name: str,
     by: Grouped,
     labels: Labels,
-    settings: Settings,
+    settings: SearchSettings,
     features: Any,
 ) -> dict[str, Any] | None:
     """Differences between groups among rows alike in the column `name`; None without two groups."""
@@ -100,7 +100,7 @@ def within(
 
 
 def proxy(
-    train: pl.DataFrame, name: str, columns: Columns, settings: Settings, features: Any
+    train: pl.DataFrame, name: str, columns: Columns, settings: SearchSettings, features: Any
 ) -> dict[str, Any]:
     """How well the features tell one sensitive column: each, and all together, ranked."""
     sample = train[sampled(train.height, settings.max_proxy_rows, settings.seed)]

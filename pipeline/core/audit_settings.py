@@ -1,4 +1,4 @@
-"""The audit's settings, which its searches read as well."""
+"""The settings that the audit and its searches share."""
 
 from typing import Literal
 
@@ -9,16 +9,13 @@ from pipeline.core.project import Frozen
 Search = Literal["label_noise", "proxies", "slices", "duplicates"]
 
 
-class Settings(Frozen):
+class SearchSettings(Frozen):
     min_group_size: int = Field(default=200, ge=1)
     """Groups of fewer rows are flagged `too_small`: shown, and left out of the gaps. With 200 rows
     a rate near one half is known to about ±7 percentage points."""
     confidence: float = Field(default=0.95, gt=0, lt=1)
     """Coverage of the two-sided intervals. Where the largest of several is picked, each is widened
     so that they hold together."""
-    max_depth: int = Field(default=3, ge=1)
-    """How many sensitive columns are crossed at most: 2 shows pairs such as sex × race, and groups
-    get small quickly."""
     given: tuple[str, ...] = ()
     """Columns within whose levels groups are compared again, such as `occupation`: shows whether a
     difference is one between occupations. That does not make it right: the column may itself carry

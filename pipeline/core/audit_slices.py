@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core import data_bias, label_noise, slice_search
-from pipeline.core.audit_settings import Settings
+from pipeline.core.audit_settings import SearchSettings
 from pipeline.core.intervals import wilson
 from pipeline.core.project import Columns
 from pipeline.core.representation import Grouped, Labels, grouped
@@ -35,7 +35,7 @@ class Doubts:
     suspects: Flags
     probabilities: NDArray[np.float64]
 
-    def report(self, by: Sequence[Grouped], settings: Settings) -> dict[str, Any]:
+    def report(self, by: Sequence[Grouped], settings: SearchSettings) -> dict[str, Any]:
         """Suspect labels by group."""
         return {
             "num_rows": len(self.rows),
@@ -47,7 +47,7 @@ class Doubts:
 
 
 def doubts(
-    train: pl.DataFrame, columns: Columns, labels: Labels, settings: Settings, features: Any
+    train: pl.DataFrame, columns: Columns, labels: Labels, settings: SearchSettings, features: Any
 ) -> Doubts | None:
     """Compare labels with what the features say of them, on rows not fitted on.
 
@@ -74,7 +74,7 @@ def doubts(
 
 
 def _suspects_by_group(
-    by: Grouped, rows: NDArray[np.int64], flags: Flags, settings: Settings
+    by: Grouped, rows: NDArray[np.int64], flags: Flags, settings: SearchSettings
 ) -> dict[str, Any]:
     sizes = np.bincount(by.codes[rows], minlength=len(by.groups))
     hits = np.bincount(by.codes[rows][flags], minlength=len(by.groups))
@@ -114,7 +114,7 @@ def sliced(
     columns: Columns,
     labels: Labels | None,
     doubted: Doubts | None,
-    settings: Settings,
+    settings: SearchSettings,
     features: Any,
 ) -> list[dict[str, Any]]:
     """Three searches: labels over ordinary features; and over slices that name a sensitive column,
