@@ -32,6 +32,7 @@ from pipeline.core.paths import READING_ORDER
 
 M = TypeVar("M", bound=BaseModel)
 Task = Literal["binary", "multiclass", "regression"]
+Missing = Literal["median", "level", "drop_row"]
 
 
 class Frozen(BaseModel):
@@ -85,7 +86,20 @@ class Columns(Frozen):
     numeric: tuple[str, ...] = ()
     """Features that are numbers."""
     categorical: tuple[str, ...] = ()
-    """Features with levels."""
+    """Features with levels, booleans among them."""
+    dates: tuple[str, ...] = ()
+    """Features that are dates or times: parts of each row's own date become numbers."""
+    missing: Mapping[str, Missing] = Field(default_factory=dict)
+    """What a missing value of a feature becomes: of a number or a date the `median` of the training
+    rows beside an indicator, of a category a `level` of its own; both hold for what is not named.
+    `drop_row` drops such rows in `clean`, and the service refuses them."""
+    identifier: str | None = None
+    """The column that names whom a row is about: no feature, and its values are never shown."""
+    weight: str | None = None
+    """A column of row weights, such as a survey's: they count in training, and it is no feature."""
+    no_sensitive: str | None = Field(None, pattern=r"\S")
+    """Why no column is sensitive; the card shows it. Without a reason and without `sensitive` the
+    gate says that there is not enough evidence about groups."""
     sensitive: tuple[str, ...] = ()
     """Columns whose groups are audited; never features unless named there as well."""
     sensitive_edges: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
@@ -95,12 +109,14 @@ class Columns(Frozen):
 
     @property
     def features(self) -> tuple[str, ...]:
-        return self.numeric + self.categorical
+        return self.numeric + self.categorical + self.dates
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every column that must be delivered, once."""
-        return tuple(dict.fromkeys((*self.features, *self.sensitive, *self.drop, self.target)))
+        held_out = [name for name in (self.identifier, self.weight) if name]
+        named = (*self.features, *self.sensitive, *self.drop, *held_out, self.target)
+        return tuple(dict.fromkeys(named))
 
     @model_validator(mode="after")
     def _positive_class(self) -> "Columns":
@@ -123,14 +139,36 @@ class Columns(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _rules_for_missing_values(self) -> "Columns":
+        for column, rule in self.missing.items():
+            if column not in (*self.features, *self.sensitive):
+                raise ValueError(f"missing.{column}: expected a feature or a sensitive column")
+            suitable = {"drop_row", "level" if column in self.categorical else "median"}
+            if column not in self.features:
+                suitable = {"drop_row"}
+            if rule not in suitable:
+                raise ValueError(
+                    f"missing.{column}: expected {' or '.join(sorted(suitable))}, got {rule}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _a_reason_for_no_sensitive_column(self) -> "Columns":
+        if self.no_sensitive and self.sensitive:
+            raise ValueError("expected `sensitive` or `no_sensitive`, got both")
+        return self
+
+    @model_validator(mode="after")
     def _one_role_each(self) -> "Columns":
         roles: dict[str, list[str]] = {}
-        for role in ("numeric", "categorical", "drop"):
+        for role in ("numeric", "categorical", "dates", "drop"):
             for column in getattr(self, role):
                 roles.setdefault(column, []).append(role)
-        roles.setdefault(self.target, []).append("target")
+        for role in ("identifier", "weight", "target"):
+            if column := getattr(self, role):
+                roles.setdefault(column, []).append(role)
         for column in self.sensitive:
-            if set(roles.get(column, ())) & {"drop", "target"}:
+            if set(roles.get(column, ())) & {"drop", "target", "identifier", "weight"}:
                 roles[column].append("sensitive")
             if self.sensitive.count(column) > 1:
                 roles[column] = ["sensitive", "sensitive"]
