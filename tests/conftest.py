@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,6 +28,25 @@ def copy(tmp_path: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, target)
     return tmp_path
+
+
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]
+) -> Path:
+    """A folder that takes long to make and is only read: one for all processes of a test run.
+
+    `make` is called once with the folder's path, whichever process comes first; the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    together = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, made = together / name, together / f"{name}.made"
+    with FileLock(together / f"{name}.lock"):
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # a process that failed has left it half made
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
 
 
 def own_files() -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.conftest import fresh_clone, quiet_environment
+from tests.conftest import fresh_clone, made_once, quiet_environment
 
 UNTRACKED = {"HALLMARK_TRACKING": "off"}
 """Tracking has its own tests; a build without it is quicker by MLflow's import."""
@@ -75,7 +75,11 @@ class Clone:
 @pytest.fixture(scope="session")
 def first_build(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
     """A clone after its first build, and what that build printed."""
-    folder = tmp_path_factory.mktemp("first")
+    folder = made_once(tmp_path_factory, "first_build", build_once)
+    return Clone(folder / "clone"), (folder / "printed.txt").read_text(encoding="utf-8")
+
+
+def build_once(folder: Path) -> None:
     (folder / "home").mkdir()
     clone = Clone(fresh_clone(folder / "clone"))
     (clone.root / "dvc.lock").unlink(missing_ok=True)  # whatever was built before
@@ -83,7 +87,7 @@ def first_build(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
     assert pulled.returncode == 0, pulled.stderr
     built = clone.run("flows.cli", "build", "adult", HALLMARK_TRACKING="on")
     assert built.returncode == 0, built.stdout + built.stderr
-    return clone, built.stdout
+    (folder / "printed.txt").write_text(built.stdout, encoding="utf-8")
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from flows.build_record import Outcome
 from flows.engine import Request, build
 from flows.plan import Plan, Planner
 from flows.stage_run import RunContext, StageResult
+from tests.conftest import made_once
 
 if TYPE_CHECKING:
     from tests.flows.prefect_api import Api
@@ -341,11 +342,14 @@ def api(prefect_server: "Api", _no_lasting_server: None) -> Iterator["Api"]:
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's tables with nothing in them: making them takes seconds."""
+    root = made_once(tmp_path_factory, "mlflow", make_tables)
+    return root / ".local" / "mlflow" / "mlflow.db"
+
+
+def make_tables(root: Path) -> None:
     from flows.tracking_store import Store
 
-    root = tmp_path_factory.mktemp("mlflow")
     Store(root, "nobody")._client.search_experiments()
-    return root / ".local" / "mlflow" / "mlflow.db"
 
 
 @pytest.fixture(autouse=True)

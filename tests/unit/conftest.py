@@ -5,21 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import made_once
 from tests.data import make_project, write_parts
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root of the finished project. Read only: tests that change it take `built`."""
+    return made_once(tmp_path_factory, "finished", finish)
+
+
+def finish(root: Path) -> None:
     from pipeline.core.runner import run_stage
 
-    root = tmp_path_factory.mktemp("finished")
     write_parts(make_project(root))
     (root / "data/people/champion").mkdir()
     (root / "data/people/champion/champion.json").write_text('{"version": null}\n')
     for stage in ("train", "calibrate", "evaluate", "assess", "explain", "gate"):
         run_stage(root, stage, "people")
-    return root
 
 
 @pytest.fixture
