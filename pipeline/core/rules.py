@@ -13,6 +13,7 @@ from pipeline.core.project import Frozen
 
 Value = str | int | float | bool
 Columns = Annotated[tuple[str, ...], Field(min_length=1)]
+Type = Literal["integer", "float", "boolean", "text", "date", "datetime"]
 
 
 class Named(Frozen):
@@ -52,13 +53,28 @@ class Cast(Named):
     """Read columns as another type."""
 
     rule: Literal["cast"]
-    columns: Annotated[
-        Mapping[str, Literal["integer", "float", "boolean", "text"]], Field(min_length=1)
-    ]
+    columns: Annotated[Mapping[str, Type], Field(min_length=1)]
     """From column to type. A float that is not whole is no integer; nan and inf are no numbers;
-    true, yes and 1, false, no and 0, in any case, are booleans."""
+    true, yes, on and 1, false, no, off and 0, and their like in other languages, are booleans in
+    any case and with blanks around."""
+    formats: Mapping[str, Annotated[str, Field(pattern="%")]] = Field(default_factory=dict)
+    """From a column of dates or times to how its text is written, as strptime has it:
+    `"%d.%m.%Y"`. Without one it is ISO 8601; a time with an offset is read as UTC."""
+    decimal: Literal[".", ","] | None = None
+    """What begins the decimals of numbers in text. Where it is given, thousands may be told apart
+    by the other sign, a blank or an apostrophe: `"1.234,56"` with a comma. Without it a point, and
+    no thousands."""
     on_failure: Literal["refuse", "missing"] = "refuse"
     """What to do with a value that cannot be read so: refuse the table, or make it missing."""
+
+    @model_validator(mode="after")
+    def _formats_of_dates(self) -> "Cast":
+        for column in self.formats:
+            if self.columns.get(column) not in ("date", "datetime"):
+                raise ValueError(
+                    f"formats.{column}: expected a column that `columns` reads as date or datetime"
+                )
+        return self
 
 
 class OutsideRange(Named):
@@ -127,9 +143,16 @@ def for_requests(rules: tuple[Rule, ...], columns: tuple[str, ...]) -> tuple[Rul
         if named and not present:
             continue
         if isinstance(rule, Cast):
-            kept.append(rule.model_copy(update={"columns": {c: rule.columns[c] for c in present}}))
+            kept.append(_cast_of(rule, present))
         elif isinstance(rule, StripWhitespace | MissingCodes):
             kept.append(rule.model_copy(update={"columns": tuple(present)}))
         else:
             kept.append(rule)
     return tuple(kept)
+
+
+def _cast_of(rule: Cast, present: list[str]) -> Cast:
+    """The rule about these of its columns alone."""
+    formats = {name: how for name, how in rule.formats.items() if name in present}
+    columns = {name: rule.columns[name] for name in present}
+    return rule.model_copy(update={"columns": columns, "formats": formats})

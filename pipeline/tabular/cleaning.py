@@ -22,16 +22,10 @@ from pipeline.core.rules import (
     StripWhitespace,
     named_columns,
 )
+from pipeline.tabular import casting
 
 POSITION = "_row"
 """The column that `with_positions` adds: the row's place in the snapshot, from 0."""
-DTYPES: dict[str, type[pl.DataType]] = {
-    "integer": pl.Int64,
-    "float": pl.Float64,
-    "boolean": pl.Boolean,
-    "text": pl.String,
-}
-TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
 @dataclass(frozen=True)
@@ -132,7 +126,7 @@ def _cast(rule: Cast, table: pl.DataFrame) -> Change:
     cells, refused = {}, []
     for name, kind in rule.columns.items():
         before = table[name]
-        after = _read_as(kind, before)
+        after = casting.read_as(kind, before, rule.formats.get(name), rule.decimal)
         cells[name] = after.null_count() - before.null_count()
         if cells[name] and rule.on_failure == "refuse":
             refused.append(f"{name}: {cells[name]} of {before.len()} values are no {kind}")
@@ -142,23 +136,10 @@ def _cast(rule: Cast, table: pl.DataFrame) -> Change:
             f"clean rule {rule.name!r} (cast): expected values that can be read",
             findings=refused,
             hint="put a rule before it that repairs them (strip_whitespace, missing_codes, "
-            "replace), or set `on_failure: missing`",
+            "replace), say how they are written (`decimal`, `formats`), or set "
+            "`on_failure: missing`",
         )
     return Change(table, cells)
-
-
-def _read_as(kind: str, values: pl.Series) -> pl.Series:
-    """`values` as another type; what cannot be read so is null."""
-    if kind == "boolean" and values.dtype == pl.String:
-        text = values.str.to_lowercase()
-        known = pl.when(text.is_in(TRUE)).then(True).when(text.is_in(FALSE)).then(False)
-        return pl.select(known.alias(values.name)).to_series()
-    if kind == "boolean" and values.dtype.is_numeric():
-        values = values.set(~values.is_in([0, 1]), None)
-    if kind == "integer" and values.dtype.is_float():
-        values = values.set(values.floor() != values, None)
-    read = values.cast(DTYPES[kind], strict=False)
-    return read.set(~read.is_finite(), None) if read.dtype.is_float() else read
 
 
 def _outside_range(rule: OutsideRange, table: pl.DataFrame) -> Change:
