@@ -15,7 +15,7 @@ export GX_ANALYTICS_ENABLED := false
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve up down test test-slow test-browser lint format deps store lock clean
+.PHONY: help install run serve up down test test-slow test-browser lint format deps docs store lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -49,6 +49,8 @@ format: $(VENV)/.dev ## put the code into its form
 	@ruff check --fix .
 deps: $(VENV)/.dev ## write the stages' code dependencies into dvc.yaml
 	@python -m tests.contract.code_dependencies
+docs: $(VENV)/.dev ## write docs/settings.md and docs/project.schema.json from the settings
+	@python -m tests.contract.settings_page
 store: $(VENV)/.dev ## put what dvc.lock names into data/store, so that `dvc pull` finds it
 	@python -m tests.contract.embedded_store
 lock: $(VENV)/.uv ## resolve the requirements anew

@@ -16,6 +16,7 @@ from flows.override_commands import override
 from flows.promotion_commands import COMMANDS as PROMOTION_COMMANDS
 from flows.prune_commands import prune
 from flows.serve_commands import serve
+from flows.settings_commands import settings
 from flows.stack_commands import down, status, up
 from flows.stage_commands import stage_commands
 from pipeline.core.errors import PipelineError
@@ -186,7 +187,7 @@ def cost(project: str) -> None:
     print_costs(root, project)
 
 
-for _command in (override, frontier, *PROMOTION_COMMANDS, serve, up, down, status, prune):
+for _command in (settings, override, frontier, *PROMOTION_COMMANDS, serve, up, down, status, prune):
     cli.add_command(_command)
 for _stage in stage_commands():
     cli.add_command(_stage)

@@ -29,7 +29,7 @@ class Settings(Frozen):
     """Of each one-sided bound."""
     num_replicates: int = Field(1000, ge=100)
     """Bootstrap resamples."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     """Of the resampling."""
     min_group_size: int = Field(200, ge=1)
     """Groups with fewer test rows are listed as too small, and no gap is computed with them."""

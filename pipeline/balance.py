@@ -38,7 +38,7 @@ class Settings(Frozen):
     columns: tuple[str, ...] = ()
     """The sensitive columns whose crossing makes the groups (correlation_remover takes each by
     itself); none named means all of them."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     """Of what is drawn."""
     sampling: resampling.Sampling = "to_size"
     """Of resample: `to_size` keeps the number of rows, `over` leaves no row out, `under` repeats

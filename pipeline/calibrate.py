@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 
 class Settings(Frozen):
-    temperature: float | None = Field(None, gt=0)
+    temperature: float | None = Field(None, gt=0, json_schema_extra={"unit": "factor"})
     """Divides the logits; fitted on the calibration part when not given."""
     threshold: float | None = Field(None, gt=0, lt=1)
     """The least probability that is decided as positive; chosen on the calibration part when

@@ -47,7 +47,7 @@ class Settings(Frozen):
     """Of each one-sided bound."""
     num_replicates: int = Field(1000, ge=100)
     """Bootstrap resamples."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     """Of the resampling and of the baseline."""
     min_slice_rows: int = Field(200, ge=1)
     """A slice with fewer test rows is not reported."""

@@ -35,7 +35,7 @@ class Settings(Frozen):
     predicted numbers."""
     num_steps: int = Field(128, ge=8)
     """Steps of the integral from the reference to the row."""
-    max_completeness_error: float = Field(0.05, gt=0)
+    max_completeness_error: float = Field(0.05, gt=0, json_schema_extra={"unit": "logits"})
     """The largest mean error, in logits, between the sum of a row's attributions and the change
     of its logit; of a regression, in standard deviations of the target."""
 

@@ -44,5 +44,5 @@ class SearchSettings(Frozen):
     says how many were found."""
     num_replicates: int = Field(default=20_000, ge=1000)
     """Bootstrap resamples of counts, which cost little."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     """Of resampling, sampling and folds."""

@@ -5,7 +5,7 @@ says how much worse than the live model the new one may be.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,18 +29,23 @@ POWER = 0.8
 """The probability with which something is shown that counts as being able to show it."""
 
 
+def _measures(schema: dict[str, Any]) -> None:
+    """Editors offer the measures by name; which of them suits a rule, its own check says."""
+    schema["enum"] = sorted({*METRICS, *GAPS, *PAIRED})
+
+
 class Rule(Frozen):
-    measure: str
+    measure: str = Field(json_schema_extra=_measures)
     """What is measured: a metric of `evaluate`, or, with `by`, a gap of `assess`."""
     by: str | None = None
     """The sensitive column, or columns joined by ` × `, whose groups are compared."""
-    at_most: float | None = Field(None, allow_inf_nan=False)
+    at_most: float | None = Field(None, json_schema_extra={"unit": "of the measure"})
     """The upper bound of the measure must not lie above this."""
-    at_least: float | None = Field(None, allow_inf_nan=False)
+    at_least: float | None = Field(None, json_schema_extra={"unit": "of the measure"})
     """The lower bound of the measure must not lie below this."""
     against: Literal["champion"] | None = None
     """Compares with the live model, on test rows that it was not trained on, instead of a limit."""
-    margin: float | None = Field(None, ge=0, lt=1, allow_inf_nan=False)
+    margin: float | None = Field(None, ge=0, lt=1)
     """With `against`: how much worse than the champion the new model may be; overall, or with `by`
     in each group."""
     power: float | None = Field(None, gt=0, lt=1)

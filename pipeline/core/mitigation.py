@@ -37,19 +37,19 @@ OF_ADVERSARY = ("demographic_parity", "equalized_odds")
 class Reduction(Frozen):
     """Of Fairlearn's reductions, which fit one network many times, to rows weighted anew."""
 
-    max_members: int = Field(30, ge=2)
+    max_members: int = Field(30, ge=2, json_schema_extra={"unit": "networks"})
     """Networks that are fitted at the most; the grid's size, for `grid_search`. When
     `exponentiated_gradient` has used them up, it goes on over those that it has."""
     epochs: int = Field(3, ge=1)
     """Passes over the training rows for each, from a start that all share."""
-    max_iter: int = Field(50, ge=1)
+    max_iter: int = Field(50, ge=1, json_schema_extra={"unit": "steps"})
     """Steps of `exponentiated_gradient` at the most."""
-    difference_bound: float = Field(0.02, ge=0)
+    difference_bound: float = Field(0.02, ge=0, le=1)
     """The difference between a group's rate and that of all rows that the constraint allows."""
-    eps: float = Field(0.5, gt=0)
+    eps: float = Field(0.5, gt=0, json_schema_extra={"unit": "factor"})
     """1 / eps bounds the sum of `exponentiated_gradient`'s multipliers: what a violation may cost
     beside the error. Fairlearn's 0.01 spends most members on multipliers that no row bears."""
-    grid_limit: float = Field(2.0, gt=0)
+    grid_limit: float = Field(2.0, gt=0, json_schema_extra={"unit": "factor"})
     """The largest multiplier in the grid of `grid_search`, of either sign."""
     constraint_weight: float = Field(0.5, ge=0, le=1)
     """Of the violation, beside the error's 1 - this, by which `grid_search` picks its network."""
@@ -58,14 +58,14 @@ class Reduction(Frozen):
 class Adversary(Frozen):
     """Of Fairlearn's adversarial learner: a second network that guesses a row's group."""
 
-    alpha: float = Field(0.3, ge=0)
+    alpha: float = Field(0.3, ge=0, json_schema_extra={"unit": "factor"})
     """Weight of the step against the adversary beside that towards the labels."""
     epochs: int = Field(20, ge=1)
     """Passes over the training rows against the adversary, from a network trained without it."""
-    hidden: int = Field(32, ge=1)
+    hidden: int = Field(32, ge=1, json_schema_extra={"unit": "neurons"})
     """Width of the adversary's hidden layer, in neurons."""
-    learning_rate: float = Field(1e-3, gt=0)
-    """Of the adversary."""
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    """The adversary's step size."""
     constraint_weight: float = Field(0.5, ge=0, le=1)
     """Of the largest difference, beside the error's 1 - this, by which the epoch is chosen."""
 
@@ -75,14 +75,14 @@ class Mitigation(Frozen):
     """How gaps are made smaller while training."""
     constraint: Constraint = "demographic_parity"
     """Which rates of groups are brought together: of decisions, of errors, or of one error."""
-    strength: float = Field(0.0, ge=0)
+    strength: float = Field(0.0, ge=0, json_schema_extra={"unit": "factor"})
     """Weight of the penalty beside the log loss; 0 trains without mitigation."""
     columns: tuple[str, ...] | None = None
     """The sensitive columns whose gaps are made smaller; all of them when not named."""
     min_group_rows: int = Field(200, ge=1)
     """Groups with fewer training rows are joined to one: their rates are mostly noise. (The penalty
     weighs each group by its share instead.)"""
-    sharpness: float = Field(2.0, gt=0)
+    sharpness: float = Field(2.0, gt=0, json_schema_extra={"unit": "factor"})
     """Slope of the soft decision: the larger, the nearer to a threshold at probability 0.5."""
     reduction: Reduction = Reduction()
     """Of the methods `exponentiated_gradient` and `grid_search`."""

@@ -39,13 +39,25 @@ class Frozen(BaseModel):
     """The base of all settings: read once, never changed, unknown keys refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
     )
 
 
 def of_modality(name: str) -> AfterValidator:
     """Marks a field whose type the modality decides: the class `name` in its module `settings`."""
     return AfterValidator(partial(_validate, name))
+
+
+def modality_class(field: FieldInfo) -> str | None:
+    """The name of the class that a field of modality's settings is of; None for other fields."""
+    for mark in field.metadata:
+        if isinstance(mark, AfterValidator) and isinstance(mark.func, partial):
+            return str(mark.func.args[0])
+    return None
 
 
 def _validate(name: str, value: dict[str, Any], info: ValidationInfo) -> Any:
@@ -102,7 +114,9 @@ class Columns(Frozen):
     gate says that there is not enough evidence about groups."""
     sensitive: tuple[str, ...] = ()
     """Columns whose groups are audited; never features unless named there as well."""
-    sensitive_edges: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
+    sensitive_edges: Mapping[str, tuple[float, ...]] = Field(
+        default_factory=dict, json_schema_extra={"unit": "of the column"}
+    )
     """Where a sensitive number is cut into groups: `age: [25, 45, 65]` makes four."""
     drop: Mapping[str, str] = Field(default_factory=dict)
     """Columns that are not used, each with the reason."""
@@ -354,8 +368,8 @@ def _known_keys(model: type[BaseModel], place: list[int | str], modality: str) -
 
 def _models(field: FieldInfo, modality: str) -> list[type[BaseModel]]:
     """The settings that a field holds: its type, or those inside its type, or the modality's."""
-    marks = [mark.func for mark in field.metadata if isinstance(mark, AfterValidator)]
-    found = [_model_of(modality, mark.args[0]) for mark in marks if isinstance(mark, partial)]
+    of_its_modality = modality_class(field)
+    found = [_model_of(modality, of_its_modality)] if of_its_modality else []
     waiting = [field.annotation]
     while waiting:
         annotation = waiting.pop()

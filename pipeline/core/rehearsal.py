@@ -34,7 +34,7 @@ class Budget(Frozen):
     """What a rehearsal allows. The defaults hold on two slow cores that have other work too: set
     what your service is promised to do, on the machine that it is rehearsed on."""
 
-    tolerance: float = Field(1e-6, gt=0)
+    tolerance: float = Field(1e-6, gt=0, json_schema_extra={"unit": "of the prediction"})
     """The largest difference between a probability of the service and the offline one."""
     batch_rows: int = Field(50, ge=2)
     """Rows of one request when rows are replayed in batches."""

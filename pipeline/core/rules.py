@@ -83,9 +83,9 @@ class OutsideRange(Named):
     rule: Literal["outside_range"]
     column: str
     """Which column, of numbers."""
-    min: float | None = None
+    min: float | None = Field(None, json_schema_extra={"unit": "of the column"})
     """The least possible value."""
-    max: float | None = None
+    max: float | None = Field(None, json_schema_extra={"unit": "of the column"})
     """The greatest possible value."""
     action: Literal["missing", "drop_row"] = "missing"
     """Make the value missing, or drop its row."""

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 class LoopSettings(Frozen):
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     """Of initial weights, order of rows and dropout."""
     max_epochs: int = Field(80, ge=1)
     """Passes over the training rows at the most."""
-    patience: int = Field(8, ge=1)
+    patience: int = Field(8, ge=1, json_schema_extra={"unit": "epochs"})
     """Epochs without a better validation loss until training stops."""
     batch_size: int = Field(1024, ge=2)
     """Rows per step."""
-    learning_rate: float = Field(1e-3, gt=0)
-    """Of AdamW."""
-    weight_decay: float = Field(1e-2, ge=0)
-    """Of AdamW."""
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    """AdamW's step size: how far each step moves the weights."""
+    weight_decay: float = Field(1e-2, ge=0, le=1)
+    """AdamW's pull of the weights towards 0; 0 leaves them alone."""
     num_threads: int = Field(1, ge=1)
     """CPU threads; part of the settings, as sums in another order give other last digits."""
     mitigation: Mitigation = Mitigation()

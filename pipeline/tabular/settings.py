@@ -1,6 +1,6 @@
 """What a project may set of the tabular encoder and network. Light: checked first of all."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,9 @@ class EncoderSettings(Frozen):
 
 
 class NetworkSettings(Frozen):
-    hidden: tuple[int, ...] = (128, 64)
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (128, 64), json_schema_extra={"unit": "neurons"}
+    )
     """Widths of the hidden layers, in neurons."""
     dropout: float = Field(0.2, ge=0, lt=1)
     """Share of activations dropped while training."""
@@ -28,14 +30,14 @@ class SyntheticSettings(Frozen):
     """How many rows are made: as few as make group and label independent, or as many as bring every
     group and label up to `min_rows`."""
     min_rows: int = Field(200, ge=2)
-    """Of `target: min_rows`."""
+    """Rows of every group and label to reach, with `target: min_rows`."""
     num_epochs: int | None = Field(None, ge=1)
     """Passes of the generator over its rows; its own number when not given."""
     batch_size: int = Field(256, ge=2)
     """Rows per step of the generator."""
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0, le=1)
     """The generator's largest step size."""
-    width: int = Field(128, ge=4)
+    width: int = Field(128, ge=4, json_schema_extra={"unit": "neurons"})
     """Of the generator's hidden layers, in neurons."""
     max_column_distance: float = Field(0.1, gt=0, le=1)
     """The most that a column's made values may differ from real ones."""
