@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import ArtifactMissing
 
+ROW_GROUP_SIZE = 250_000
+
 if TYPE_CHECKING:  # polars takes half a second to import, and the command line needs no table
     import polars as pl
 
@@ -56,6 +58,14 @@ def read_json(source: Path) -> Any:
 def write_parquet(target: Path, table: "pl.DataFrame") -> None:
     with replacing(target) as temporary:
         table.write_parquet(temporary, compression="zstd", statistics=True)
+
+
+def sink_parquet(target: Path, table: "pl.LazyFrame") -> None:
+    """Write a table that does not fit into memory, or need not; rows keep their order."""
+    with replacing(target) as temporary:
+        table.sink_parquet(
+            temporary, compression="zstd", statistics=True, row_group_size=ROW_GROUP_SIZE
+        )
 
 
 def read_parquet(source: Path, columns: list[str] | None = None) -> "pl.DataFrame":

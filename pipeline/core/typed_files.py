@@ -1,0 +1,106 @@
+"""Parquet files and Excel sheets, with their types: numbers, text, booleans, dates and times."""
+
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.core.column_names import settled
+from pipeline.core.delivery import disguise
+from pipeline.core.errors import ProjectError
+from pipeline.core.plain_types import plain
+from pipeline.core.reading_settings import Reading
+
+
+def parquet(path: Path, settings: Reading, source: str) -> pl.LazyFrame:
+    """A parquet file as a lazy table; columns of several values a row are refused by name."""
+    _check_ends(path, source)
+    try:
+        table = pl.scan_parquet(path, glob=False)
+        delivered = table.collect_schema().names()
+        num_rows = table.select(pl.len()).collect().item()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _damaged(source, str(error)) from None
+    if not num_rows:
+        raise no_rows(source)
+    names = settled(delivered, len(delivered), settings, source)
+    return plain(table.rename(dict(zip(delivered, names, strict=True))), source)
+
+
+def _check_ends(path: Path, source: str) -> None:
+    """Refuse what does not begin and end as parquet does, before polars says it in its words."""
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+        stream.seek(-min(4, path.stat().st_size), 2)
+        tail = stream.read()
+    if not head.startswith(b"PAR1"[: len(head)]):
+        kind, advice = disguise(head) or ("other bytes", "is it csv? set `ingest.format: csv`")
+        raise ProjectError(
+            f"ingest.source: expected {source} to be a whole parquet file, found {kind}",
+            hint=advice,
+        )
+    if tail != b"PAR1":
+        raise _damaged(source, "its end is missing")
+
+
+def _damaged(source: str, reason: str) -> ProjectError:
+    return ProjectError(
+        f"ingest.source: expected {source} to be a whole parquet file: {reason.splitlines()[0]}",
+        hint="was the delivery cut short? compare its size with the sender's",
+    )
+
+
+def no_rows(source: str) -> ProjectError:
+    return ProjectError(
+        f"ingest.source: expected rows in {source}, found a header alone",
+        hint="was the delivery cut short? ask for it again",
+    )
+
+
+def excel(path: Path, settings: Reading, source: str) -> pl.LazyFrame:
+    """A sheet of an Excel workbook as a table."""
+    import fastexcel
+
+    try:
+        workbook = fastexcel.read_excel(path)
+    except Exception as error:  # calamine's errors share no class
+        with path.open("rb") as stream:
+            kind, advice = disguise(stream.read(4096)) or ("", "")
+        reason = f"found {kind}" if kind and "Excel" not in kind else str(error).splitlines()[0]
+        raise ProjectError(
+            f"ingest.source: expected {source} to be an Excel workbook: {reason}",
+            hint=advice or "is it protected with a password? save it again without",
+        ) from None
+    sheet = _sheet(list(workbook.sheet_names), settings, source)
+    head = workbook.load_sheet(sheet, header_row=None, n_rows=1, dtypes="string").to_polars()
+    if head.height == 0:
+        raise ProjectError(
+            f"ingest.sheet: expected rows in the sheet {sheet!r} of {source}, found none",
+            hint=f"its sheets are {', '.join(map(repr, workbook.sheet_names))}",
+        )
+    delivered = [value or "" for value in head.row(0)] if settings.header else None
+    names = settled(delivered, head.width, settings, source)
+    body = workbook.load_sheet(
+        sheet, header_row=None, skip_rows=1 if settings.header else 0, column_names=names
+    ).to_polars()
+    body = body.filter(~pl.all_horizontal(pl.all().is_null()))
+    if body.height == 0:
+        raise no_rows(source)
+    return plain(body.lazy(), source)
+
+
+def _sheet(sheets: list[str], settings: Reading, source: str) -> str:
+    listed = ", ".join(map(repr, sheets))
+    if settings.sheet is None and len(sheets) == 1:
+        return sheets[0]
+    if settings.sheet is None:
+        raise ProjectError(
+            f"ingest.sheet: expected the name of one of the {len(sheets)} sheets of {source}, "
+            "found none",
+            hint=f"name one in project.yaml: its sheets are {listed}",
+        )
+    if settings.sheet not in sheets:
+        raise ProjectError(
+            f"ingest.sheet: expected a sheet of {source}, got {settings.sheet!r}",
+            hint=f"its sheets are {listed}",
+        )
+    return settings.sheet
