@@ -41,8 +41,14 @@ def find_root(start: Path) -> Path:
         ProjectError: there is none.
     """
     for folder in (start, *start.parents):
-        if (folder / "dvc.yaml").is_file() and (folder / ".dvc").is_dir():
-            return folder
+        if (folder / "dvc.yaml").is_file():
+            if (folder / ".dvc").is_dir():
+                return folder
+            raise ProjectError(
+                f"expected a DVC repository at {folder}, found its dvc.yaml and no folder .dvc",
+                hint="work in a clone made by `git clone`; a copied tree becomes one by "
+                "`git init && dvc init`",
+            )
     raise ProjectError(
         f"expected a folder of a Hallmark repository, {start} is in none (no dvc.yaml upwards)",
         hint="`cd` into your clone",

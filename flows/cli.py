@@ -3,6 +3,7 @@
 Everything heavy is imported by the command that needs it; `hallmark --help` loads none.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from flows.settings_commands import settings
 from flows.stack_commands import down, status, up
 from flows.stage_commands import stage_commands
 from pipeline.core.errors import PipelineError
+from pipeline.core.failures import DEBUG, debugging
 from pipeline.core.paths import READING_ORDER
 
 EXIT_INTERRUPTED = 130
@@ -196,6 +198,9 @@ for _stage in stage_commands():
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
     given: list[Any] = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in given:  # at any place
+        given = [word for word in given if word != "--debug"]
+        os.environ[DEBUG] = "1"  # for the stages as well
     try:
         sys.exit(cli.main(given, prog_name="hallmark", standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -204,11 +209,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt) as interrupt:
         click.echo("interrupted", err=True)
         sys.exit(EXIT_TERMINATED if str(interrupt) == "SIGTERM" else EXIT_INTERRUPTED)
-    except PipelineError as error:
-        if "--debug" in given:
-            raise
-        click.echo(f"{type(error).__name__}: {error}", err=True)
-        sys.exit(error.exit_code)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        sys.exit(_reported(error))
+
+
+def _reported(error: BaseException) -> int:
+    """Say what an error means, and return the exit code; a traceback is shown for --debug alone."""
+    import traceback
+    from datetime import UTC, datetime
+
+    from pipeline.core.runner import explained
+
+    now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    code, failure = explained(error, _local_folder() / "errors" / f"{now}.txt")
+    if debugging():
+        traceback.print_exception(error)
+    click.echo(f"{failure['class']}: {failure['message']}", err=True)
+    return code
+
+
+def _local_folder() -> Path:
+    """Where mutable state goes; outside a repository, a folder for what is temporary."""
+    import tempfile
+
+    from pipeline.core.paths import local_state
+
+    try:
+        return local_state(find_root(Path.cwd()))
+    except (PipelineError, OSError):
+        return Path(tempfile.gettempdir()) / "hallmark"
 
 
 if __name__ == "__main__":

@@ -259,6 +259,12 @@ def explained() -> Iterator[None]:
         ) from error
     except DvcException as error:
         causes = dict.fromkeys((str(error), str(error.__cause__ or error)))
+        if any("is not a git repository" in cause for cause in causes):
+            raise ProjectError(
+                f"expected a git repository: {next(iter(causes))}",
+                hint="`git init` and a first commit make one of this folder; "
+                "better, work in a clone made by `git clone`",
+            ) from error
         raise ProjectError(
             "DVC cannot read the graph: " + ": ".join(causes),
             hint="`git diff dvc.yaml dvc.lock params.yaml` shows what changed; "

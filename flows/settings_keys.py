@@ -147,7 +147,7 @@ def _type_of(schema: Mapping[str, Any], node: Mapping[str, Any], many: bool) -> 
     if "const" in node:
         return str(node["const"])
     if "enum" in node:
-        return f"one of {', '.join(map(str, node['enum']))}"
+        return f"one of {', '.join(map(written, node['enum']))}"
     if "anyOf" in node:
         words = [_type(schema, one) for one in node["anyOf"] if one != {"type": "null"}]
         return " or ".join(dict.fromkeys(words))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import PipelineError, ProjectError
+from pipeline.core.failures import PANIC, bug, debugging, of_machine
 from pipeline.core.files import write_json
 from pipeline.core.paths import READING_ORDER, Paths, local_state
 from pipeline.core.project import load_project, nearest
@@ -39,22 +40,18 @@ def main(arguments: Sequence[str]) -> int:
     code = 0
     try:
         run_stage(root, stage, project)
-    except PipelineError as error:
-        code = error.exit_code
-        failure = {"class": type(error).__name__, "message": str(error)}
-        print(f"{stage}@{project}: {type(error).__name__}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
         failure = {"class": "Interrupted", "message": f"{stage}@{project} was interrupted"}
         print(failure["message"], file=sys.stderr)
-    except Exception as error:
-        code = EXIT_BUG
-        failure = {
-            "class": type(error).__name__,
-            "message": str(error),
-            "traceback": traceback.format_exc(),
-        }
-        traceback.print_exc()
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+            raise
+        folder = record_folder(root, started)
+        code, failure = explained(error, folder / f"{stage}@{project}.traceback.txt")
+        if debugging():
+            traceback.print_exc()
+        print(f"{stage}@{project}: {failure['class']}: {failure['message']}", file=sys.stderr)
     if stage in READING_ORDER:
         record = {
             "stage": stage,
@@ -64,8 +61,33 @@ def main(arguments: Sequence[str]) -> int:
             "started": started.isoformat(timespec="seconds"),
             "cost": cost(time.perf_counter() - clock),
         }
-        write_json(record_folder(root, started) / f"{stage}@{project}.json", record)
+        code = _recorded(record_folder(root, started) / f"{stage}@{project}.json", record)
     return code
+
+
+def explained(error: BaseException, target: Path) -> tuple[int, dict[str, Any]]:
+    """What an error means: exit code, class and text. A bug's traceback is written to `target`."""
+    known = error if isinstance(error, PipelineError) else of_machine(error)
+    if known is not None:
+        return known.exit_code, {"class": type(known).__name__, "message": str(known)}
+    return EXIT_BUG, {
+        "class": type(error).__name__,
+        "message": bug(error, target),
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+
+
+def _recorded(target: Path, record: dict[str, Any]) -> int:
+    """Write a run's record; return its exit code, or the machine's that has no room for it."""
+    try:
+        write_json(target, record)
+    except OSError as error:
+        refused = of_machine(error)
+        if refused is None:
+            raise
+        print(f"{target.stem}: the run's record is not written: {refused}", file=sys.stderr)
+        return int(record["exit_code"]) or refused.exit_code
+    return int(record["exit_code"])
 
 
 def run_stage(root: Path, stage: str, project: str) -> None:

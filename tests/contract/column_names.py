@@ -15,7 +15,7 @@ NAMES_COLUMNS = ("select", "with_columns", "agg")
 TEMPLATES = (".j2", ".html")
 EXEMPT_FILES = {
     "column_words.json": "the words of names by which columns of an unknown table get their role",
-    "sensitive_names.json": "the list of names by which columns are suspected, with its source"
+    "sensitive_names.json": "the list of names by which columns are suspected, with its source",
 }
 """Data files that hold names of columns, by their name, each with the reason."""
 

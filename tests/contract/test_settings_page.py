@@ -46,7 +46,7 @@ def test_a_page_that_differs_or_is_gone_is_stale(root: Path, tmp_path: Path) -> 
 
 def test_every_key_has_one_line_of_meaning(keys: list[Key]) -> None:
     """A sentence or a few, written as one: `hallmark settings` shows it whole."""
-    sentence = re.compile(r"[A-Z0-9`].{8,420}[.)]")
+    sentence = re.compile(r"[A-Z0-9`].{8,420}[.)…]")
     assert [key.name for key in keys if not sentence.fullmatch(key.meaning)] == []
 
 
