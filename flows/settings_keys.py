@@ -26,6 +26,7 @@ UNIT_ENDINGS = {
     "_gb": "10⁹ bytes",
     "_bytes": "bytes",
     "_rows": "rows",
+    "_lines": "lines",
     "_size": "rows",
     "_count": "rows",
     "_depth": "columns",
@@ -62,7 +63,8 @@ class Key:
 
     @property
     def is_number(self) -> bool:
-        return bool(re.search(r"\b(integer|number)s?\b", self.type)) and "text" not in self.type
+        named = re.search(r"\b(integer|number)s?\b|\b(text|one of)\b", self.type)
+        return bool(named and named[1])
 
     @property
     def is_pure(self) -> bool:
