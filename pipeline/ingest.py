@@ -16,8 +16,8 @@ from pipeline.core.files import sink_parquet, write_json
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
 from pipeline.core.project import Project
-from pipeline.core.reading import opened
 from pipeline.core.reading_settings import Reading
+from pipeline.core.source import opened
 
 SECTIONS = ("columns",)
 

@@ -145,12 +145,14 @@ def num_rows(
         wrong = np.flatnonzero(found.num_fields != num_fields)
         last = np.flatnonzero(found.num_fields)[-1:]
         if len(last) and blank_line:
-            raise _ragged(num_fields, 0, blank_line, source)
+            raise _ragged(num_fields, 0, blank_line, source, False)
         if len(wrong):
             first = int(wrong[0])
             here = line + block.count(dialect.line_end, 0, int(found.starts[first]))
             if (len(last) and first < last[0]) or found.num_fields[first]:
-                raise _ragged(num_fields, int(found.num_fields[first]), here, source)
+                raise _ragged(
+                    num_fields, int(found.num_fields[first]), here, source, here == first_line
+                )
             blank_line = blank_line or here
             total += first
         else:
@@ -200,9 +202,19 @@ def unclosed(line: int, source: str) -> ProjectError:
     )
 
 
-def _ragged(expected: int, found: int, line: int, source: str) -> ProjectError:
+def _ragged(expected: int, found: int, line: int, source: str, is_first: bool) -> ProjectError:
+    hint = "was the delivery cut short? is `ingest.separator` right?"
+    if not found:
+        hint = "a blank line stands between rows: take it out, or was the delivery damaged?"
+    elif is_first and found == expected + 1:
+        hint = "R leaves out the name of the row names: write it with `col.names = NA`"
+    elif is_first and found > expected:
+        hint = (
+            "is `ingest.separator` right? lines above the header are left out by "
+            "`ingest.skip_lines: N`"
+        )
     return ProjectError(
-        f"ingest.source: {source}: expected {expected} fields in line {line}, as in its first, "
+        f"ingest.source: {source}: expected {expected} fields in line {line}, as in the first, "
         f"found {found}",
-        hint="was the delivery cut short? is `ingest.separator` right?",
+        hint=hint,
     )

@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline.core.column_names import settled
 from pipeline.core.csv_fields import Dialect, check_text, num_rows, records, unclosed
-from pipeline.core.csv_text import as_utf8
+from pipeline.core.csv_text import as_utf8, narrowed
 from pipeline.core.delivery import BLOCK_BYTES
 from pipeline.core.errors import ProjectError
 from pipeline.core.reading_settings import Reading
@@ -63,6 +63,17 @@ def dialect_of(text: Path, settings: Reading) -> Dialect:
     separator = b" " if settings.separator == "whitespace" else settings.separator.encode()
     line_end = b"\r" if b"\r" in head and b"\n" not in head else b"\n"
     return Dialect(separator, QUOTES[settings.quote], line_end)
+
+
+def header_names(text: str, settings: Reading) -> list[str]:
+    """The names in the header of a csv that begins with these whole lines; none without one."""
+    lines = text.splitlines(keepends=True)[settings.skip_lines :]
+    if not settings.header or not lines:
+        return []
+    separator = b" " if settings.separator == "whitespace" else settings.separator.encode()
+    content = narrowed(lines[0].encode()) if settings.separator == "whitespace" else b""
+    dialect = Dialect(separator, QUOTES[settings.quote], b"\n")
+    return fields_of(content or "".join(lines).encode(), dialect)
 
 
 def _skip(text: Path, num_lines: int, source: str) -> int:

@@ -40,7 +40,7 @@ def as_utf8(path: Path, settings: Reading, folder: Path, source: str) -> Iterato
     target = folder / "delivery.csv"
     with target.open("wb") as copy:
         for block in decoded(unpacked(path, source), encoding, source):
-            copy.write(_narrow(block) if is_spaced else block)
+            copy.write(narrowed(block) if is_spaced else block)
     check_disguise(head_of(target), source)
     yield target
 
@@ -166,7 +166,7 @@ def decoded(blocks: Iterator[bytes], encoding: str, source: str) -> Iterator[byt
         yield text[:cut].encode("utf-8", "replace")
 
 
-def _narrow(block: bytes) -> bytes:
+def narrowed(block: bytes) -> bytes:
     """Each run of blanks and tabs outside quotes as one blank, none at either end of a line."""
     block = re.sub(rb'("[^"\n]*")?(?:[ \t]+|(?=\r?\n)|\Z)', rb"\1 ", block)
     return re.sub(rb"(?m)^ +| +(?=\r?$)", b"", block)

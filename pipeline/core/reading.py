@@ -1,111 +1,106 @@
-"""Read a delivered file, whatever a person would bring: csv, parquet, Excel, a folder of them.
+"""Read a file that nobody has described yet: how it is written, and what it holds."""
 
-`opened` gives a lazy table and what the file weighs, `read` the table in memory. A csv's columns
-stay text, cell for cell what was delivered; other formats keep their types.
-"""
-
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipeline.core import csv_reading, delivery
-from pipeline.core.errors import ProjectError
+from pipeline.core.column_names import numbered
+from pipeline.core.csv_encoding import encoding_of
+from pipeline.core.csv_guess import guessed
+from pipeline.core.csv_reading import header_names
+from pipeline.core.csv_text import check_disguise, decoded, head_of, packing, unpacked
+from pipeline.core.delivery import files
 from pipeline.core.reading_settings import Reading
-from pipeline.core.typed_files import excel, parquet
+from pipeline.core.source import format_of, opened
+from pipeline.core.typed_files import sheets_by_rows
 
-PARQUET = (".parquet", ".pq")
-EXCEL = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A delivered file or folder.
-
-    Attributes:
-        table: Its rows, not read yet.
-        sha256: Of its bytes as delivered.
-        num_bytes: Its size.
-    """
-
-    table: pl.LazyFrame
-    sha256: str
-    num_bytes: int
+SAMPLE_BYTES = 2**20
 
 
 def read(source: str, settings: Reading, home: Path) -> pl.DataFrame:
-    """The table that `source` holds; see `opened`."""
+    """The table that `source` holds: a path below `home`, a URL, or a folder of files.
+
+    Raises:
+        ProjectError: nothing is there, or it is not what `settings` say.
+    """
     with opened(source, settings, home) as delivered:
         return delivered.table.collect()
 
 
 def detect(file: Path) -> dict[str, Any]:
-    """The keys of `ingest` that this file needs beside its defaults."""
-    del file
-    return {}
+    """The keys of `ingest` with which this file, or the first of this folder, can be read.
 
-
-@contextmanager
-def opened(source: str, settings: Reading, home: Path) -> Iterator[Delivery]:
-    """What `source` holds: a path below `home`, a URL, or a folder of files of the same columns.
-
-    The table can be collected, or written to a file, within the block.
+    Only those that differ from the defaults; `said` tells a person what they mean.
 
     Raises:
-        ProjectError: nothing is there, or it is not what `settings` say; the message names the
-            file, the line or column, and what to do.
+        ProjectError: the file is empty, or nothing that is read here.
     """
-    with ExitStack() as stack:
-        path = stack.enter_context(delivery.local(source, home))
-        files = delivery.files(path)
-        tables = []
-        for number, file in enumerate(files):
-            name = f"{source}/{file.name}" if path.is_dir() else source
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(suffix=f".{number}")))
-            tables.append(stack.enter_context(_scanned(file, settings, folder, name)))
-        _check_same_columns(tables, [file.name for file in files], source)
-        yield Delivery(
-            table=tables[0] if len(tables) == 1 else pl.concat(tables),
-            sha256=delivery.digest(files),
-            num_bytes=sum(file.stat().st_size for file in files),
-        )
-
-
-@contextmanager
-def _scanned(file: Path, settings: Reading, folder: Path, source: str) -> Iterator[pl.LazyFrame]:
-    kind = format_of(file) if settings.format == "auto" else settings.format
+    first = files(file)[0]
+    named = format_of(first)
+    kind = _format_by_content(first) or named
+    found: dict[str, Any] = {} if kind == named else {"format": kind}
     if kind == "csv":
-        with csv_reading.scanned(file, settings, folder, source) as table:
-            yield table
-    else:
-        yield {"parquet": parquet, "excel": excel}[kind](file, settings, source)
+        found |= _of_csv(first)
+    elif kind == "excel":
+        sheets = sheets_by_rows(first, file.name)
+        found |= {"sheet": sheets[0]} if len(sheets) > 1 else {}
+    return found
 
 
-def format_of(file: Path) -> str:
-    """The format that a name's ending says; csv is what has no other."""
-    ending = file.suffix.lower()
-    return "parquet" if ending in PARQUET else "excel" if ending in EXCEL else "csv"
+def _format_by_content(file: Path) -> str:
+    """The format that the first bytes show; empty where they show none."""
+    head = head_of(file)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    is_office = packing(file) == "zip" and (b"[Content_Types].xml" in head or b"xl/" in head)
+    if is_office or head.startswith(b"\xd0\xcf\x11\xe0"):
+        return "excel"
+    return ""
 
 
-def _check_same_columns(tables: list[pl.LazyFrame], files: list[str], source: str) -> None:
-    first = tables[0].collect_schema()
-    for table, file in zip(tables[1:], files[1:], strict=True):
-        schema = table.collect_schema()
-        if schema == first:
-            continue
-        differing = [
-            f"column {name!r} is {first.get(name, 'absent')} in {files[0]}, "
-            f"{schema.get(name, 'absent')} in {file}"
-            for name in dict.fromkeys((*first, *schema))
-            if first.get(name) != schema.get(name)
-        ]
-        raise ProjectError(
-            f"ingest.source: expected the files of {source} to have the same columns, "
-            f"found others in {file} than in {files[0]}",
-            findings=differing or ["the same columns in another order"],
-            hint="deliver them alike, or name one file",
-        )
+def _of_csv(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    encoding = encoding_of(partial(unpacked, file, file.name))
+    if encoding != "utf-8":
+        found["encoding"] = encoding
+    text = _first_lines(file, encoding)
+    check_disguise(text[:4096].encode(), file.name)
+    found |= guessed(text)
+    names = header_names(text, Reading.model_validate(found))
+    if names != numbered(names):
+        found["duplicate_names"] = "number"
+    return found
+
+
+def _first_lines(file: Path, encoding: str) -> str:
+    """Whole lines from the beginning, with line feeds at their ends."""
+    content = b""
+    for block in decoded(unpacked(file, file.name), encoding, file.name):
+        content += block
+        if len(content) > SAMPLE_BYTES:
+            content = content[: content.rfind(b"\n", 0, SAMPLE_BYTES) + 1 or SAMPLE_BYTES]
+            break
+    text = content.decode("utf-8", "ignore").removeprefix("\ufeff")
+    return text if "\n" in text else text.replace("\r", "\n")
+
+
+def said(found: Mapping[str, Any]) -> list[str]:
+    """What `detect` took for granted and a person should look at, a sentence each."""
+    sentences = {
+        "header": "its first line looks like the lines below it, so that the columns are called "
+        "column_1, column_2, …: `ingest.names` names them, `ingest.header: true` takes the first "
+        "line for names",
+        "encoding": f"its bytes are no UTF-8 and were taken for {found.get('encoding')}: look at "
+        "a name with an accent, `ingest.encoding` sets another",
+        "duplicate_names": "some column names stand twice or are empty: the second `name` is "
+        "called name_2, an empty one column_ with its position",
+        "skip_lines": f"the {found.get('skip_lines')} lines above the header are left out: "
+        "`ingest.skip_lines`",
+        "quote": '`"` is not what stands around its fields: `ingest.quote`',
+        "sheet": f"of its sheets {found.get('sheet')!r} has the most rows and is read: "
+        "`ingest.sheet` names another",
+    }
+    return [sentence for key, sentence in sentences.items() if key in found]

@@ -1,6 +1,7 @@
 """Parquet files and Excel sheets, with their types: numbers, text, booleans, dates and times."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -58,18 +59,7 @@ def no_rows(source: str) -> ProjectError:
 
 def excel(path: Path, settings: Reading, source: str) -> pl.LazyFrame:
     """A sheet of an Excel workbook as a table."""
-    import fastexcel
-
-    try:
-        workbook = fastexcel.read_excel(path)
-    except Exception as error:  # calamine's errors share no class
-        with path.open("rb") as stream:
-            kind, advice = disguise(stream.read(4096)) or ("", "")
-        reason = f"found {kind}" if kind and "Excel" not in kind else str(error).splitlines()[0]
-        raise ProjectError(
-            f"ingest.source: expected {source} to be an Excel workbook: {reason}",
-            hint=advice or "is it protected with a password? save it again without",
-        ) from None
+    workbook = _workbook(path, source)
     sheet = _sheet(list(workbook.sheet_names), settings, source)
     head = workbook.load_sheet(sheet, header_row=None, n_rows=1, dtypes="string").to_polars()
     if head.height == 0:
@@ -104,3 +94,30 @@ def _sheet(sheets: list[str], settings: Reading, source: str) -> str:
             hint=f"its sheets are {listed}",
         )
     return settings.sheet
+
+
+def _workbook(path: Path, source: str) -> Any:
+    import fastexcel
+
+    try:
+        return fastexcel.read_excel(path)
+    except Exception as error:  # calamine's errors share no class
+        with path.open("rb") as stream:
+            kind, advice = disguise(stream.read(4096)) or ("", "")
+        is_excel = "Excel" in kind
+        reason = f"found {kind}" if kind and not is_excel else str(error).splitlines()[0]
+        raise ProjectError(
+            f"ingest.source: expected {source} to be an Excel workbook: {reason}",
+            hint="was it cut short, or is it protected with a password? save it again without"
+            if is_excel or not advice
+            else advice,
+        ) from None
+
+
+def sheets_by_rows(path: Path, source: str) -> list[str]:
+    """The workbook's sheets that have rows, that with the most first."""
+    workbook = _workbook(path, source)
+    rows = {
+        name: workbook.load_sheet(name, header_row=None).height for name in workbook.sheet_names
+    }
+    return sorted((name for name in rows if rows[name]), key=lambda name: -rows[name])
