@@ -44,6 +44,32 @@ def load_contract(source: Path, name: str) -> dict[str, Any]:
     return contract
 
 
+def contract_text(contract: dict[str, Any]) -> str:
+    """A contract as its file has it: one line for each key of an expectation, so that a change of
+    one limit is one line of a diff."""
+    parts = []
+    for part in PARTS:
+        suite = contract[part]
+        entries = ",\n".join(_entry_text(entry) for entry in suite["expectations"])
+        others = [
+            f"    {_line(key)}: {_line(value)},\n"
+            for key, value in suite.items()
+            if key != "expectations"
+        ]
+        expectations = f'    "expectations": [\n{entries}\n    ]\n'
+        parts.append(f"  {_line(part)}: {{\n{''.join(others)}{expectations}  }}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _entry_text(entry: dict[str, Any]) -> str:
+    lines = [f"        {_line(key)}: {_line(value)}" for key, value in entry.items()]
+    return "      {\n" + ",\n".join(lines) + "\n      }"
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
 def _check_part(contract: dict[str, Any], part: str, name: str) -> None:
     suite = contract.get(part)
     entries = suite.get("expectations") if isinstance(suite, dict) else None
