@@ -21,10 +21,11 @@ from pipeline.core.gate_rules import Rule
 from pipeline.core.intervals import Interval, replicates
 from pipeline.core.labels import positives
 from pipeline.core.metrics import BinaryMetrics
+from pipeline.core.output_policy import read_policy
 from pipeline.core.paths import Paths
-from pipeline.core.policy import read_policy
+from pipeline.core.policy import Policy
 from pipeline.core.project import Project, load_project
-from pipeline.core.scored import OutputPolicy, labels_of, scored
+from pipeline.core.scored import labels_of, scored
 
 Statistics = Callable[[NDArray[np.float64]], dict[str, float]]
 
@@ -101,9 +102,8 @@ def answers(
 ) -> tuple[pl.DataFrame, Statistics]:
     """What the model says of rows, as `evaluate` writes it, and all measures by rows' weights."""
     model = prediction.load(paths.input("train", ""), project.modality)
-    source = paths.output("policy.json")
-    if project.columns.task == "binary":
-        policy = read_policy(source)
+    policy = read_policy(paths.output("policy.json"))
+    if isinstance(policy, Policy):
         probability = policy.probability(model.logits(table))
         decisions = decided(policy, model, table, probability).astype(np.int8)
         labels = positives(table, project.columns).to_numpy().astype(np.int8)
@@ -111,8 +111,7 @@ def answers(
         statistics = BinaryMetrics.of(labels.astype(float), probability, decisions.astype(float))
         return pl.DataFrame(found), statistics
     truth = model.outcome.truth(table, project.columns)
-    known = OutputPolicy.from_dict(read_json(source))
-    ours = scored(model.outcome, known, model.logits(table), truth)
+    ours = scored(model.outcome, policy, model.logits(table), truth)
     predictions = pl.DataFrame({"label": labels_of(model.outcome, truth), **ours.answers})
     if project.columns.task == "multiclass":  # `assess` takes the classes of both models
         predictions = predictions.with_columns(baseline_decision=pl.col("decision"))

@@ -6,6 +6,7 @@ also where another version of it is imported already.
 
 import contextlib
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PACKAGE = "pipeline"
+SERVICE = "service.json"
+TYPES = {"string": "object", "double": "float64", "boolean": "bool"}
 
 
 class Model:
@@ -23,10 +26,14 @@ class Model:
     def __init__(self, folder: Path) -> None:
         with _own_code(folder):
             loading = importlib.import_module(f"{PACKAGE}.service.predictor")
+            answers = importlib.import_module(f"{PACKAGE}.service.answers")
             self._predictor = loading.load(folder)
+            state = json.loads((folder / SERVICE).read_text(encoding="utf-8"))
+            self._columns = answers.table_columns(state["columns"]["task"], state["labels"])
 
     def predict(self, rows: "pd.DataFrame") -> "pd.DataFrame":
-        """Label, probability of the positive class and decision of rows as they are delivered.
+        """What the service answers to rows as they are delivered, without warnings: label,
+        probability and decision; label, probability and that of each class; or a number.
 
         Raises:
             ValueError: a row breaks the model's contract; the message names row and field.
@@ -37,9 +44,15 @@ class Model:
         answer = self._predictor.answer([asked])[0]
         if answer.findings:
             raise ValueError("; ".join(_in_words(finding) for finding in answer.findings))
-        columns = ["label", "probability", "decision"]
-        found = pd.DataFrame(answer.predictions, columns=columns, index=rows.index)
-        return found.astype({"probability": "float64", "decision": "bool"})
+        made = [_flat(one) for one in answer.predictions]
+        found = pd.DataFrame(made, columns=list(self._columns), index=rows.index)
+        return found.astype({name: TYPES[kind] for name, kind in self._columns.items()})
+
+
+def _flat(prediction: dict[str, Any]) -> dict[str, Any]:
+    """An answer with the probability of each class under a name of its own."""
+    of_classes = prediction.get("probabilities", {})
+    return {**prediction, **{f"probability_{name}": one for name, one in of_classes.items()}}
 
 
 def _load_pyfunc(path: str) -> Model:

@@ -7,8 +7,8 @@ from typing import Any
 from flows.tracking_store import ModelFiles
 from pipeline.core import bento
 from pipeline.core.files import read_json
+from pipeline.service.answers import table_columns
 
-ANSWERS = {"label": "string", "probability": "double", "decision": "boolean"}
 TYPES = {"text": "string", "integer": "float64", "float": "float64", "boolean": "boolean"}
 """From how a column is delivered to the type of its example; a number may be missing."""
 
@@ -21,13 +21,13 @@ def model_files(packed: Path, requirements: Sequence[str]) -> ModelFiles:
         requirements: What its code needs, `polars==…`.
     """
     source = packed / bento.SOURCE
-    fields = read_json(source / bento.SERVICE)["fields"]
+    service = read_json(source / bento.SERVICE)
     return ModelFiles(
         loader=Path(__file__).with_name("hallmark_model.py"),
         data=source,
         requirements=requirements,
-        example=_example(fields),
-        answers=ANSWERS,
+        example=_example(service["fields"]),
+        answers=table_columns(service["columns"]["task"], service["labels"]),
     )
 
 

@@ -162,15 +162,16 @@ def rehearsed_anew(root: Path, version: Version) -> Iterator[str]:
     """Boot the version's service and replay the rows that were kept with it; what goes wrong."""
     import polars as pl
 
-    from flows.registration import PROBABILITY, REHEARSE
+    from flows.registration import OFFLINE, REHEARSE
     from pipeline import rehearse
 
     kept = pl.read_parquet(registry.folder_of(root, version) / registry.ROWS)
+    offline = next(name for name in kept.columns if name in OFFLINE)
     asked = load_project(root, version.project, REHEARSE, rehearse.Settings, rehearse.SECTIONS)
     report = rehearse.rehearse(
         registry.bento_folder(root, version),
-        kept.drop(PROBABILITY),
-        kept[PROBABILITY].to_numpy(),
+        kept.drop(offline),
+        kept[offline].to_numpy(),
         asked.settings,
         version=version.version,
     )

@@ -15,6 +15,7 @@ from flows.tracking_store import Store
 from flows.worktree import commit_changes
 from pipeline.core import bento
 from pipeline.core.files import read_json, write_json, write_parquet
+from pipeline.core.offline import EXPECTED
 from pipeline.core.override_records import passes
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 PACKAGE, REHEARSE = "package", "rehearse"
 SEEN_PARTS = ("train", "validation", "calibration")
 NUM_ROWS_KEPT = 500
-PROBABILITY = "_probability"
+OFFLINE = {f"_{name}": name for name in EXPECTED.values()}
+"""What is known offline of the rows that are kept: the column's name there and in predictions."""
 IDENTITY = ("-c", "user.name=Hallmark", "-c", "user.email=hallmark@localhost")
 
 
@@ -182,18 +184,20 @@ def seen(outputs: Outputs) -> "pl.DataFrame":
 
 
 def rows_to_rehearse(outputs: Outputs, packed: Path) -> "pl.DataFrame":
-    """Test rows as delivered, what requests carry alone, each with its offline probability."""
+    """Test rows as delivered, what requests carry alone, each with what is known of it offline."""
     import polars as pl
 
     from pipeline.rehearse import chosen
 
-    names = [field["name"] for field in read_json(packed / bento.SOURCE / bento.SERVICE)["fields"]]
+    service = read_json(packed / bento.SOURCE / bento.SERVICE)
+    names = [field["name"] for field in service["fields"]]
     test = pl.read_parquet(outputs.file("split", "test.parquet"), columns=["_row", "_key", *names])
     numbers = chosen(test, names, NUM_ROWS_KEPT)
     predictions = pl.read_parquet(outputs.file("evaluate", "predictions.parquet"))
     known = numbers.to_frame().join(predictions, on="_row", how="left", maintain_order="left")
     delivered = pl.read_parquet(outputs.file("ingest", "snapshot.parquet"), columns=names)
-    return delivered[numbers.to_list()].with_columns(known["probability"].alias(PROBABILITY))
+    offline = EXPECTED[service["columns"]["task"]]
+    return delivered[numbers.to_list()].with_columns(known[offline].alias(f"_{offline}"))
 
 
 def tag(root: Path, version: Version) -> list[str]:

@@ -196,9 +196,13 @@ def _balance(content: Any) -> tuple[str, list[Row]]:
 
 
 def _calibrate(content: Any) -> tuple[str, list[Row]]:
-    """The threshold, and what mitigation after training changed on the calibration rows."""
-    threshold, made = content["threshold"], content.get("mitigation")
+    """The threshold, and what mitigation after training changed on the calibration rows; of several
+    classes the temperature of their probabilities."""
     on = f"the {content['num_rows']:,} calibration rows"
+    if content.get("task") == "multiclass":
+        rows = [{"temperature": f"{content['temperature']:g}"}]
+        return f"the temperature of the probabilities, fitted on {on}", rows
+    threshold, made = content["threshold"], content.get("mitigation")
     if not made:
         return f"the threshold, chosen on {on}", [{"threshold": f"{threshold:g}"}]
     rows = [

@@ -108,10 +108,11 @@ def _replayed(rehearsal: Mapping[str, Any]) -> str:
         return ""
     single = rehearsal["latency_ms"]["single"]
     bad = [one for one in rehearsal["checks"] if one["name"].startswith("bad request")]
+    what = rehearsal.get("compared", "probabilities")
     num_answered = sum(one["outcome"] == "pass" for one in bad)
     return (
         f", {rehearsal['num_rows']} rows replayed, at most "
-        f"{rehearsal['max_abs_difference']:.1g} from the offline probabilities; "
+        f"{rehearsal['max_abs_difference']:.1g} from the offline {what}; "
         f"p50 {single['p50']:.1f} ms, p99 {single['p99']:.1f} ms; "
         f"{num_answered} of {len(bad)} bad requests answered as they must be"
     )

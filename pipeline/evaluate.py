@@ -24,10 +24,11 @@ from pipeline.core.intervals import Interval, bootstrap
 from pipeline.core.labels import positives
 from pipeline.core.metrics import BinaryMetrics, reliability, roc_curve
 from pipeline.core.modality import part
+from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
 from pipeline.core.project import Frozen, Project
-from pipeline.core.scored import OutputPolicy, Scored, labels_of, scored
+from pipeline.core.scored import Scored, labels_of, scored
 from pipeline.core.scored import fit_policy as fit_outputs
 
 SECTIONS = ("columns",)
@@ -37,6 +38,9 @@ CURVES = {
     "reliability.csv": ("bin", "num_rows", "mean_probability", "positive_rate"),
 }
 """The curves' columns: a number has no curves, and their files no rows."""
+
+BASELINE_ANSWERS = ("decision", "probability", "prediction")
+"""What predictions.parquet holds of the baseline."""
 
 Floats = NDArray[np.float64]
 Bits = NDArray[np.bool_]
@@ -199,7 +203,11 @@ def run_outputs(project: Project[Settings], paths: Paths) -> None:
         "_row": test["_row"],
         "label": labels_of(outcome, truth),
         **ours.answers,
-        **{f"baseline_{name}": values for name, values in theirs.answers.items()},
+        **{
+            f"baseline_{name}": values
+            for name, values in theirs.answers.items()
+            if name in BASELINE_ANSWERS
+        },
     }
     write_parquet(paths.output("predictions.parquet"), pl.DataFrame(predictions))
     write_csv(paths, "roc.csv", ours.roc)

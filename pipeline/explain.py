@@ -17,10 +17,11 @@ from pipeline.core.decisions import decided
 from pipeline.core.errors import PipelineError
 from pipeline.core.files import read_json, read_parquet, write_json
 from pipeline.core.modality import part
+from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
 from pipeline.core.project import Frozen, Project
-from pipeline.core.scored import OutputPolicy, names_of
+from pipeline.core.scored import names_of
 
 SECTIONS = ("columns",)
 

@@ -4,7 +4,7 @@ Reads: the model's files, calibrate/policy.json, explain/reference.json, gate/ve
 report/report.html, ingest/profile.json, clean/rules.json, contract.json, requirements.lock.
 Writes: bento/, the same bytes for the same inputs; report.json.
 Refuses when: the verdict is no pass, with an override or without; what the project says of a field
-is against the contract; the target has several classes or is a number.
+is against the contract.
 """
 
 import json
@@ -18,8 +18,10 @@ from pydantic import Field, TypeAdapter
 
 from pipeline.core import bento
 from pipeline.core.contract import load_contract
-from pipeline.core.errors import GateRefused, ProjectError
+from pipeline.core.errors import GateRefused
 from pipeline.core.files import damaged, missing, read_json, write_json
+from pipeline.core.outcome import Outcome
+from pipeline.core.output_policy import OutputPolicy, read_policy
 from pipeline.core.override_records import passes
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
@@ -61,7 +63,6 @@ class Settings(Frozen):
 
 def run(project: Project[Settings], paths: Paths) -> None:
     check_verdict(read_json(paths.input("gate", "verdict.json")), project.name)
-    check_task(project)
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "source"
         enforced = gather(project, paths, source)
@@ -92,17 +93,6 @@ def check_verdict(verdict: dict[str, Any], name: str) -> None:
         )
 
 
-def check_task(project: Project[Settings]) -> None:
-    """Refuse what the service cannot answer yet: it knows two classes, and no more."""
-    if project.columns.task != "binary":
-        raise ProjectError(
-            f"package: expected a binary task, got {project.columns.task}: the service does not "
-            "answer with one of several classes or a number yet; nothing is packaged",
-            hint=f"everything before it was built: see data/{project.name}/70_report/report.html, "
-            f"and build no further with `dvc repro report@{project.name}`",
-        )
-
-
 def gather(project: Project[Settings], paths: Paths, source: Path) -> Enforcement:
     """Write what the bento holds besides code into `source`; return what the service enforces."""
     name = f"data/{project.name}/contract.json"
@@ -110,7 +100,7 @@ def gather(project: Project[Settings], paths: Paths, source: Path) -> Enforcemen
     for target, (stage, file) in INPUTS.items():
         copy(paths.input(stage, file), source / target)
     copy(paths.home / "contract.json", source / bento.CONTRACT)
-    policy = Policy.from_dict(read_json(paths.input("calibrate", "policy.json")))
+    policy = read_policy(paths.input("calibrate", "policy.json"))
     enforced = enforcement(contract, requested(project.columns, policy))
     write_json(source / bento.SERVICE, service_settings(project, paths, contract, enforced, policy))
     origins = [paths.input(*one) for one in (*INPUTS.values(), *SETTINGS)]
@@ -133,7 +123,7 @@ def service_settings(
     paths: Paths,
     contract: dict[str, Any],
     enforced: Enforcement,
-    policy: Policy,
+    policy: Policy | OutputPolicy,
 ) -> dict[str, Any]:
     """The content of service.json: columns, cleaning rules, fields, labels, limits."""
     columns, settings = project.columns, project.settings
@@ -145,7 +135,7 @@ def service_settings(
         "project": project.name,
         "modality": project.modality,
         "columns": columns.model_dump(mode="json"),
-        "labels": [negative_label(contract, columns), columns.positive],
+        "labels": labels_of(contract, columns, read_json(paths.input("train", "model.json"))),
         "rules": [rule.model_dump(mode="json") for rule in rules],
         "fields": [field.as_dict() for field in fields],
         "reference": read_json(paths.input("explain", "reference.json")),
@@ -163,16 +153,35 @@ def rules_of(source: Path, names: tuple[str, ...]) -> tuple[Rule, ...]:
     return for_requests(rules, names)
 
 
+def labels_of(contract: dict[str, Any], columns: Columns, model: Mapping[str, Any]) -> list[str]:
+    """The classes as text, as `pipeline.core.labels` has them; none where a number is predicted.
+
+    Args:
+        contract: Of two classes, it may name the negative one.
+        columns: The project's columns.
+        model: The content of model.json, which names several classes.
+    """
+    if columns.task == "binary":
+        return [negative_label(contract, columns), columns.positive]
+    return list(Outcome.from_dict(model).classes)
+
+
 def negative_label(contract: dict[str, Any], columns: Columns) -> str:
     """The other class by its name, where the contract names both."""
     for entry in contract["prepared"]["expectations"]:
         about = entry["kwargs"]
         whole = entry["type"] == IN_SET and about.get("mostly", 1) == 1
         if whole and about.get("column") == columns.target:
-            others = [str(one) for one in about["value_set"] if str(one) != columns.positive]
+            named = [as_text(one) for one in about["value_set"]]
+            others = [one for one in named if one != columns.positive]
             if len(others) == 1:
                 return others[0]
     return f"not {columns.positive}"
+
+
+def as_text(value: Any) -> str:
+    """A contract's value as `labels` has that of a cell: `true`, not `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def copy(source: Path, target: Path) -> None:

@@ -21,9 +21,12 @@ from pipeline.core.decisions import decided
 from pipeline.core.errors import ArtifactMissing, PipelineError
 from pipeline.core.files import read_json, read_parquet, write_json
 from pipeline.core.modality import part
+from pipeline.core.offline import EXPECTED, Classes, Decisions, Numbers, Offline
+from pipeline.core.outcome import Outcome
+from pipeline.core.output_policy import OutputPolicy, read_policy
 from pipeline.core.paths import Paths
-from pipeline.core.policy import Policy, read_policy
-from pipeline.core.project import Project
+from pipeline.core.policy import Policy
+from pipeline.core.project import Columns, Project, strictly
 from pipeline.core.rehearsal import Budget, Rehearsal
 from pipeline.core.rules import Rule, for_requests
 
@@ -47,8 +50,10 @@ def run(project: Project[Settings], paths: Paths) -> None:
     test = read_parquet(paths.input("split", "test.parquet"), ["_row", "_key", *names])
     numbers = chosen(test, names, project.settings.num_rows)
     snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"), names)
+    task = strictly(Columns, service["columns"], {}).task
+    decides = ("decision",) if task == "binary" else ()
     predictions = read_parquet(
-        paths.input("evaluate", "predictions.parquet"), ["_row", "probability", "decision"]
+        paths.input("evaluate", "predictions.parquet"), ["_row", EXPECTED[task], *decides]
     )
     known = pl.DataFrame({"_row": numbers}).join(
         predictions, on="_row", how="left", maintain_order="left"
@@ -56,9 +61,9 @@ def run(project: Project[Settings], paths: Paths) -> None:
     report = rehearse(
         bento,
         snapshot[numbers.to_list()],
-        known["probability"].to_numpy(),
+        known[EXPECTED[task]].to_numpy(),
         project.settings,
-        decisions=known["decision"].to_numpy().astype(bool),
+        decisions=known["decision"].to_numpy().astype(bool) if decides else None,
     )
     write_json(paths.output("report.json"), report)
 
@@ -76,9 +81,11 @@ def rehearse(
     Args:
         bento: The bento's folder; nothing is written to it.
         rows: Rows as delivered, what requests carry alone.
-        expected: Their offline probabilities of the positive class, shape (rows,).
+        expected: What is known of them offline: probabilities of the positive class or numbers,
+            shape (rows,), or probabilities of several classes, shape (rows, classes).
         settings: What is allowed.
-        decisions: Their offline decisions, shape (rows,); of the bento's own policy if not given.
+        decisions: Of two classes their offline decisions, shape (rows,); of the bento's own policy
+            if not given.
         version: What the service is to name itself; the bento's own version if not given.
 
     Returns:
@@ -87,13 +94,33 @@ def rehearse(
     Raises:
         ArtifactMissing: there is no whole bento in the folder.
     """
-    if decisions is None:
-        decisions = offline_decisions(bento, rows, expected)
-    return Rehearsal(bento, rows, expected, decisions, settings, version).to_the_end()
+    known = to_be_answered(bento, rows, expected, settings, decisions)
+    return Rehearsal(bento, rows, known, settings, version).to_the_end()
+
+
+def to_be_answered(
+    bento: Path,
+    rows: pl.DataFrame,
+    expected: Floats,
+    settings: Settings,
+    decisions: NDArray[np.bool_] | None,
+) -> Offline:
+    """What a bento's service must answer to rows; arguments as those of `rehearse`."""
+    policy = policy_of(bento)
+    labels = read_json(bento / packaged.SOURCE / packaged.SERVICE)["labels"]
+    if isinstance(policy, Policy):
+        if decisions is None:
+            decisions = offline_decisions(bento, rows, expected)
+        return Decisions(expected, decisions, labels, settings.tolerance)
+    if labels:
+        return Classes(expected, labels, settings.tolerance)
+    model = read_json(bento / packaged.SOURCE / packaged.MODEL / prediction.ARCHITECTURE)
+    return Numbers(expected, Outcome.from_dict(model), settings.number_tolerance)
 
 
 def offline(bento: Path, rows: pl.DataFrame) -> Floats:
-    """The probabilities that this code gets from a bento's model files, without its service.
+    """What this code gets from a bento's model files, without its service: `expected` of
+    `rehearse`.
 
     Args:
         bento: The bento's folder.
@@ -103,12 +130,18 @@ def offline(bento: Path, rows: pl.DataFrame) -> Floats:
         ArtifactMissing: a file of the bento is absent or damaged.
         PipelineError: its cleaning rules drop rows.
     """
-    return policy_of(bento).probability(model_of(bento).logits(cleaned(bento, rows)))
+    model = model_of(bento)
+    outputs = model.logits(cleaned(bento, rows))
+    if model.outcome.task == "regression":
+        return model.outcome.in_units(outputs)
+    return policy_of(bento).probability(outputs)
 
 
 def offline_decisions(bento: Path, rows: pl.DataFrame, probability: Floats) -> NDArray[np.bool_]:
-    """The decisions that this code gets of these rows, as `offline` gets their probabilities."""
+    """The decisions between two classes that this code gets of these rows, as `offline` gets their
+    probabilities."""
     policy = policy_of(bento)
+    assert isinstance(policy, Policy)  # noqa: S101 -- narrows the type, checks no input
     if not policy.columns:
         return policy.decide(probability)
     return decided(policy, model_of(bento), cleaned(bento, rows), probability)
@@ -141,7 +174,7 @@ def cleaned(bento: Path, rows: pl.DataFrame) -> pl.DataFrame:
     return table
 
 
-def policy_of(bento: Path) -> Policy:
+def policy_of(bento: Path) -> Policy | OutputPolicy:
     """The policy that a bento decides with; raises ArtifactMissing when it is absent or damaged."""
     return read_policy(bento / packaged.SOURCE / packaged.MODEL / "policy.json")
 

@@ -112,7 +112,7 @@ def bad_requests(
         *_no_rows(row),
         *_wrong_address(row),
         *_wrong_fields(row, columns, deciding),
-        *_left_out(row, [one.name for one in promised if one.name in deciding]),
+        *_left_out(row, promised, deciding),
         *_wrong_values(row, promised),
         *_too_much(row, columns, max_rows, max_body_bytes),
     ]
@@ -158,7 +158,6 @@ def _wrong_fields(row: Row, columns: Columns, deciding: Sequence[str]) -> Iterat
     name = columns.features[0]
     misspelt = {key if key != name else f"{name}x": value for key, value in row.items()}
     yield BadRequest("a misspelt field", encoded(misspelt), 422, (f"{name}x", name))
-    yield BadRequest("no fields at all", b"{}", 422)
     for unused in (*columns.sensitive, *columns.drop, columns.target):
         if unused not in (*columns.features, *deciding):
             kind = "sensitive" if unused in columns.sensitive else "unused"
@@ -166,8 +165,13 @@ def _wrong_fields(row: Row, columns: Columns, deciding: Sequence[str]) -> Iterat
             yield BadRequest(f"the {kind} column {unused}", body, 422, (unused, "not use"))
 
 
-def _left_out(row: Row, deciding: Sequence[str]) -> Iterator[BadRequest]:
-    """Rows that lack what decides about them."""
+def _left_out(
+    row: Row, promised: Sequence[Promise], deciding: Sequence[str]
+) -> Iterator[BadRequest]:
+    """Rows that lack what must be there, or what decides about them; where every value may be
+    missing, a row without any is none of them."""
+    if any(one.is_required or one.name in deciding for one in promised):
+        yield BadRequest("no fields at all", b"{}", 422)
     for name in deciding:
         rest = {key: value for key, value in row.items() if key != name}
         yield BadRequest(f"nothing of {name}, which decides", encoded(rest), 422, (name,))

@@ -8,13 +8,10 @@ of it: the same row is decided alike everywhere and always, in a stage as in the
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from pipeline.core.files import damaged, read_json
 
 Floats = NDArray[np.float64]
 
@@ -143,19 +140,6 @@ class Policy:
             threshold=state["threshold"],
             by_group=GroupThresholds.from_dict(by_group) if by_group else None,
         )
-
-
-def read_policy(source: Path) -> Policy:
-    """The policy in a file.
-
-    Raises:
-        ArtifactMissing: it is absent or damaged.
-    """
-    state = read_json(source)
-    try:
-        return Policy.from_dict(state)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise damaged(source, "policy", error) from None
 
 
 def _given(values: Any, columns: Sequence[str]) -> Any:

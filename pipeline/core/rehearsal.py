@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.core import bento as packaged
 from pipeline.core.bad_requests import bad_requests
 from pipeline.core.files import read_json
-from pipeline.core.policy import read_policy
+from pipeline.core.offline import Offline
+from pipeline.core.output_policy import read_policy
 from pipeline.core.project import Columns, Frozen, strictly
 from pipeline.core.replay import Replay, answer_to, in_batches, one_by_one, replayed
 from pipeline.core.served import NotServed, Served, served
@@ -27,15 +26,18 @@ GIGABYTE = 1e9
 COMPILED_IN_PLACE = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": ""}
 PREDICTED, REFUSED = "hallmark_predictions_total", "hallmark_refused_requests_total"
 
-Floats = NDArray[np.float64]
-
 
 class Budget(Frozen):
     """What a rehearsal allows. The defaults hold on two slow cores that have other work too: set
     what your service is promised to do, on the machine that it is rehearsed on."""
 
-    tolerance: float = Field(1e-6, gt=0, json_schema_extra={"unit": "of the prediction"})
+    tolerance: float = Field(1e-6, gt=0, json_schema_extra={"unit": "of the probability"})
     """The largest difference between a probability of the service and the offline one."""
+    number_tolerance: float = Field(
+        1e-5, gt=0, json_schema_extra={"unit": "standard deviations of the target"}
+    )
+    """The largest difference between a predicted number and the offline one, in standard deviations
+    of the target, or in parts of the number's own distance from the mean where that is more."""
     batch_rows: int = Field(50, ge=2)
     """Rows of one request when rows are replayed in batches."""
     max_startup_s: float = Field(180, gt=0)
@@ -73,8 +75,7 @@ class Rehearsal:
     Args:
         bento: The bento's folder; a copy of it is served.
         rows: Rows as delivered, what requests carry alone.
-        expected: Their offline probabilities of the positive class, shape (rows,).
-        decisions: Their offline decisions, shape (rows,).
+        offline: What must be answered to them.
         budget: What is allowed.
         version: What the service must name itself; the bento's own version when not given.
 
@@ -86,13 +87,12 @@ class Rehearsal:
         self,
         bento: Path,
         rows: pl.DataFrame,
-        expected: Floats,
-        decisions: NDArray[np.bool_],
+        offline: Offline,
         budget: Budget,
         version: str | None = None,
     ) -> None:
         self.bento, self.budget, self.version = bento, budget, version
-        self.rows, self.expected, self.decisions = rows.to_dicts(), expected, decisions
+        self.rows, self.offline = rows.to_dicts(), offline
         self.source = bento / packaged.SOURCE
         self.service = read_json(self.source / packaged.SERVICE)
         self.columns = strictly(Columns, self.service["columns"], {})
@@ -105,6 +105,7 @@ class Rehearsal:
             "model_digest": self.model_digest,
             "version": version,
             "num_rows": rows.height,
+            "compared": offline.compares,
             "max_abs_difference": None,
             "latency_ms": None,
             "startup_s": None,
@@ -140,15 +141,16 @@ class Rehearsal:
                 self._health(client)
                 self._own_files(client, service)
                 before = counters(client.get("/metrics").text)
-                single = replayed(client, one_by_one(self.rows))
-                self._compare("one by one", single, len(self.rows))
-                batch = replayed(client, in_batches(self.rows, self.budget.batch_rows))
-                self._compare("in batches", batch, len(self.rows))
+                read, batch_rows = self.offline.read, self.budget.batch_rows
+                single = replayed(client, one_by_one(self.rows), read)
+                self._compare("one by one", single)
+                batch = replayed(client, in_batches(self.rows, batch_rows), read)
+                self._compare("in batches", batch)
                 self._latency(single, batch)
                 num_refused = self._bad_requests(client)
                 self._metrics(before, counters(client.get("/metrics").text), num_refused)
-                after = replayed(client, one_by_one(self.rows[:1]))
-                self._compare("after all that", after, 1)
+                after = replayed(client, one_by_one(self.rows[:1]), read)
+                self._compare("after all that", after)
         except httpx.HTTPError as error:
             found = f"{type(error).__name__}; its last lines:\n{service.last_lines()}"
             checks.add("answers", False, "an answer to every request", found)
@@ -173,29 +175,17 @@ class Rehearsal:
         expected = ", ".join(sorted({*self.columns.features, *self.deciding}))
         self.checks.add("fields", ", ".join(names) == expected, expected, ", ".join(names))
 
-    def _compare(self, how: str, replay: Replay, num_rows: int) -> None:
-        """Probabilities, decisions, labels and the model's name against what is known offline."""
+    def _compare(self, how: str, replay: Replay) -> None:
+        """What was answered, and the model's name, against what is known offline."""
         name = f"predictions {how}"
         if replay.num_failed:
             found = f"{replay.num_failed} answers are none: {'; '.join(replay.problems)}"
             self.checks.add(name, False, "a prediction for every row", found)
             return
-        largest = float(np.abs(replay.probability - self.expected[:num_rows]).max())
-        self.report["max_abs_difference"] = max(self.report["max_abs_difference"] or 0.0, largest)
-        num_others = int((replay.decision != self.decisions[:num_rows]).sum())
-        names = self.service["labels"]
-        num_mislabelled = sum(
-            label != names[int(decided)]
-            for label, decided in zip(replay.labels, replay.decision, strict=True)
-        )
-        tolerance = self.budget.tolerance
-        self.checks.add(
-            name,
-            largest <= tolerance and not num_others and not num_mislabelled,
-            f"the offline probabilities within {tolerance:g}, the same decisions and labels",
-            f"at most {largest:.2g} from those of {num_rows} rows, {num_others} other decisions, "
-            f"{num_mislabelled} wrong labels",
-        )
+        one = self.offline.compared(replay.answers)
+        largest = self.report["max_abs_difference"] or 0.0
+        self.report["max_abs_difference"] = max(largest, one.largest)
+        self.checks.add(name, one.passed, one.expected, one.found)
         version = self.version or self.report["bento_digest"][: packaged.VERSION_LENGTH]
         digests = ", ".join(sorted(one[:12] for one in replay.digests))
         self.checks.add(

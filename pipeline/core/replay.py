@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.core.bad_requests import JSON, BadRequest, encoded
+from pipeline.core.offline import Read
 
 PIECE_BYTES = 65_536
 MAX_SHOWN = 3
@@ -23,7 +23,8 @@ class Replay:
     """What a service answered.
 
     Attributes:
-        answers: One for each row, in order: label, probability, decision, warnings.
+        read: Takes an answer's parts, each there and of its type; raises what `add` counts.
+        answers: What it took of each row's answer, in order.
         latency_ms: Of each request.
         problems: Of requests that were not answered as they must be, the first few.
         num_failed: How many those were.
@@ -31,26 +32,13 @@ class Replay:
         digests: The model digests that it named.
     """
 
-    answers: list[dict[str, Any]] = field(default_factory=list)
+    read: Read
+    answers: list[Mapping[str, Any]] = field(default_factory=list)
     latency_ms: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     num_failed: int = 0
     versions: set[str] = field(default_factory=set)
     digests: set[str] = field(default_factory=set)
-
-    @property
-    def probability(self) -> NDArray[np.float64]:
-        """Shape (rows,)."""
-        return np.array([one["probability"] for one in self.answers], dtype=float)
-
-    @property
-    def decision(self) -> NDArray[np.bool_]:
-        """Shape (rows,)."""
-        return np.array([one["decision"] for one in self.answers], dtype=bool)
-
-    @property
-    def labels(self) -> list[str]:
-        return [str(one["label"]) for one in self.answers]
 
     def percentiles(self) -> dict[str, float]:
         """The latency, in milliseconds, within which so many of a hundred requests were answered:
@@ -68,7 +56,7 @@ class Replay:
             answers = content.get("predictions", [content])
             if len(answers) != num_rows:
                 raise ValueError(f"{len(answers)} answers to {num_rows} rows")
-            self.answers += [_prediction(one) for one in answers]
+            self.answers += [self.read(one) for one in answers]
             self.versions.add(str(content["model_version"]))
             self.digests.add(str(content["model_digest"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -77,23 +65,13 @@ class Replay:
                 self.problems.append(f"{type(error).__name__}: {error}")
 
 
-def _prediction(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer's parts, each there and of its type."""
-    probability, decision = answer["probability"], answer["decision"]
-    if isinstance(probability, bool) or not isinstance(probability, float | int):
-        raise TypeError("expected a number as `probability`")
-    if not isinstance(decision, bool):
-        raise TypeError("expected true or false as `decision`")
-    return {"label": answer["label"], "probability": probability, "decision": decision}
-
-
-def replayed(client: httpx.Client, bodies: Sequence[tuple[bytes, int]]) -> Replay:
-    """Send these bodies, each with its number of rows, one after the other.
+def replayed(client: httpx.Client, bodies: Sequence[tuple[bytes, int]], read: Read) -> Replay:
+    """Send these bodies, each with its number of rows, one after the other; `read` their answers.
 
     Raises:
         httpx.HTTPError: a request was not answered at all.
     """
-    found = Replay()
+    found = Replay(read)
     for body, num_rows in bodies:
         began = time.perf_counter()
         response = client.post("/predict", content=body, headers=JSON)

@@ -1,10 +1,10 @@
 """What a model of several classes, or of a number, says of rows, and how good that is.
 
-The binary task has a policy with a threshold, `pipeline.core.policy`; these need none: decided is
-the class with the highest probability, and a number is taken as it is.
+The binary task has a policy with a threshold, `pipeline.core.policy`; these have another one,
+`pipeline.core.output_policy`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,37 +14,13 @@ from numpy.typing import NDArray
 
 from pipeline.core import multiclass
 from pipeline.core.metrics import reliability
-from pipeline.core.multiclass import MulticlassMetrics, log_softmax
+from pipeline.core.multiclass import MulticlassMetrics
 from pipeline.core.outcome import Outcome
+from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.regression import RegressionMetrics
 
 Floats = NDArray[np.float64]
 NUM_CURVE_POINTS = 200
-
-
-@dataclass(frozen=True)
-class OutputPolicy:
-    """Attributes:
-    temperature: Divides the logits of several classes; a number has none.
-    """
-
-    temperature: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Its part of policy.json."""
-        if self.temperature is None:
-            return {"task": "regression"}
-        return {"task": "multiclass", "temperature": self.temperature}
-
-    @staticmethod
-    def from_dict(state: Mapping[str, Any]) -> "OutputPolicy":
-        if state["task"] == "regression":
-            return OutputPolicy()
-        return OutputPolicy(float(state["temperature"]))
-
-    def probability(self, logits: Floats) -> Floats:
-        """The calibrated probability of each class, shape (rows, classes)."""
-        return np.exp(log_softmax(logits, self.temperature or 1.0))
 
 
 def fit_policy(
@@ -66,8 +42,8 @@ def fit_policy(
 @dataclass(frozen=True)
 class Scored:
     """Attributes:
-    answers: What predictions.parquet holds of each row: `decision` and its `probability`, or
-        `prediction`.
+    answers: What predictions.parquet holds of each row: `decision`, its `probability` and the
+        `probabilities` of all classes, in their order; or `prediction`.
     metrics: All measures, as a function of the rows' weights, shape (rows,).
     misses: Of each row, 1 where the decision is wrong, or the absolute error; shape (rows,).
     roc: Points of the mean ROC curve; none of a number.
@@ -95,7 +71,11 @@ def scored(outcome: Outcome, policy: OutputPolicy, outputs: Floats, truth: NDArr
     probability = policy.probability(outputs)
     decision, highest = probability.argmax(axis=1), probability.max(axis=1)
     return Scored(
-        answers={"decision": names_of(outcome, decision), "probability": pl.Series(highest)},
+        answers={
+            "decision": names_of(outcome, decision),
+            "probability": pl.Series(highest),
+            "probabilities": pl.Series(probability),
+        },
         metrics=MulticlassMetrics.of(truth, probability),
         misses=(decision != truth).astype(float),
         roc=multiclass.roc_curve(truth, probability, NUM_CURVE_POINTS),

@@ -85,13 +85,14 @@ class App:
         self.version = os.environ.get("HALLMARK_MODEL_VERSION") or version
         token = os.environ.get("HALLMARK_TOKEN") or token
         self.authorization = f"Bearer {token}".encode() if token else b""
-        self.metrics = Metrics(registry)
-        limits = self.predictor.limits
+        limits, answers = self.predictor.limits, self.predictor.answers
+        self.metrics = Metrics(registry, answers.buckets())
         self.batcher = Batcher(
             self.predictor.answer,
             limits.max_batch_rows,
             limits.max_waiting_rows,
             self.metrics.batch,
+            answers.counted,
         )
         self.explaining, self.num_explaining = asyncio.Lock(), 0
         self.documented = orjson.dumps(openapi(self.predictor, self.version))
@@ -238,15 +239,13 @@ def check_rows(answer: Answer) -> None:
 
 
 def description(predictor: Predictor, version: str) -> dict[str, Any]:
-    """What /schema says: the fields, the labels, the limits, and what is overridden."""
+    """What /schema says: the fields, what is answered, the limits, and what is overridden."""
     limits = predictor.limits
     return {
         "project": predictor.project,
         "model_version": version,
         "model_digest": predictor.digest,
-        "labels": list(predictor.labels),
-        "threshold": predictor.policy.threshold,
-        "decides_by": list(predictor.policy.columns),
+        **predictor.answers.described(),
         "max_rows": limits.max_rows,
         "max_body_bytes": limits.max_body_bytes,
         "fields": [

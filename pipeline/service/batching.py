@@ -23,7 +23,8 @@ class Batcher:
         answer: Answers many requests' rows at once.
         max_batch_rows: Rows of a batch; a request is never split.
         max_waiting_rows: Rows that may wait.
-        observe: Is told of each batch: its number of requests, and the labels of its rows.
+        observe: Is told of each batch: its number of requests, and what is counted of its rows.
+        counted: The key of each row's answer that is counted.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class Batcher:
         answer: Callable[[Sequence[Sequence[Any]]], list[Answer]],
         max_batch_rows: int,
         max_waiting_rows: int,
-        observe: Callable[[int, list[str]], None],
+        observe: Callable[[int, list[Any]], None],
+        counted: str = "label",
     ) -> None:
         self.answer = answer
         self.max_batch_rows = max_batch_rows
         self.max_waiting_rows = max_waiting_rows
         self.observe = observe
+        self.counted = counted
         self.waiting: deque[tuple[Sequence[Any], asyncio.Future[Answer]]] = deque()
         self.num_waiting_rows = 0
 
@@ -65,8 +68,9 @@ class Batcher:
                 if not future.done():
                     future.set_exception(error)
         else:
-            labels = [one["label"] for answer in answers for one in answer.predictions]
-            self.observe(len(batch), labels)
+            key = self.counted
+            counted = [one[key] for answer in answers for one in answer.predictions]
+            self.observe(len(batch), counted)
             for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():  # its client has gone
                     future.set_result(answer)

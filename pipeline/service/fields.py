@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.groups import CROSS, MISSING
+from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, Frozen, nearest
 from pipeline.core.rules import Cast, Rule
@@ -141,7 +142,7 @@ def fields_of(
     enforced: Enforcement,
     delivered: Mapping[str, str],
     texts: Mapping[str, FieldText],
-    policy: Policy | None = None,
+    policy: Policy | OutputPolicy | None = None,
 ) -> list[Field]:
     """The fields of a project's requests: numbers, categories, what else the decision needs.
 
@@ -184,7 +185,7 @@ def fields_of(
     ]
 
 
-def requested(columns: Columns, policy: Policy | None) -> tuple[str, ...]:
+def requested(columns: Columns, policy: Policy | OutputPolicy | None) -> tuple[str, ...]:
     """The columns that a request carries: the features, and what else the policy decides by."""
     return tuple(dict.fromkeys((*columns.features, *(policy.columns if policy else ()))))
 
@@ -198,7 +199,7 @@ class Deciding:
     is_cut: bool
 
 
-def deciding_columns(policy: Policy) -> dict[str, Deciding]:
+def deciding_columns(policy: Policy | OutputPolicy) -> dict[str, Deciding]:
     """The columns that a policy decides by."""
     if policy.by_group is None:
         return {}

@@ -20,17 +20,27 @@ class Metrics:
 
     Args:
         registry: Where they are registered; Prometheus' default registry when not given.
+        buckets: Of predicted numbers; none where labels are predicted.
     """
 
-    def __init__(self, registry: Any = None) -> None:
+    def __init__(self, registry: Any = None, buckets: Sequence[float] = ()) -> None:
         # Not at the top: in a worker it reads its folder from the environment when imported.
         import prometheus_client as prometheus
 
         registry = prometheus.REGISTRY if registry is None else registry
         self.registry = registry
-        self.predictions = prometheus.Counter(
-            "hallmark_predictions", "Predicted rows, by label", ["label"], registry=registry
-        )
+        if buckets:
+            self.predictions = prometheus.Counter(
+                "hallmark_predictions", "Predicted rows", registry=registry
+            )
+            self.numbers = prometheus.Histogram(
+                "hallmark_predicted_number", "Predicted numbers", buckets=buckets, registry=registry
+            )
+        else:
+            self.predictions = prometheus.Counter(
+                "hallmark_predictions", "Predicted rows, by label", ["label"], registry=registry
+            )
+        self.counts_numbers = bool(buckets)
         self.refused = prometheus.Counter(
             "hallmark_refused_requests",
             "Refused requests, by reason",
@@ -54,11 +64,16 @@ class Metrics:
             registry=registry,
         )
 
-    def batch(self, num_requests: int, labels: Sequence[str]) -> None:
-        """Count one batch: its requests, and the label of each predicted row."""
+    def batch(self, num_requests: int, predicted: Sequence[Any]) -> None:
+        """Count one batch: its requests, and the label or the number of each predicted row."""
         self.batch_requests.observe(num_requests)
-        self.batch_rows.observe(len(labels))
-        for label, count in Counter(labels).items():
+        self.batch_rows.observe(len(predicted))
+        if self.counts_numbers:
+            self.predictions.inc(len(predicted))
+            for number in predicted:
+                self.numbers.observe(number)
+            return
+        for label, count in Counter(predicted).items():
             self.predictions.labels(label).inc(count)
 
     def exposition(self) -> bytes:

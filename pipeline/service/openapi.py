@@ -4,12 +4,6 @@ from typing import Any
 
 from pipeline.service.predictor import Predictor
 
-PREDICTION: dict[str, dict[str, Any]] = {
-    "label": {"type": "string", "description": "The decided class"},
-    "probability": {"type": "number", "minimum": 0, "maximum": 1},
-    "decision": {"type": "boolean", "description": "Whether the positive class was decided"},
-    "warnings": {"type": "array", "items": {"type": "string"}},
-}
 MODEL = {"model_version": {"type": "string"}, "model_digest": {"type": "string"}}
 FINDING = {
     "row": {"type": "integer"},
@@ -77,14 +71,11 @@ def decided_by(predictor: Predictor) -> str:
 
 
 def schemas(predictor: Predictor) -> dict[str, Any]:
-    prediction = {
-        **PREDICTION,
-        "label": PREDICTION["label"] | {"enum": list(predictor.labels)},
-    }
+    prediction, unit = predictor.answers.properties(), predictor.answers.unit
     contribution = {
         "field": {"type": "string"},
         "value": {},
-        "contribution": {"type": "number", "description": "In logits"},
+        "contribution": {"type": "number", "description": f"In {unit}"},
     }
     fields = predictor.fields
     return {
@@ -101,7 +92,7 @@ def schemas(predictor: Predictor) -> dict[str, Any]:
                 **prediction,
                 "reference": {"type": "string", "description": "What the row is compared with"},
                 "contributions": many(fixed(contribution)),
-                "unit": {"const": "logits"},
+                "unit": {"const": unit},
                 **MODEL,
             }
         ),

@@ -14,14 +14,14 @@ from pipeline.core import bento, prediction
 from pipeline.core.contract import load_contract
 from pipeline.core.files import damaged, read_json
 from pipeline.core.modality import part
-from pipeline.core.policy import Policy, draws
+from pipeline.core.output_policy import OutputPolicy, policy_of
+from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, strictly
 from pipeline.core.rules import Rule
+from pipeline.service.answers import Answers, answers_of
 from pipeline.service.checks import enforcement
 from pipeline.service.fields import Field, requested
 from pipeline.service.requests import Batch, Reader, reader_of
-
-DECIMALS = 9
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Predictor:
     Attributes:
         project: The project's name.
         model: Encoder and network.
-        policy: From logits to decisions.
+        policy: From outputs to decisions, where there are some.
         reader: From rows to what the network takes.
-        labels: The names of the negative and the positive class.
+        answers: From the network's outputs to what is said of rows.
         reference: What an explanation compares a row with; see `explanation_of`.
         limits: What one request may ask.
         digest: The model's digest.
@@ -71,9 +71,9 @@ class Predictor:
     project: str
     modality: str
     model: prediction.Predictor
-    policy: Policy
+    policy: Policy | OutputPolicy
     reader: Reader
-    labels: tuple[str, str]
+    answers: Answers
     reference: dict[str, Any]
     limits: Limits
     digest: str
@@ -115,8 +115,9 @@ class Predictor:
         return reading.findings, lambda: self._explained(row, batch, warnings)
 
     def _explained(self, row: dict[str, Any], batch: Batch, warnings: list[str]) -> dict[str, Any]:
-        """What each field of one row contributed to its logit, the largest first."""
-        codes = batch.codes
+        """What each field of one row contributed to its logit, to that of the decided class, or to
+        its number; the largest first."""
+        codes, answers = batch.codes, self.answers
         explained = part(self.modality, "explanation").explained(
             self.model,
             self.reader.encoded(codes),
@@ -124,8 +125,10 @@ class Predictor:
             self.reference["num_steps"],
         )
         contributions = [
-            {"field": name, "value": row.get(name), "contribution": round(float(value), 6)}
-            for name, value in zip(explained.columns, explained.values[0], strict=True)
+            {"field": name, "value": row.get(name), "contribution": round(value, answers.decimals)}
+            for name, value in zip(
+                explained.columns, (explained.values[0] * answers.step).tolist(), strict=True
+            )
         ]
         contributions.sort(key=lambda one: -abs(one["contribution"]))
         predicted = self._predictions(codes, batch.groups)[0]
@@ -134,7 +137,7 @@ class Predictor:
             "warnings": [*warnings, *predicted["warnings"]],
             "reference": self.reference["words"],
             "contributions": contributions,
-            "unit": "logits",
+            "unit": answers.unit,
         }
 
     def example(self) -> dict[str, Any]:
@@ -145,34 +148,7 @@ class Predictor:
         if not len(codes):
             return []
         encoded = self.reader.encoded(codes)
-        probability = self.policy.probability(self.model.logits_of(encoded))
-        by_group = self.policy.by_group
-        if by_group is None:
-            decisions = self.policy.decide(probability).tolist()
-            warnings: list[list[str]] = [[] for _ in decisions]
-        else:
-            drawn = draws(encoded, by_group.salt)
-            decisions = self.policy.decide(probability, groups, drawn).tolist()
-            warnings = [[] if name in by_group.groups else [self.fallback] for name in groups]
-        return [
-            {
-                "label": self.labels[decision],
-                "probability": round(value, DECIMALS),
-                "decision": decision,
-                "warnings": warned,
-            }
-            for value, decision, warned in zip(
-                probability.tolist(), decisions, warnings, strict=True
-            )
-        ]
-
-    @property
-    def fallback(self) -> str:
-        """Said of a row whose group has no thresholds of its own."""
-        return (
-            f"{' and '.join(self.policy.columns)}: this group has no thresholds of its own; the "
-            "one for everybody decided"
-        )
+        return self.answers.of(self.model.logits_of(encoded), encoded, groups)
 
 
 def load(folder: Path) -> Predictor:
@@ -189,7 +165,7 @@ def load(folder: Path) -> Predictor:
     if proof["model_digest"] != digest:
         raise damaged(folder / bento.PROOF, "proof", ValueError("the model's files are others"))
     model = prediction.load(folder / bento.MODEL, state["modality"])
-    policy = Policy.from_dict(read_json(folder / bento.MODEL / "policy.json"))
+    policy = policy_of(read_json(folder / bento.MODEL / "policy.json"))
     contract = load_contract(folder / bento.CONTRACT, bento.CONTRACT)
     columns = strictly(Columns, state["columns"], {})
     rules = TypeAdapter(tuple[Rule, ...]).validate_json(json.dumps(state["rules"]), strict=True)
@@ -203,7 +179,7 @@ def load(folder: Path) -> Predictor:
         reader=reader_of(
             state["modality"], model.encoder, fields, columns, rules, enforced, policy
         ),
-        labels=(state["labels"][0], state["labels"][1]),
+        answers=answers_of(policy, model.outcome, state["labels"], columns.target),
         reference=state["reference"],
         limits=Limits(**state["limits"]),
         digest=digest,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.core.errors import MAX_FINDINGS
 from pipeline.core.groups import CROSS
 from pipeline.core.modality import part
+from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, nearest
 from pipeline.service.checks import Check, Enforcement
@@ -221,7 +222,7 @@ def reader_of(
     columns: Columns,
     rules: Any,
     enforcement: Enforcement,
-    policy: Policy,
+    policy: Policy | OutputPolicy,
 ) -> Reader:
     """The reader of a project's requests."""
     made = part(modality, "cells")

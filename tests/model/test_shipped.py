@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.errors import PipelineError, ProjectError
+from pipeline.core.errors import PipelineError
 from pipeline.core.runner import run_stage
 from tests.data import set_section
 from tests.shipped import make_shipped
@@ -97,12 +97,37 @@ def test_the_same_inputs_give_the_same_page(shipped: Path) -> None:
     assert page.read_bytes() == before
 
 
-def test_serving_is_refused_with_what_to_do_instead(shipped: Path) -> None:
-    with pytest.raises(ProjectError, match="package: expected a binary task") as caught:
-        run_stage(shipped, "package", "people")
-    assert caught.value.exit_code == 2
-    assert "dvc repro report@people" in caught.value.hint
-    assert not (shipped / "data/people/75_package").exists()
+@pytest.fixture(scope="module")
+def served(shipped: Path) -> Path:
+    """The same project, packaged and rehearsed."""
+    for stage in ("package", "rehearse"):
+        run_stage(shipped, stage, "people")
+    return shipped
+
+
+@pytest.mark.slow
+def test_the_packaged_service_answers_as_the_model_did_offline(served: Path) -> None:
+    report = read(served, "80_rehearse/report.json")
+    assert [one for one in report["checks"] if one["outcome"] != "pass"] == []
+    assert (report["outcome"], report["num_rows"]) == ("pass", num_test_rows(served))
+    found = next(one for one in report["checks"] if one["name"] == "predictions in batches")
+    if served.name == "wine":
+        assert "offline probabilities of all 3 classes within 1e-06" in found["expected"]
+        assert report["max_abs_difference"] <= 1e-6
+    else:
+        assert "offline numbers within 1e-05 of a standard deviation" in found["expected"]
+        assert report["max_abs_difference"] <= 1e-3  # of numbers from 25 to 346
+
+
+def num_test_rows(root: Path) -> int:
+    return int(read(root, "25_split/report.json")["parts"]["test"]["rows"])
+
+
+@pytest.mark.slow
+def test_what_is_packaged_names_the_classes_as_the_data_do(served: Path) -> None:
+    service = read(served, "75_package/bento/src/service.json")
+    classes = {"wine": ["Barbera", "Barolo", "Grignolino"], "diabetes": []}
+    assert service["labels"] == classes[served.name]
 
 
 OTHERS = {
