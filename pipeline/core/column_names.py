@@ -19,7 +19,7 @@ def settled(
     if settings.names:
         if len(settings.names) != num_columns:
             raise ProjectError(
-                f"ingest.names: expected {num_columns} names, as {source} has columns, "
+                f"ingest.names: expected a name for each of the {num_columns} columns of {source}, "
                 f"got {len(settings.names)}",
                 hint="is `ingest.separator` right? name the columns from left to right",
             )

@@ -5,7 +5,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.core.csv_fields import Dialect, records
@@ -39,7 +39,7 @@ def guessed(text: str) -> dict[str, Any]:
     """
     lines = text.splitlines(keepends=True)[:MAX_LINES]
     if named := re.fullmatch(r"sep=(.)\s*", lines[0]):
-        best = _split(lines, named[1], "double")
+        best = replace(_split(lines[1:], named[1], "double"), skip_lines=1)
     else:
         splits = [_split(lines, one, "double") for one in SEPARATORS]
         consistent = [one for one in splits if one.width > 1 and one.share >= 0.95]

@@ -17,6 +17,10 @@ from pipeline.core.errors import ProjectError
 def plain(table: pl.LazyFrame, source: str) -> pl.LazyFrame:
     """The table with each column in a type that the pipeline knows.
 
+    Args:
+        table: As delivered.
+        source: What messages begin with.
+
     Raises:
         ProjectError: a column holds lists, structures or bytes; the message names each.
     """
@@ -26,7 +30,7 @@ def plain(table: pl.LazyFrame, source: str) -> pl.LazyFrame:
     ]
     if refused:
         raise ProjectError(
-            f"ingest.source: {source}: expected numbers, text, booleans, dates or times in each "
+            f"{source}: expected numbers, text, booleans, dates or times in each "
             f"column, found {len(refused)} of another kind",
             findings=refused,
             hint="leave them out at the source, or make a column of each part",

@@ -24,7 +24,7 @@ def parquet(path: Path, settings: Reading, source: str) -> pl.LazyFrame:
     if not num_rows:
         raise no_rows(source)
     names = settled(delivered, len(delivered), settings, source)
-    return plain(table.rename(dict(zip(delivered, names, strict=True))), source)
+    return plain(table.rename(dict(zip(delivered, names, strict=True))), f"ingest.source: {source}")
 
 
 def _check_ends(path: Path, source: str) -> None:
@@ -75,7 +75,7 @@ def excel(path: Path, settings: Reading, source: str) -> pl.LazyFrame:
     body = body.filter(~pl.all_horizontal(pl.all().is_null()))
     if body.height == 0:
         raise no_rows(source)
-    return plain(body.lazy(), source)
+    return plain(body.lazy(), f"ingest.source: {source}")
 
 
 def _sheet(sheets: list[str], settings: Reading, source: str) -> str:
@@ -105,13 +105,18 @@ def _workbook(path: Path, source: str) -> Any:
         with path.open("rb") as stream:
             kind, advice = disguise(stream.read(4096)) or ("", "")
         is_excel = "Excel" in kind
-        reason = f"found {kind}" if kind and not is_excel else str(error).splitlines()[0]
+        reason = f"found {kind}" if kind and not is_excel else _first_line(error)
         raise ProjectError(
             f"ingest.source: expected {source} to be an Excel workbook: {reason}",
             hint="was it cut short, or is it protected with a password? save it again without"
             if is_excel or not advice
             else advice,
         ) from None
+
+
+def _first_line(error: Exception) -> str:
+    text = (str(error).splitlines() or [type(error).__name__])[0].removeprefix("calamine error: ")
+    return "found no workbook" if "detect file format" in text else text
 
 
 def sheets_by_rows(path: Path, source: str) -> list[str]:
