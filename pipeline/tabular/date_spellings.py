@@ -15,6 +15,8 @@ FIRST_YEAR, LAST_YEAR = 1800, 2200
 SAMPLE = 200
 MIN_SHARE = 0.95
 """A column of which fewer values than this are dates is no column of dates."""
+ANY_DATE = r"^(?:\w{1,9}[-/. ]\w{1,9}[-/., ]+\d{2,4}.*|\d{8})$"
+"""What every shape below looks like: most columns are no dates, and are told so at once."""
 SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"^\d{4}-\d{1,2}-\d{1,2}$", ("%Y-%m-%d",)),
     (r"^\d{4}/\d{1,2}/\d{1,2}$", ("%Y/%m/%d",)),
@@ -65,7 +67,7 @@ class DateSpelling:
 def date_spelling(values: pl.Series) -> DateSpelling | None:
     """How `values` (distinct texts, none missing) write dates; None where they do not."""
     head = values.head(SAMPLE)
-    if not head.len() or not head.str.contains(r"\d").any():
+    if share_matching(head, ANY_DATE) < MIN_SHARE:
         return None
     for pattern, formats, has_time in _shapes():
         if share_matching(head, pattern) < MIN_SHARE:

@@ -16,7 +16,7 @@ def propose(
     *,
     positive: str | None = None,
     sensitive: tuple[str, ...] = (),
-    seed: int = 0,  # noqa: ARG001 -- of the searches to come
+    seed: int = 0,
 ) -> Proposal:
     """What each column of a snapshot is for, how it is cleaned, and what a person should look at.
 
@@ -49,7 +49,7 @@ def propose(
         positive=decision.positive,
         columns=tuple(columns),
         rules=proposed_rules.rules(readings.values(), columns, target, decision.mapping),
-        findings=suspicions.findings(readings, columns, assigned),
+        findings=suspicions.findings(table, readings, columns, assigned, decision, seed),
     )
 
 

@@ -2,10 +2,20 @@
 
 from collections.abc import Mapping
 
+import polars as pl
+
 from pipeline.core.proposal import Finding, ProposedColumn
-from pipeline.tabular import column_suspicions
+from pipeline.tabular import (
+    column_suspicions,
+    group_sizes,
+    leaks,
+    near_duplicates,
+    sensitive_looks,
+    table_suspicions,
+)
 from pipeline.tabular.roles import Assigned
 from pipeline.tabular.spellings import Reading
+from pipeline.tabular.targets import Decision
 
 URGENCY = (
     "leak",
@@ -22,10 +32,23 @@ URGENCY = (
 
 
 def findings(
+    table: pl.DataFrame,
     readings: Mapping[str, Reading],
     columns: list[ProposedColumn],
     assigned: Mapping[str, Assigned],
+    decision: Decision,
+    seed: int,
 ) -> tuple[Finding, ...]:
     """Everything that was seen; the order within a kind is the table's."""
-    found = column_suspicions.of_columns(readings, columns, assigned)
+    target = next(column.name for column in columns if column.role == "target")
+    found = [
+        *leaks.leaks(readings, columns, target, decision, seed),
+        *sensitive_looks.looks_sensitive(readings, columns),
+        *table_suspicions.of_target(readings[target], decision),
+        *group_sizes.small_groups(readings, columns, target),
+        *near_duplicates.near_duplicates(readings, columns, seed),
+        *column_suspicions.of_columns(readings, columns, assigned),
+        *table_suspicions.times(readings, columns),
+        *table_suspicions.copies(table),
+    ]
     return tuple(sorted(found, key=lambda one: URGENCY.index(one.kind)))

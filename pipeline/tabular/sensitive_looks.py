@@ -1,0 +1,128 @@
+"""Columns that look sensitive by name or by content, though nobody named them.
+
+What is protected, and by which words it is told, is data with its source: `sensitive_names.json`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.core.proposal import Finding, ProposedColumn
+from pipeline.tabular.naming import found_word, words
+from pipeline.tabular.spellings import Reading
+
+NAMES_FILE = Path(__file__).with_name("sensitive_names.json")
+MIN_LEVEL_SHARE = 0.9
+"""So many of the rows must have one of a ground's levels."""
+MAX_LEVELS = 60
+
+
+@dataclass(frozen=True)
+class Ground:
+    """One protected ground, or what stands in for one, and how a column of it is told."""
+
+    ground: str
+    words: tuple[str, ...]
+    stems: tuple[str, ...]
+    anywhere: tuple[str, ...]
+    unless: tuple[str, ...]
+    levels: tuple[str, ...]
+    core_levels: tuple[tuple[str, ...], ...]
+    is_proxy: bool = False
+
+    def is_named(self, name: str) -> bool:
+        """Whether a column's name says so."""
+        if found_word(name, self.unless):
+            return False
+        parts = words(name)
+        together = "".join(parts)
+        return (
+            found_word(name, self.words) is not None
+            or any(part.startswith(self.stems) for part in parts)
+            or any(one in together for one in self.anywhere)
+        )
+
+    def is_held(self, counts: pl.DataFrame) -> bool:
+        """Whether the levels (columns value, in lower case, and count) are those of this ground."""
+        value = counts["value"]
+        if not any(set(pair) <= set(value) for pair in self.core_levels):
+            return False
+        known = {*self.levels, *(one for pair in self.core_levels for one in pair)}
+        met = counts.filter(value.is_in(known))
+        return int(met["count"].sum()) >= MIN_LEVEL_SHARE * int(counts["count"].sum())
+
+
+@cache
+def grounds() -> tuple[Ground, ...]:
+    """All grounds of the data file."""
+    content = json.loads(NAMES_FILE.read_text(encoding="utf-8"))
+    return tuple(
+        Ground(
+            ground=one["ground"],
+            words=tuple(one["words"]),
+            stems=tuple(one["stems"]),
+            anywhere=tuple(one["anywhere"]),
+            unless=tuple(one["unless"]),
+            levels=tuple(one["levels"]),
+            core_levels=tuple(tuple(together) for together in one["core_levels"]),
+            is_proxy=one.get("is_proxy", False),
+        )
+        for one in content["grounds"]
+    )
+
+
+def looks_sensitive(
+    readings: Mapping[str, Reading], columns: Iterable[ProposedColumn]
+) -> list[Finding]:
+    """The features that look sensitive, by content or by name."""
+    found = []
+    for column in columns:
+        if column.role not in ("numeric", "categorical", "date"):
+            continue
+        if finding := _of_column(readings[column.name]):
+            found.append(finding)
+    return found
+
+
+def _of_column(reading: Reading) -> Finding | None:
+    counts = _levels(reading)
+    held = next((one for one in grounds() if counts is not None and one.is_held(counts)), None)
+    named = next((one for one in grounds() if one.is_named(reading.name)), None)
+    ground = held or named
+    if ground is None:
+        return None
+    how = "values are words for it" if held else "name says so"
+    shown = f"{reading.num_distinct} {'dates' if reading.is_date else 'different values'}"
+    if held is None and counts is not None and reading.is_number:
+        shown = f"{counts.height} codes"
+    return Finding(
+        "looks_sensitive",
+        (reading.name,),
+        f"{reading.name} looks like {ground.ground}: its {how} ({shown}); it is a feature now",
+        _advice(reading.name, ground),
+    )
+
+
+def _advice(name: str, ground: Ground) -> str:
+    if ground.is_proxy:
+        return (
+            f"drop it under `columns.drop`, or name {name} under `columns.sensitive` to see its "
+            "groups; the audit measures how well it tells the sensitive columns"
+        )
+    return (
+        f"name {name} under `columns.sensitive` (`--sensitive {name}`): its groups are audited and "
+        "it is no feature; or say in `columns.drop` or the card why not"
+    )
+
+
+def _levels(reading: Reading) -> pl.DataFrame | None:
+    """The column's levels in lower case with their rows; None of many or of dates."""
+    if reading.is_date or reading.kind in ("float", "empty", "other"):
+        return None
+    text = reading.values.drop_nulls().cast(pl.String).str.to_lowercase()
+    counts = text.str.strip_chars().rename("value").value_counts(name="count")
+    return counts if counts.height <= MAX_LEVELS else None

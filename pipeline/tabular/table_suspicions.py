@@ -1,0 +1,113 @@
+"""What the target, and the table as a whole, show that a person should look at."""
+
+from collections.abc import Iterable, Mapping
+
+import polars as pl
+
+from pipeline.core.proposal import Finding, ProposedColumn
+from pipeline.tabular.group_sizes import TEST_SHARE
+from pipeline.tabular.shares import mean
+from pipeline.tabular.spellings import Reading
+from pipeline.tabular.targets import Decision
+
+RARE_SHARE, RARE_TEST_ROWS = 0.05, 100
+HEAPED, SKEWED = 0.5, 3.0
+MAX_COMPARED = 5_000_000
+"""So many cells are compared for rows that are copies."""
+
+
+def of_target(target: Reading, decision: Decision) -> list[Finding]:
+    """A class that is too rare, or a number that is skewed."""
+    if decision.task == "regression":
+        return _of_number(target)
+    text = target.values.drop_nulls().cast(pl.String).replace(decision.mapping)
+    total = text.len()
+    counts = dict(text.value_counts(name="count").sort("count").iter_rows())
+    if decision.task == "binary":
+        num = counts[decision.positive]
+        rest = [value for value in counts if value != decision.positive]
+        other = rest[0] if len(rest) == 1 else "any other value"
+        counts = {decision.positive: num, other: total - num}
+    found = []
+    for value, num in counts.items():
+        expected = round(num * TEST_SHARE)
+        if num >= RARE_SHARE * total and expected >= RARE_TEST_ROWS:
+            continue
+        found.append(
+            Finding(
+                "rare_target",
+                (target.name,),
+                f"{target.name} is {value!r} in {num} of {total} rows ({num / total:.1%}): about "
+                f"{expected} in the test part",
+                "gate on a measure that does not reward the frequent class (`roc_auc` or "
+                "`balanced_accuracy`, not `accuracy`), raise `split.shares.test`, or deliver more "
+                "of them",
+            )
+        )
+    return found
+
+
+def _of_number(target: Reading) -> list[Finding]:
+    values = target.values.drop_nulls().cast(pl.Float64)
+    found = []
+    mode = values.rename("value").value_counts(name="count").sort("count", descending=True)
+    share = int(mode["count"][0]) / values.len()
+    if share >= HEAPED:
+        found.append(
+            Finding(
+                "rare_target",
+                (target.name,),
+                f"{target.name} is {mode['value'][0]:g} in {share:.0%} of {values.len()} rows",
+                "consider two questions: whether it is another value, and which",
+            )
+        )
+    skewness = values.skew() or 0.0
+    if abs(skewness) >= SKEWED and share < HEAPED:
+        median = float(values.median() or 0.0)  # type: ignore[arg-type]
+        found.append(
+            Finding(
+                "other",
+                (target.name,),
+                f"{target.name} is skewed (skewness {skewness:.1f}; its mean {mean(values):.4g}, "
+                f"its median {median:.4g}): a few rows decide on squared errors",
+                "gate on `mean_absolute_error`, or deliver its logarithm",
+            )
+        )
+    return found
+
+
+def copies(table: pl.DataFrame) -> list[Finding]:
+    """Rows that are the same as an earlier one in every column."""
+    num = table.height - table.unique().height
+    if not num:
+        return []
+    return [
+        Finding(
+            "other",
+            (),
+            f"{num} of {table.height} rows are the same as an earlier row in every column",
+            "if they are one case delivered twice, add `{name: the same row twice, rule: "
+            "drop_duplicates}` under `clean.rules`; rows that are alike share a part of the split",
+        )
+    ]
+
+
+def times(readings: Mapping[str, Reading], columns: Iterable[ProposedColumn]) -> list[Finding]:
+    """That the rows have a time, by which they may be split."""
+    found = []
+    for column in columns:
+        reading = readings[column.name]
+        if column.role != "date" or reading.num_missing:
+            continue
+        low, high = reading.values.min(), reading.values.max()
+        found.append(
+            Finding(
+                "other",
+                (column.name,),
+                f"{column.name} runs from {str(low)[:10]} to {str(high)[:10]} "
+                f"({reading.num_distinct} different ones)",
+                "if the model will answer for later rows than it learns from, set `split: {by: "
+                f"time, column: {column.name}}}`",
+            )
+        )
+    return found[:1]
