@@ -16,6 +16,7 @@ from flows.frontier_commands import frontier
 from flows.override_commands import override
 from flows.promotion_commands import COMMANDS as PROMOTION_COMMANDS
 from flows.prune_commands import prune
+from flows.refresh_commands import refresh
 from flows.serve_commands import serve
 from flows.settings_commands import settings
 from flows.stack_commands import down, status, up
@@ -189,7 +190,18 @@ def cost(project: str) -> None:
     print_costs(root, project)
 
 
-for _command in (settings, override, frontier, *PROMOTION_COMMANDS, serve, up, down, status, prune):
+for _command in (
+    settings,
+    override,
+    frontier,
+    *PROMOTION_COMMANDS,
+    serve,
+    up,
+    down,
+    status,
+    prune,
+    refresh,
+):
     cli.add_command(_command)
 for _stage in stage_commands():
     cli.add_command(_stage)

@@ -1,0 +1,195 @@
+"""Put a new delivery in the place of a project's raw file, and under DVC.
+
+What was there stays in DVC's cache, so that `git checkout` and `dvc checkout` bring it back.
+"""
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import ProjectError
+from pipeline.core.files import replacing
+from pipeline.core.project import known_project, load_project
+
+if TYPE_CHECKING:
+    from pipeline.ingest import Settings
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a refresh did.
+
+    Attributes:
+        source: The raw file or folder, relative to the root.
+        pointer: DVC's file beside the raw folder, relative to the root.
+        num_rows: Of the new delivery.
+        num_bytes: Of the new delivery.
+        is_same: Whether its bytes are those that were there.
+    """
+
+    source: str
+    pointer: str
+    num_rows: int
+    num_bytes: int
+    is_same: bool
+
+
+def refresh(root: Path, project: str, delivered: str | None, query: str | None) -> Refreshed:
+    """Take a delivery as the project's raw data, if it can be read as `ingest` is set.
+
+    Args:
+        root: The repository.
+        project: The project's name.
+        delivered: A file, a URL, or with `query` a database's URL; None takes the raw file or
+            folder as it lies there.
+        query: What to ask the database.
+
+    Raises:
+        ProjectError: the delivery cannot be read, or what lies there is not what DVC knows and
+            would be lost. Nothing was changed then.
+    """
+    from pipeline.core.delivery import digest, files
+    from pipeline.ingest import Settings
+
+    known_project(root, project)
+    home = root / "data" / project
+    settings = load_project(root, project, "ingest", Settings, ()).settings
+    raw = home / "raw"
+    target = _target(home, settings.source, project)
+    if delivered is None and query:
+        raise ProjectError("expected a database's URL before `--query`, got none")
+    if delivered is not None and query is None and "://" not in delivered:
+        delivered = str(Path(delivered).absolute())
+        if Path(delivered).resolve() == target.resolve():
+            delivered = None
+    is_known = _is_known(root, raw)
+    if delivered is None:
+        num_rows, num_bytes = _weighed(settings, target, home)
+        is_same = is_known
+    else:
+        _check_place(target, raw, project, is_known)
+        with _local(delivered, query, target, home) as file:
+            num_rows, num_bytes = _weighed(settings, file, home, like=target)
+            is_same = target.exists() and digest(files(file)) == digest([target])
+            if not is_same:
+                with replacing(target) as temporary:
+                    shutil.copyfile(file, temporary)
+    if not (is_same and is_known):
+        add_to_dvc(root, raw)
+    pointer = raw.with_name("raw.dvc").relative_to(root)
+    return Refreshed(str(target.relative_to(root)), str(pointer), num_rows, num_bytes, is_same)
+
+
+def _target(home: Path, source: str, project: str) -> Path:
+    """The raw file or folder that `ingest.source` names."""
+    if "://" in source:
+        raise ProjectError(
+            f"data/{project}/project.yaml: expected `ingest.source` to be a file below raw/, "
+            f"got the URL {source}",
+            hint=f"`hallmark build {project} --from ingest` reads a URL anew",
+        )
+    target = (home / source).resolve()
+    if home.resolve() / "raw" not in (target, *target.parents):
+        raise ProjectError(
+            f"data/{project}/project.yaml: expected `ingest.source` below raw/, which DVC keeps, "
+            f"got {source}",
+            hint=f"put the file into data/{project}/raw and name it there",
+        )
+    return home / source
+
+
+def _check_place(target: Path, raw: Path, project: str, is_known: bool) -> None:
+    """Refuse to replace several files by one, and what could not be brought back."""
+    if target.is_dir():
+        raise ProjectError(
+            f"expected a raw file to replace, `ingest.source` of {project} is the folder {target}",
+            hint=f"put the files there, then `hallmark refresh {project}`",
+        )
+    if is_known or not (raw.exists() or raw.with_name("raw.dvc").exists()):
+        return
+    if raw.exists():
+        raise ProjectError(
+            f"data/{project}/raw: expected what raw.dvc names, found other files: they would be "
+            "lost",
+            hint=f"`hallmark refresh {project}` takes them as they are; `dvc checkout --force "
+            f"data/{project}/raw.dvc` brings back what DVC knows",
+        )
+    raise ProjectError(
+        f"data/{project}/raw: expected the raw data that raw.dvc names, found none",
+        hint=f"`dvc pull data/{project}/raw.dvc` fetches them",
+    )
+
+
+@contextlib.contextmanager
+def _local(delivered: str, query: str | None, target: Path, home: Path) -> Iterator[Path]:
+    """The delivery as a file; a query's answer becomes parquet."""
+    import tempfile
+
+    from pipeline.core.delivery import local
+    from pipeline.core.files import write_parquet
+    from pipeline.core.sql import query_table
+
+    if query is None:
+        if delivered.startswith(("postgres", "sqlite:")):
+            raise ProjectError(
+                "expected a query for a database, got its URL alone",
+                hint="--query 'SELECT * FROM people'",
+            )
+        with local(delivered, home) as file:
+            yield file
+        return
+    if target.suffix not in (".parquet", ".pq"):
+        raise ProjectError(
+            f"expected the raw file of a query's answers to be parquet, `ingest.source` names "
+            f"{target.name}",
+            hint="set `ingest.source: raw/NAME.parquet`",
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / target.name
+        write_parquet(file, query_table(delivered, query))
+        yield file
+
+
+def _weighed(
+    settings: "Settings", file: Path, home: Path, like: Path | None = None
+) -> tuple[int, int]:
+    """Rows and bytes of what can be read as the project says, or is refused as `ingest` would."""
+    import polars as pl
+
+    from pipeline.core.source import format_of, opened
+
+    if settings.format == "auto" and like is not None:
+        settings = settings.model_copy(update={"format": format_of(like)})
+    with opened(str(file), settings, home) as found:
+        return found.table.select(pl.len()).collect().item(), found.num_bytes
+
+
+def _is_known(root: Path, raw: Path) -> bool:
+    """Whether the raw folder holds just what DVC knows of it."""
+    pointer = raw.with_name("raw.dvc")
+    if not pointer.exists():
+        return False
+    with _repo(root) as repo:
+        return not repo.status(targets=[str(pointer)])
+
+
+def add_to_dvc(root: Path, raw: Path) -> None:
+    """`dvc add`: the bytes go into DVC's cache, `raw.dvc` stands beside the folder."""
+    with _repo(root) as repo:
+        repo.add(str(raw))
+
+
+@contextlib.contextmanager
+def _repo(root: Path) -> Iterator[Any]:
+    from dvc.repo import Repo
+
+    from flows.plan import explained
+
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)
+    with explained(), contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo:
+        repo.lock._friendly = False  # no progress bar while it waits
+        yield repo
