@@ -13,6 +13,7 @@ import click
 
 from flows.checkout import find_root
 from flows.frontier_commands import frontier
+from flows.init_command import init
 from flows.override_commands import override
 from flows.promotion_commands import COMMANDS as PROMOTION_COMMANDS
 from flows.prune_commands import prune
@@ -53,7 +54,8 @@ def cli(debug: bool) -> None:
     """From a data file to a served model that carries proof of how it was made.
 
     \b
-    A first build, then a change of one parameter:
+    A project of your own file, a build, then a change of one parameter:
+      hallmark init people.csv --target income --sensitive sex,race
       hallmark build adult
       hallmark build adult --set train.max_epochs=40
       hallmark why adult
@@ -190,7 +192,8 @@ def cost(project: str) -> None:
     print_costs(root, project)
 
 
-for _command in (
+_COMMANDS = (
+    init,
     settings,
     override,
     frontier,
@@ -201,7 +204,8 @@ for _command in (
     status,
     prune,
     refresh,
-):
+)
+for _command in _COMMANDS:
     cli.add_command(_command)
 for _stage in stage_commands():
     cli.add_command(_stage)
