@@ -15,7 +15,7 @@ from ruamel.yaml.util import load_yaml_guess_indent
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_text
-from pipeline.core.gate_rules import Rule, check_groupings
+from pipeline.core.gate_rules import Rule, check_groupings, check_task
 from pipeline.core.paths import READING_ORDER
 from pipeline.core.project import (
     SHARED,
@@ -77,17 +77,18 @@ def check_content(source: Path, content: Mapping[str, Any], modality: str) -> No
         if model := settings_of(name):
             found[name] = section(source, content, name, model, modality)
     if "gate" in found and "columns" in found:
-        _check_groupings(found["gate"].rules, found["columns"], found.get("assess"))
+        check_task(source, found["gate"].rules, found["columns"].task)
+        _check_groupings(source, found["gate"].rules, found["columns"], found.get("assess"))
 
 
-def _check_groupings(rules: Sequence[Rule], columns: Columns, assess: Any) -> None:
+def _check_groupings(source: Path, rules: Sequence[Rule], columns: Columns, assess: Any) -> None:
     """The gate's rules name groupings that the stages before it compare."""
     from pipeline.core.against_champion import MAX_DEPTH
     from pipeline.core.groups import CROSS, crossings
 
     for against, depth in (("champion", MAX_DEPTH), (None, getattr(assess, "max_depth", 2))):
         known = [CROSS.join(names) for names in crossings(columns.sensitive, depth)]
-        check_groupings([rule for rule in rules if rule.against == against], known)
+        check_groupings([rule for rule in rules if rule.against == against], known, str(source))
 
 
 def settings_of(name: str) -> type[Frozen] | None:

@@ -18,6 +18,7 @@ from pipeline.core.expectations import check, refuse_breaches
 from pipeline.core.files import read_parquet, write_json, write_parquet
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
+from pipeline.core.problems import Unsuitable
 from pipeline.core.project import Columns, Frozen, Project
 from pipeline.core.rules import Rule
 
@@ -33,7 +34,10 @@ class Settings(Frozen):
     def _names_differ(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
         twice = [name for name, count in Counter(rule.name for rule in rules).items() if count > 1]
         if twice:
-            raise ValueError(f"expected a name of its own for each rule, got {twice[0]!r} twice")
+            raise Unsuitable(
+                f"expected a name of its own for each rule, got {twice[0]!r} twice",
+                "the ledger counts by name: call one of the two otherwise",
+            )
         return rules
 
 

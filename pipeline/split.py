@@ -23,6 +23,7 @@ from pipeline.core.hashing import keyed_hash
 from pipeline.core.intervals import wilson
 from pipeline.core.labels import positives
 from pipeline.core.paths import Paths
+from pipeline.core.problems import Unsuitable
 from pipeline.core.project import Columns, Frozen, Project, nearest
 from pipeline.core.strata import check_strata, chi_square, described, strata
 
@@ -48,7 +49,10 @@ class Shares(Frozen):
     def _sum_to_one(self) -> "Shares":
         total = math.fsum(getattr(self, part) for part in PARTS)
         if abs(total - 1) > 1e-9:
-            raise ValueError(f"expected the four shares to sum to 1, got {total:g}")
+            raise Unsuitable(
+                f"expected the four shares to sum to 1, got {total:g}",
+                f"name all four, {', '.join(PARTS)}: those that are not named have their defaults",
+            )
         return self
 
 
@@ -69,7 +73,10 @@ class Settings(Frozen):
         if (self.by == "content") != (self.column is None):
             found = "none" if self.column is None else repr(self.column)
             wanted = "no `column`" if self.by == "content" else "`column`"
-            raise ValueError(f"expected {wanted} with `by: {self.by}`, got {found}")
+            raise Unsuitable(
+                f"expected {wanted} with `by: {self.by}`, got {found}",
+                "`content` needs none; the others go by the values of one: `column: NAME`",
+            )
         return self
 
 

@@ -4,13 +4,15 @@ What each expectation checks is `expectations`' business; this module loads with
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import nearest
+from pipeline.core.problems import json_problem, nearest, shown
 
 PARTS = ("delivered", "prepared")
+ENTRY_KEYS = ("type", "kwargs", "severity", "meta")
 SEVERITIES = ("critical", "warning")
 
 
@@ -22,7 +24,8 @@ def load_contract(source: Path, name: str) -> dict[str, Any]:
             type, no severity that we know, or no sentence on why it is there.
     """
     try:
-        contract = json.loads(source.read_text(encoding="utf-8"))
+        text = source.read_text(encoding="utf-8")
+        contract = json.loads(text, object_pairs_hook=partial(_each_once, name))
     except FileNotFoundError:
         raise ProjectError(
             f"expected the data contract {name}, found none",
@@ -30,18 +33,30 @@ def load_contract(source: Path, name: str) -> dict[str, Any]:
             "expectations; data/adult/contract.json is an example",
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ProjectError(
-            f"{name}: expected JSON, reading it failed: {error}",
-            hint=f"`python -m json.tool {name}` shows where",
-        ) from None
+        raise json_problem(name, error) from None
     if not isinstance(contract, dict):
-        raise ProjectError(f"{name}: expected the keys {' and '.join(PARTS)}, got no mapping")
+        raise ProjectError(
+            f"{name}: expected the keys {' and '.join(PARTS)}, found {shown(contract)}",
+            hint="data/adult/contract.json is an example",
+        )
     for key in contract:
         if key not in PARTS:
-            raise ProjectError(f"{name}: unknown key `{key}`", hint=nearest(str(key), PARTS))
+            raise ProjectError(f"{name}: unknown part `{key}`", hint=nearest(str(key), PARTS))
     for part in PARTS:
         _check_part(contract, part, name)
     return contract
+
+
+def _each_once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, refused where a key stands in it twice: the first would be lost."""
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ProjectError(
+                f"{name}: expected the key `{key}` once in its place, found it again",
+                hint="remove or rename one of the two",
+            )
+    return dict(pairs)
 
 
 def contract_text(contract: dict[str, Any]) -> str:
@@ -81,6 +96,9 @@ def _check_part(contract: dict[str, Any], part: str, name: str) -> None:
         )
     for number, entry in enumerate(entries):
         where = f"{name}: {part}.expectations[{number}]"
+        for key in entry if isinstance(entry, dict) else ():
+            if key not in ENTRY_KEYS:
+                raise ProjectError(f"{where}: unknown key `{key}`", nearest(str(key), ENTRY_KEYS))
         if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
             raise ProjectError(
                 f"{where}: expected the key `type`, found none",
@@ -89,13 +107,13 @@ def _check_part(contract: dict[str, Any], part: str, name: str) -> None:
         if entry.get("severity") not in SEVERITIES:
             raise ProjectError(
                 f"{where}.severity: expected {' or '.join(SEVERITIES)} for {entry['type']}, "
-                f"got {entry.get('severity')!r}",
+                f"got {shown(entry.get('severity'))}",
                 hint=nearest(str(entry.get("severity")), SEVERITIES),
             )
         notes = (entry.get("meta") or {}).get("notes")
         if not isinstance(notes, str) or not notes.strip():
             raise ProjectError(
                 f"{where}.meta.notes: expected a sentence on why {entry['type']} is there, "
-                f"got {notes!r}",
+                f"got {shown(notes)}",
                 hint='write "meta": {"notes": "…"}: the report shows it to whoever meets a breach',
             )

@@ -12,13 +12,14 @@ import functools
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from pipeline.core.errors import ContractBreach, ProjectError
-from pipeline.core.project import nearest
+from pipeline.core.problems import nearest, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -212,23 +213,54 @@ def _built(entry: dict[str, Any], where: str) -> Any:
             f"{where}.type: expected an expectation of Great Expectations, got {entry['type']!r}",
             hint=nearest(entry["type"], tuple(known)),
         )
-    extra = sorted(set(entry) - {"type", "kwargs", "severity", "meta"})
-    if extra:
-        raise ProjectError(
-            f"{where}: unknown key `{extra[0]}`; known are type, kwargs, severity and meta"
-        )
     if not isinstance(entry.get("kwargs"), dict):
-        raise ProjectError(f"{where}.kwargs: expected the arguments of {entry['type']}, found none")
-    try:
-        return get_expectation_impl(entry["type"])(**entry["kwargs"], severity=entry["severity"])
-    except (ValueError, TypeError) as error:  # pydantic's errors are ValueErrors
-        problems = error.errors() if hasattr(error, "errors") else []
         raise ProjectError(
-            f"{where}.kwargs: {entry['type']} does not take these arguments",
-            findings=[f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems]
-            or [str(error)],
-            hint="https://greatexpectations.io/expectations lists each one's arguments",
+            f"{where}.kwargs: expected the arguments of {entry['type']}, "
+            f"got {shown(entry.get('kwargs'))}",
+            hint='for instance "kwargs": {"column": "NAME"}',
+        )
+    expectation = get_expectation_impl(entry["type"])
+    _check_pattern(entry["kwargs"].get("regex"), where)
+    try:
+        return expectation(**entry["kwargs"], severity=entry["severity"])
+    except (ValueError, TypeError) as error:  # pydantic's errors are ValueErrors
+        raise _wrong_arguments(entry, where, tuple(expectation.__fields__), error) from None
+
+
+def _check_pattern(pattern: Any, where: str) -> None:
+    try:
+        re.compile(pattern or "")
+    except (re.error, TypeError) as error:
+        raise ProjectError(
+            f"{where}.kwargs.regex: expected a regular expression, got {pattern!r}: {error}",
+            hint=r"signs with a meaning of their own, such as [ ( . +, stand for themselves "
+            r"after two backslashes: \\[",
         ) from None
+
+
+def _wrong_arguments(
+    entry: dict[str, Any], where: str, known: tuple[str, ...], error: Exception
+) -> ProjectError:
+    """What is wrong with an expectation's arguments, one finding for each of them."""
+    problems = error.errors() if hasattr(error, "errors") else []
+    findings = {str(one["loc"][0]): str(one["msg"]) for one in reversed(problems)}
+    unknown = [key for key in entry["kwargs"] if key not in known]
+    message = f"{where}.kwargs: {entry['type']} does not take these arguments"
+    if unknown:
+        message = f"{where}.kwargs: {entry['type']} knows no argument `{unknown[0]}`"
+    return ProjectError(
+        message,
+        findings=[
+            f"{name}: {text}"
+            for name, text in findings.items()
+            if name not in (*unknown, "__root__")
+        ]
+        if problems
+        else [str(error)],
+        hint=nearest(unknown[0], tuple(set(known) - set(entry["kwargs"])))
+        if unknown
+        else "https://greatexpectations.io/expectations lists each one's arguments",
+    )
 
 
 @functools.cache

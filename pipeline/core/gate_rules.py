@@ -5,17 +5,21 @@ says how much worse than the live model the new one may be.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.measures import GAPS_OF, METRICS_OF
-from pipeline.core.project import Frozen, nearest
+from pipeline.core.measures import GAPS_OF, METRICS_OF, REGRESSION_GAPS, REGRESSION_METRICS
+from pipeline.core.problems import Unsuitable
+from pipeline.core.project import Frozen, Task, nearest
 
 METRICS = {name: larger for known in METRICS_OF.values() for name, larger in known.items()}
 GAPS = {name: larger for known in GAPS_OF.values() for name, larger in known.items()}
 """Both of any task; that a rule's measure is one of the project's task, the stage checks."""
+UNBOUNDED = {"log_loss", *REGRESSION_METRICS, *REGRESSION_GAPS}
+"""The measures that are no shares: their limit may be any number."""
 Insufficient = Literal["refuse", "warn"]
 PAIRED = {
     "accuracy": True,
@@ -71,41 +75,82 @@ class Rule(Frozen):
     def _check_limit(self) -> None:
         for name in ("margin", "power"):
             if getattr(self, name) is not None:
-                raise ValueError(f"`{name}` is for rules with `against: champion`")
+                raise Unsuitable(
+                    f"expected no `{name}` in a rule with a limit of its own",
+                    f"`{name}` is for rules with `against: champion`",
+                )
         if (self.at_most is None) == (self.at_least is None):
-            raise ValueError("expected one of `at_most` and `at_least`")
+            found = "none" if self.at_most is None else "both"
+            larger = "`at_least` where more is better, `at_most` where less is"
+            raise Unsuitable(f"expected one of `at_most` and `at_least`, got {found}", larger)
         known = METRICS if self.by is None else GAPS
         self._check_measure(known, "without `by`" if self.by is None else "with `by`")
         if known[self.measure] == (self.at_least is None):
             right = "at_least" if known[self.measure] else "at_most"
-            raise ValueError(f"{self.measure}: expected the limit under `{right}`")
+            raise Unsuitable(
+                f"{self.measure}: expected the limit under `{right}`",
+                f"of {self.measure} {'more' if known[self.measure] else 'less'} is better",
+            )
+        limit = self.bound
+        if self.measure not in UNBOUNDED and not 0 <= limit <= 1:
+            shares = f"{limit:g} percent is written {limit / 100:g}"
+            raise Unsuitable(
+                f"{self.measure}: expected a limit between 0 and 1, got {limit:g}",
+                shares if 1 < limit <= 100 else "it is a share, or an average of shares",
+            )
 
     def _check_comparison(self) -> None:
         if self.margin is None or self.at_most is not None or self.at_least is not None:
-            raise ValueError("expected `margin` as the one limit beside `against: champion`")
+            raise Unsuitable(
+                "expected `margin` as the one limit beside `against: champion`",
+                "`margin: 0.01` lets the new model be worse by 0.01 at the most",
+            )
         if self.by is None and self.power is not None:
-            raise ValueError("`power` is for rules with `by`")
+            raise Unsuitable(
+                "expected no `power` in a rule without `by`",
+                "`power` is about single groups: remove it, or name a column under `by`",
+            )
         where = "against the champion" + ("" if self.by is None else " with `by`")
         self._check_measure(METRICS if self.by is None else PAIRED, where)
 
     def _check_measure(self, known: Mapping[str, bool], where: str) -> None:
-        if self.measure not in known:
-            hint = nearest(self.measure, known)
-            raise ValueError(f"unknown measure {self.measure!r} {where}; {hint}")
+        if self.measure in known:
+            return
+        if self.by is None and self.measure in GAPS:
+            raise Unsuitable(
+                f"{self.measure}: expected `by`, the sensitive column whose groups are compared",
+                "for instance `by: COLUMN`, a name from `columns.sensitive`",
+            )
+        if self.by is not None and self.measure in METRICS and not self.against:
+            raise Unsuitable(
+                f"unknown measure {self.measure!r} {where}",
+                f"`{self.measure}` is of all rows: remove `by`; with it, known are: "
+                f"{', '.join(known)}",
+            )
+        raise Unsuitable(f"unknown measure {self.measure!r} {where}", nearest(self.measure, known))
 
     @model_validator(mode="after")
     def _of_groups_alone(self) -> "Rule":
         for name in ("min_group_size", "accept_small_groups"):
             if self.by is None and getattr(self, name) is not None:
-                raise ValueError(f"`{name}` is for rules with `by`")
+                raise Unsuitable(
+                    f"expected no `{name}` in a rule without `by`",
+                    f"`{name}` is about groups: name the sensitive column under `by`",
+                )
         return self
 
     @model_validator(mode="after")
     def _a_reason_to_warn(self) -> "Rule":
         if self.insufficient == "warn" and self.reason is None:
-            raise ValueError("`insufficient: warn` needs a `reason`, which the report shows")
+            raise Unsuitable(
+                "expected a `reason` beside `insufficient: warn`, found none",
+                "write why too little evidence may pass; the report shows it",
+            )
         if self.insufficient != "warn" and self.reason is not None:
-            raise ValueError("expected `insufficient: warn` beside `reason`")
+            raise Unsuitable(
+                "expected `insufficient: warn` beside `reason`, found none",
+                "the reason says why too little evidence may pass: add the line or remove it",
+            )
         return self
 
     @property
@@ -136,12 +181,31 @@ class Rule(Frozen):
         return f"{self.subject} {sign} {self.bound:g}{own}"
 
 
-def check_groupings(rules: Sequence[Rule], known: Sequence[str]) -> None:
+def check_task(source: Path, rules: Sequence[Rule], task: Task) -> None:
+    """Refuse rules on measures of another task, before anything is trained for them.
+
+    Raises:
+        ProjectError: a rule names one.
+    """
+    for rule in rules:
+        known = (METRICS_OF if rule.by is None else GAPS_OF)[task]
+        if rule.against is None and rule.measure not in known:
+            raise ProjectError(
+                f"{source}: gate.rules: rule `{rule.title}`: expected a measure of the task "
+                f"{task}, got {rule.measure}",
+                hint=f"known are: {', '.join(known)}",
+            )
+
+
+def check_groupings(
+    rules: Sequence[Rule], known: Sequence[str], source: str = "project.yaml"
+) -> None:
     """Refuse rules whose `by` names no grouping, where there are groupings at all.
 
     Args:
         rules: Of the gate.
         known: The groupings that are compared; empty where no column is named as sensitive.
+        source: What messages call the file.
 
     Raises:
         ProjectError: a rule names another.
@@ -149,7 +213,10 @@ def check_groupings(rules: Sequence[Rule], known: Sequence[str]) -> None:
     for rule in rules:
         if rule.by is not None and known and rule.by not in known:
             raise ProjectError(
-                f"project.yaml: gate.rules: rule `{rule.title}`: `by` is {rule.by!r}, "
+                f"{source}: gate.rules: rule `{rule.title}`: `by` is {rule.by!r}, "
                 f"expected one of {', '.join(known)}",
-                hint=nearest(rule.by, tuple(known)),
+                hint=close
+                if (close := nearest(rule.by, tuple(known))).startswith("did you mean")
+                else "groups are compared by sensitive columns: name one of these, or add the "
+                "column to `columns.sensitive`",
             )

@@ -5,9 +5,11 @@ touches no stage. A contract test reads these calls to know what a stage depends
 """
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import ProjectError
+from pipeline.core.problems import nearest
 
 
 def part(modality: str, name: str) -> Any:
@@ -21,7 +23,10 @@ def part(modality: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name not in (f"pipeline.{modality}", f"pipeline.{modality}.{name}"):
             raise
+        beside = Path(__file__).parents[1]
+        known = tuple(sorted(file.parent.name for file in beside.glob(f"*/{name}.py")))
         raise ProjectError(
             f"params.yaml: expected a modality with a folder pipeline/<modality>/ that has "
-            f"{name}.py, got {modality!r}"
+            f"{name}.py, got {modality!r}",
+            hint=nearest(modality, known),
         ) from None

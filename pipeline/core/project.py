@@ -5,7 +5,6 @@ The file has one section per stage, named as the stage, and two that stages shar
 the shared ones that it names in SECTIONS, nothing else: DVC watches just these.
 """
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +28,8 @@ from ruamel.yaml.error import YAMLError
 from pipeline.core.errors import ProjectError
 from pipeline.core.modality import part
 from pipeline.core.paths import READING_ORDER
+from pipeline.core.problems import Unsuitable, shown, worded, yaml_problem
+from pipeline.core.problems import nearest as nearest
 
 M = TypeVar("M", bound=BaseModel)
 Task = Literal["binary", "multiclass", "regression"]
@@ -135,41 +136,59 @@ class Columns(Frozen):
     @model_validator(mode="after")
     def _positive_class(self) -> "Columns":
         if self.task == "binary" and not self.positive:
-            raise ValueError("expected `positive`, the target's value that counts as positive")
+            raise Unsuitable(
+                "expected `positive`, the target's value that counts as positive, found none",
+                "add `positive: VALUE`; with more than two values set `task: multiclass`, with "
+                "numbers `task: regression`",
+            )
         if self.task != "binary" and self.positive:
-            raise ValueError(f"expected no `positive` where the task is {self.task}")
+            raise Unsuitable(
+                f"expected no `positive` where the task is {self.task}, got {self.positive!r}",
+                "remove the line `positive`",
+            )
         return self
 
     @model_validator(mode="after")
     def _edges_of_sensitive_columns(self) -> "Columns":
         for column, edges in self.sensitive_edges.items():
             if column not in self.sensitive:
-                raise ValueError(
+                raise Unsuitable(
                     f"sensitive_edges.{column}: expected a sensitive column "
-                    f"({', '.join(self.sensitive) or 'none'})"
+                    f"({', '.join(self.sensitive) or 'none'})",
+                    f"name {column!r} under `columns.sensitive` too, or remove its edges",
                 )
             if not edges or list(edges) != sorted(set(edges)):
-                raise ValueError(f"sensitive_edges.{column}: expected ascending numbers")
+                raise Unsuitable(
+                    f"sensitive_edges.{column}: expected ascending numbers, got {list(edges)}",
+                    "three edges make four groups: `age: [25, 45, 65]`",
+                )
         return self
 
     @model_validator(mode="after")
     def _rules_for_missing_values(self) -> "Columns":
         for column, rule in self.missing.items():
             if column not in (*self.features, *self.sensitive):
-                raise ValueError(f"missing.{column}: expected a feature or a sensitive column")
+                raise Unsuitable(
+                    f"missing.{column}: expected a feature or a sensitive column, found another",
+                    f"name {column!r} under numeric, categorical or dates, or remove the line",
+                )
             suitable = {"drop_row", "level" if column in self.categorical else "median"}
             if column not in self.features:
                 suitable = {"drop_row"}
             if rule not in suitable:
-                raise ValueError(
-                    f"missing.{column}: expected {' or '.join(sorted(suitable))}, got {rule}"
+                raise Unsuitable(
+                    f"missing.{column}: expected {' or '.join(sorted(suitable))}, got {rule}",
+                    "`median` is for numbers and dates, `level` for categories",
                 )
         return self
 
     @model_validator(mode="after")
     def _a_reason_for_no_sensitive_column(self) -> "Columns":
         if self.no_sensitive and self.sensitive:
-            raise ValueError("expected `sensitive` or `no_sensitive`, got both")
+            raise Unsuitable(
+                "expected `sensitive` or `no_sensitive`, got both",
+                "`no_sensitive` is the reason why there is none: remove one of the two",
+            )
         return self
 
     @model_validator(mode="after")
@@ -189,11 +208,14 @@ class Columns(Frozen):
         clashes = {column: names for column, names in roles.items() if len(names) > 1}
         if clashes:
             column, names = next(iter(clashes.items()))
-            raise ValueError(f"expected one role for column {column!r}, got {' and '.join(names)}")
+            raise Unsuitable(
+                f"expected one role for column {column!r}, got {' and '.join(names)}",
+                f"name {column!r} in one place alone; only a sensitive column may be a feature too",
+            )
         return self
 
 
-PARAMS_KEYS = ("projects", "prices")
+PARAMS_KEYS, ENTRY_KEYS = ("projects", "prices"), ("modality", "schedule")
 SHARED: dict[str, type[Frozen]] = {"about": About, "columns": Columns}
 
 S = TypeVar("S", bound=Frozen)
@@ -258,16 +280,33 @@ def projects(root: Path) -> dict[str, str]:
             raise ProjectError(f"{source}: unknown key `{key}`", nearest(str(key), PARAMS_KEYS))
     entries = content.get("projects")
     if not isinstance(entries, dict) or not entries:
-        raise ProjectError(f"{source}: expected the key `projects` to map names to modalities")
+        raise ProjectError(
+            f"{source}: expected projects below the key `projects`, found none",
+            hint="`hallmark init FILE --target COLUMN` adds one; by hand it is `projects:`, below "
+            "it its name, below that `modality: tabular`",
+        )
     for name, entry in entries.items():
-        is_known = isinstance(entry, dict) and set(entry) <= {"modality", "schedule"}
-        if not is_known or not isinstance(entry.get("modality"), str):
-            raise ProjectError(
-                f"{source}: projects.{name}: expected `modality: NAME` and perhaps `schedule: "
-                f"CRON`, got {entry!r}",
-                hint="write it as `modality: tabular`",
-            )
+        _check_entry(f"{source}: projects.{name}", entry)
     return {str(name): entry["modality"] for name, entry in entries.items()}
+
+
+def _check_entry(where: str, entry: Any) -> None:
+    """A project's lines in params.yaml: its modality and perhaps a schedule."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("modality"), str):
+        raise ProjectError(
+            f"{where}: expected the line `modality: NAME` below it, got {shown(entry)}",
+            hint="write `modality: tabular` in the line below, further in",
+        )
+    for key in entry:
+        if key not in ENTRY_KEYS:
+            raise ProjectError(f"{where}: unknown key `{key}`", nearest(str(key), ENTRY_KEYS))
+    line = str(entry.get("schedule", "never")).strip()
+    if line != "never" and len(line.split()) != 5:
+        raise ProjectError(
+            f"{where}.schedule: expected a cron line of five fields, got {line!r}",
+            hint='for instance `schedule: "0 3 * * 1"`, Mondays at three (UTC), or '
+            "`schedule: never`",
+        )
 
 
 def known_project(root: Path, name: str) -> str:
@@ -283,15 +322,29 @@ def known_project(root: Path, name: str) -> str:
 
 def read_yaml(root: Path, source: Path) -> dict[str, Any]:
     """Read a YAML mapping; `source` is relative to `root` and named so in messages."""
+    text = ""
     try:
-        content = YAML(typ="safe").load((root / source).read_text(encoding="utf-8"))
+        text = (root / source).read_text(encoding="utf-8")
+        content = YAML(typ="safe").load(text)
     except FileNotFoundError:
-        raise ProjectError(f"expected the file {source}, found none") from None
+        raise ProjectError(f"expected the file {source}, found none", _restored(source)) from None
     except (YAMLError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{source}: expected YAML, got: {error}") from None
+        raise yaml_problem(source, error, text) from None
     if not isinstance(content, dict):
-        raise ProjectError(f"{source}: expected `key: value` lines, got {type(content).__name__}")
+        found = "an empty file" if content is None else shown(content)
+        raise ProjectError(
+            f"{source}: expected `key: value` lines, found {found}", _restored(source)
+        )
     return content
+
+
+def _restored(source: Path) -> str:
+    """How to come by a file that is not there, or is not what it was."""
+    back = f"`git checkout {source}` restores a file that git knows"
+    if source.name != "project.yaml":
+        return back
+    new = f"`hallmark init FILE --target COLUMN --name {source.parent.name}` writes one"
+    return f"{new}; {back}"
 
 
 def check_section_names(source: Path, content: Mapping[str, Any]) -> None:
@@ -319,8 +372,8 @@ def section(source: Path, content: Mapping[str, Any], key: str, model: type[M], 
     value = content[key]
     if not isinstance(value, dict):
         raise ProjectError(
-            f"{source}: {key}: expected `key: value` lines, got {value!r}",
-            hint=f"write `{key}: {{}}` to keep its defaults",
+            f"{source}: {key}: expected `key: value` lines, got {shown(value)}",
+            hint=f"write `{key}: {{}}` to keep its defaults; `hallmark settings {key}` lists keys",
         )
     try:
         return strictly(model, value, {"modality": modality})
@@ -340,30 +393,42 @@ def strictly(model: type[M], value: Any, context: Mapping[str, Any]) -> M:
 def _explained(
     error: ValidationError, key: str, model: type[BaseModel], modality: str
 ) -> tuple[list[str], str]:
-    findings, hint = [], ""
-    for problem in error.errors(include_url=False):
+    """The problems as findings, and a hint on the first: a section has `hallmark settings`."""
+    findings, hints = [], []
+    problems = error.errors(include_url=False)
+    problems.sort(key=lambda one: one["type"] != "extra_forbidden")  # often the cause of the others
+    for problem in problems:
         where = ".".join((key, *map(str, problem["loc"])))
+        steps = [step for step in problem["loc"] if isinstance(step, str)]  # without positions
+        *place, name = steps or [""]
+        known = _known_fields(model, place, modality)
         if problem["type"] == "extra_forbidden":
-            findings.append(f"unknown key `{where}`")
-            *place, name = problem["loc"]
-            hint = hint or nearest(str(name), _known_keys(model, place, modality))
+            finding, hint = f"unknown key `{where}`", nearest(name, tuple(known))
         elif problem["type"] == "missing":
-            findings.append(f"expected the key `{where}`, found none")
-        elif problem["type"] == "value_error":
-            findings.append(f"{where}: {problem['ctx']['error']}")
+            finding, hint = f"expected the key `{where}`, found none", ""
         else:
-            findings.append(f"{where}: {problem['msg']}, got {problem['input']!r}")
-    return findings, hint
+            finding, hint = worded(problem, where)
+        field = known.get(name)
+        if not hint and problem["type"] != "value_error" and field and field.description:
+            hint = f"`{name}`: {' '.join(field.description.split())}"
+        findings.append(finding)
+        hints.append(hint)
+    listed = f"`hallmark settings {key}` lists its keys" if _has_settings(key) else ""
+    return findings, hints[0] or listed
 
 
-def _known_keys(model: type[BaseModel], place: list[int | str], modality: str) -> tuple[str, ...]:
-    """The keys that settings know at a place inside them; positions in lists lead nowhere."""
+def _has_settings(key: str) -> bool:
+    return key in (*SHARED, *READING_ORDER)
+
+
+def _known_fields(model: type[BaseModel], place: list[str], modality: str) -> dict[str, FieldInfo]:
+    """The keys that settings know at a place inside them."""
     models = [model]
     for step in place:
-        fields = [one.model_fields[str(step)] for one in models if step in one.model_fields]
+        fields = [one.model_fields[step] for one in models if step in one.model_fields]
         if fields:
             models = [inner for field in fields for inner in _models(field, modality)]
-    return tuple(dict.fromkeys(key for one in models for key in one.model_fields))
+    return {key: field for one in models for key, field in one.model_fields.items()}
 
 
 def _models(field: FieldInfo, modality: str) -> list[type[BaseModel]]:
@@ -377,11 +442,3 @@ def _models(field: FieldInfo, modality: str) -> list[type[BaseModel]]:
             found.append(annotation)
         waiting += get_args(annotation)
     return found
-
-
-def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    """A hint that names the known word nearest to `name`, or lists what is known."""
-    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    if match:
-        return f"did you mean `{match[0]}`?"
-    return f"known are: {', '.join(known)}" if known else ""

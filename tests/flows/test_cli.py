@@ -173,7 +173,7 @@ def test_set_of_a_key_that_is_not_in_the_file_names_the_default(
     ("assignment", "found", "hint"),
     [
         ("train.valeu=20", "unknown key `train.valeu`", "did you mean `value`?"),
-        ("train.value=many", "train.value: Input should be a valid integer", "got 'many'"),
+        ("train.value=many", "train.value: expected a whole number", "got 'many'"),
         ("trian.value=20", "expected a section of project.yaml, got 'trian'", "`train`"),
         ("train=20", "expected STAGE.KEY=VALUE, got 'train=20'", "--set train.max_epochs=40"),
         ("train.value.deep=1", "expected keys below `train.value`", "found 10"),

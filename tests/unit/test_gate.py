@@ -292,17 +292,20 @@ def test_the_whole_file_is_checked_before_anything_runs(
     [
         (
             {"measure": "roc_auc", "at_least": 0.5, "insufficient": "warn"},
-            "needs a `reason`",
+            "expected a `reason` beside `insufficient: warn`",
         ),
         ({"measure": "roc_auc", "at_least": 0.5, "reason": "x"}, "expected `insufficient: warn`"),
-        ({"measure": "roc_auc", "at_least": 0.5, "min_group_size": 3}, "is for rules with `by`"),
+        (
+            {"measure": "roc_auc", "at_least": 0.5, "min_group_size": 3},
+            "expected no `min_group_size`",
+        ),
         (
             {"measure": "roc_auk", "at_least": 0.5},
-            "unknown measure 'roc_auk' without `by`; did you mean `roc_auc`?",
+            "unknown measure 'roc_auk' without `by`",
         ),
         (
             {"measure": "demographic_parity_diff", "by": "sex", "at_most": 0.1},
-            "with `by`; did you mean `demographic_parity_difference`?",
+            "unknown measure 'demographic_parity_diff' with `by`",
         ),
         ({"measure": "accuracy", "by": "sex", "at_least": 0.1}, "unknown measure 'accuracy' with"),
         ({"measure": "roc_auc", "at_most": 0.5}, "roc_auc: expected the limit under `at_least`"),
@@ -501,8 +504,11 @@ def test_a_comparison_in_a_measure_of_another_task_is_refused(champion: dict[str
     [
         ({"measure": "roc_auc"}, "expected `margin` as the one limit"),
         ({"measure": "roc_auc", "margin": 0.1, "at_least": 0.5}, "expected `margin` as the one"),
-        ({"measure": "roc_auc", "margin": 0.1, "power": 0.8}, "`power` is for rules with `by`"),
-        ({"measure": "acuracy", "margin": 0.1, "by": "sex"}, "did you mean `accuracy`?"),
+        (
+            {"measure": "roc_auc", "margin": 0.1, "power": 0.8},
+            "expected no `power` in a rule without `by`",
+        ),
+        ({"measure": "acuracy", "margin": 0.1, "by": "sex"}, "unknown measure 'acuracy'"),
     ],
 )
 def test_a_comparison_that_cannot_decide_is_refused(rule: dict[str, Any], words: str) -> None:
@@ -512,7 +518,7 @@ def test_a_comparison_that_cannot_decide_is_refused(rule: dict[str, Any], words:
 
 
 def test_a_margin_without_a_champion_is_refused() -> None:
-    with pytest.raises(ValidationError, match="is for rules with `against: champion`"):
+    with pytest.raises(ValidationError, match="expected no `margin` in a rule with a limit"):
         Rule(measure="roc_auc", at_least=0.5, margin=0.1)
 
 
