@@ -10,7 +10,8 @@ from pipeline.core.reading_settings import Reading
 def settled(
     delivered: Sequence[str] | None, num_columns: int, settings: Reading, source: str
 ) -> list[str]:
-    """The columns' names: `settings.names`, else the delivered ones, else `column_1` and so on.
+    """The columns' names: `settings.names`, else the delivered ones without blanks around them,
+    else `column_1` and so on.
 
     Raises:
         ProjectError: there are more or fewer names than columns, or some stand twice or are empty
@@ -23,13 +24,15 @@ def settled(
                 f"got {len(settings.names)}",
                 hint="is `ingest.separator` right? name the columns from left to right",
             )
-        names: Sequence[str] = settings.names
+        names = list(settings.names)
+    elif delivered is None:
+        names = [f"column_{place}" for place in range(1, num_columns + 1)]
     else:
-        names = delivered or [f"column_{place}" for place in range(1, num_columns + 1)]
+        names = [name.strip() for name in delivered]
     if settings.duplicate_names == "number":
         return numbered(names)
     check_once(names, source)
-    return list(names)
+    return names
 
 
 def numbered(names: Sequence[str]) -> list[str]:

@@ -206,8 +206,8 @@ def _ragged(expected: int, found: int, line: int, source: str, is_first: bool) -
     hint = "was the delivery cut short? is `ingest.separator` right?"
     if not found:
         hint = "a blank line stands between rows: take it out, or was the delivery damaged?"
-    elif is_first and found == expected + 1:
-        hint = "R leaves out the name of the row names: write it with `col.names = NA`"
+    elif is_first and found == expected + 1 > 2:
+        hint = "R leaves out the name of the row names: name all columns in `ingest.names`"
     elif is_first and found > expected:
         hint = (
             "is `ingest.separator` right? lines above the header are left out by "

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.core.column_names import numbered
 from pipeline.core.csv_fields import Dialect, records
 from pipeline.core.csv_text import narrowed
 
 MAX_LINES = 500
 MAX_TITLE_LINES = 30
+ROW_NAMES = "row_name"
 SEPARATORS = (",", ";", "\t", "|", ":", "whitespace")
 MISSING = frozenset(("", "?", "-", ".", "na", "n/a", "nan", "null", "none", "nil", "#n/a"))
 NUMBER = re.compile(r"[-+]?[$€£]?(\d{1,3}([., ]\d{3})+|\d+)?([.,]\d*)?([eE][-+]?\d+)?\s?%?")
@@ -50,9 +52,17 @@ def guessed(text: str) -> dict[str, Any]:
         "quote": best.quote,
         "skip_lines": best.skip_lines,
         "header": has_header(best.rows),
+        "names": _with_name_of_rows(best),
     }
-    defaults = {"separator": ",", "quote": "double", "skip_lines": 0, "header": True}
+    defaults = {"separator": ",", "quote": "double", "skip_lines": 0, "header": True, "names": []}
     return {key: value for key, value in found.items() if value != defaults[key]}
+
+
+def _with_name_of_rows(split: _Split) -> list[str]:
+    """The names with one for the first column, where R has left it out; else empty."""
+    if not split.rows or len(split.rows[0]) != split.width - 1 or split.width < 3:
+        return []
+    return numbered([ROW_NAMES, *(name.strip() for name in split.rows[0])])
 
 
 def _split(lines: list[str], separator: str, quote: str) -> _Split:
@@ -75,10 +85,15 @@ def _split(lines: list[str], separator: str, quote: str) -> _Split:
         rows.pop()
     width = Counter(len(row) for row in rows[len(rows) // 2 :]).most_common(1)[0][0] if rows else 0
     title = next((place for place, row in enumerate(rows) if len(row) == width), 0)
-    if title > MAX_TITLE_LINES or (title == 1 and len(rows[0]) == width - 1):
-        title = 0  # one name too few is how R writes the names of rows
-    table = rows[title:]
-    share = sum(len(row) == width for row in table) / max(1, len(table))
+    is_wide = title == 1 and len(rows[0]) > width and not rows[0][0].startswith("#")
+    if title > MAX_TITLE_LINES or is_wide or separator == ":":
+        title = 0
+    lacks_name = title == 1 and len(rows[0]) == width - 1 > 1  # R writes the names of rows so
+    table = rows[0 if lacks_name else title :]
+    title = 0 if lacks_name else title
+    num_alike = sum(len(row) == width for row in table) + lacks_name
+    starts_well = bool(table) and (lacks_name or len(table[0]) == width)
+    share = num_alike / len(table) if starts_well else 0.0
     return _Split(separator, quote, table, width, share, before[title - 1] if title else 0)
 
 
@@ -119,8 +134,9 @@ def _with_quotes(lines: list[str], split: _Split) -> _Split:
 
 
 def _is_single_quoted(rows: list[list[str]]) -> bool:
-    """Whether a column stands in single quotes all the way, but for missing values."""
-    for column in zip(*[row for row in rows if len(row) == len(rows[0])], strict=True):
+    """Whether the header or a column stands in single quotes, but for missing values."""
+    columns = list(zip(*[row for row in rows if len(row) == len(rows[0])], strict=True))
+    for column in [("", *rows[0]), *columns]:
         present = [field for field in column[1:] if field.lower() not in MISSING]
         if present and all(len(one) > 1 and one[0] == one[-1] == "'" for one in present):
             return True
@@ -138,7 +154,9 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
         return True
     width = len(rows[0])
     below = [row for row in rows[1:] if len(row) == width]
-    columns = list(zip(*below, strict=True)) if below else []
+    if not below:
+        return True
+    columns = list(zip(*below, strict=True))
     names, numbers, repeated = 0, [], 0
     for first, column in zip(rows[0], columns, strict=False):
         if first.strip().lower() in MISSING:

@@ -31,12 +31,15 @@ def scanned(path: Path, settings: Reading, folder: Path, source: str) -> Iterato
         first = first_record(text, dialect, offset, settings.skip_lines + 1, source)
         fields = fields_of(first, dialect)
         delivered = fields if settings.header else None
-        names = settled(delivered, len(fields), settings, source)
-        line = settings.skip_lines + 1
+        num_columns = len(fields)
+        if settings.header and len(settings.names) == num_columns + 1:
+            num_columns += 1  # R leaves out the name of its row names
+        names = settled(delivered, num_columns, settings, source)
+        num_lines = settings.skip_lines
         if settings.header:
             offset += len(first)
-            line += first.count(dialect.line_end)
-        rows = num_rows(text, dialect, offset, line, len(names), source)
+            num_lines += first.count(dialect.line_end)
+        rows = num_rows(text, dialect, offset, num_lines + 1, num_columns, source)
         if not rows:
             raise ProjectError(
                 f"ingest.source: expected rows in {source}, found a header alone",
@@ -44,11 +47,11 @@ def scanned(path: Path, settings: Reading, folder: Path, source: str) -> Iterato
             )
         yield pl.scan_csv(
             text,
-            has_header=settings.header,
+            has_header=False,
             separator=dialect.separator.decode(),
             quote_char=dialect.quote.decode() or None,
             eol_char=dialect.line_end.decode(),
-            skip_lines=settings.skip_lines,
+            skip_lines=num_lines,
             new_columns=names,
             n_rows=rows,
             infer_schema=False,

@@ -1,5 +1,6 @@
 """Read a file that nobody has described yet: how it is written, and what it holds."""
 
+import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -7,15 +8,17 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.core import csv_reading
 from pipeline.core.column_names import numbered
 from pipeline.core.csv_encoding import encoding_of
 from pipeline.core.csv_guess import guessed
 from pipeline.core.csv_reading import header_names
 from pipeline.core.csv_text import check_disguise, decoded, head_of, packing, unpacked
 from pipeline.core.delivery import files
+from pipeline.core.errors import ProjectError
 from pipeline.core.reading_settings import Reading
 from pipeline.core.source import format_of, opened
-from pipeline.core.typed_files import sheets_by_rows
+from pipeline.core.typed_files import best_sheet
 
 SAMPLE_BYTES = 2**20
 
@@ -45,8 +48,7 @@ def detect(file: Path) -> dict[str, Any]:
     if kind == "csv":
         found |= _of_csv(first)
     elif kind == "excel":
-        sheets = sheets_by_rows(first, file.name)
-        found |= {"sheet": sheets[0]} if len(sheets) > 1 else {}
+        found |= best_sheet(first, file.name)
     return found
 
 
@@ -69,10 +71,28 @@ def _of_csv(file: Path) -> dict[str, Any]:
     text = _first_lines(file, encoding)
     check_disguise(text[:4096].encode(), file.name)
     found |= guessed(text)
-    names = header_names(text, Reading.model_validate(found))
-    if names != numbered(names):
+    names = [name.strip() for name in header_names(text, Reading.model_validate(found))]
+    if "names" not in found and names != numbered(names):
         found["duplicate_names"] = "number"
-    return found
+    return found | _quotes_as_text(file, found)
+
+
+def _quotes_as_text(file: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """That quotes are text, where the whole file can be read with that alone."""
+    plain = {"quote": "none"}
+    if not _is_readable(file, found) and _is_readable(file, found | plain):
+        return plain
+    return {}
+
+
+def _is_readable(file: Path, found: dict[str, Any]) -> bool:
+    settings = Reading.model_validate(found)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with csv_reading.scanned(file, settings, Path(folder), file.name):
+                return True
+        except ProjectError:
+            return False
 
 
 def _first_lines(file: Path, encoding: str) -> str:
@@ -93,6 +113,8 @@ def said(found: Mapping[str, Any]) -> list[str]:
         "header": "its first line looks like the lines below it, so that the columns are called "
         "column_1, column_2, …: `ingest.names` names them, `ingest.header: true` takes the first "
         "line for names",
+        "names": "its header has one name too few, as R leaves out that of the row names: the "
+        f"first column is called {(found.get('names') or ['row_name'])[0]!r}",
         "encoding": f"its bytes are no UTF-8 and were taken for {found.get('encoding')}: look at "
         "a name with an accent, `ingest.encoding` sets another",
         "duplicate_names": "some column names stand twice or are empty: the second `name` is "

@@ -20,9 +20,10 @@ class Reading(Frozen):
     header: bool = True
     """Whether the first line of a csv or a sheet names the columns; else they are `column_1`, …"""
     names: tuple[str, ...] = ()
-    """The columns' names in the file's order, in place of its own."""
+    """The columns' names in the file's order, in place of its own; one more than a header has where
+    R has left out that of the row names."""
     skip_lines: int = Field(0, ge=0)
-    """How many lines of a csv stand above its header, such as a title."""
+    """How many lines of a csv, or rows of a sheet, stand above the header, such as a title."""
     sheet: str | None = None
     """The sheet of an Excel workbook; needed where it has several."""
     duplicate_names: Literal["refuse", "number"] = "refuse"

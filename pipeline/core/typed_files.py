@@ -1,5 +1,6 @@
 """Parquet files and Excel sheets, with their types: numbers, text, booleans, dates and times."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from pipeline.core.delivery import disguise
 from pipeline.core.errors import ProjectError
 from pipeline.core.plain_types import plain
 from pipeline.core.reading_settings import Reading
+
+MAX_TITLE_ROWS = 30
 
 
 def parquet(path: Path, settings: Reading, source: str) -> pl.LazyFrame:
@@ -61,21 +64,32 @@ def excel(path: Path, settings: Reading, source: str) -> pl.LazyFrame:
     """A sheet of an Excel workbook as a table."""
     workbook = _workbook(path, source)
     sheet = _sheet(list(workbook.sheet_names), settings, source)
-    head = workbook.load_sheet(sheet, header_row=None, n_rows=1, dtypes="string").to_polars()
-    if head.height == 0:
+    skipped = settings.skip_lines
+    first = workbook.load_sheet(
+        sheet, header_row=None, skip_rows=skipped, n_rows=1, dtypes="string"
+    ).to_polars()
+    if first.height == 0:
         raise ProjectError(
             f"ingest.sheet: expected rows in the sheet {sheet!r} of {source}, found none",
             hint=f"its sheets are {', '.join(map(repr, workbook.sheet_names))}",
         )
-    delivered = [value or "" for value in head.row(0)] if settings.header else None
-    names = settled(delivered, head.width, settings, source)
-    body = workbook.load_sheet(
-        sheet, header_row=None, skip_rows=1 if settings.header else 0, column_names=names
+    delivered = [value or "" for value in first.row(0)] if settings.header else None
+    names = settled(delivered, first.width, settings, source)
+    table = workbook.load_sheet(
+        sheet, header_row=None, skip_rows=skipped + settings.header, column_names=names
     ).to_polars()
-    body = body.filter(~pl.all_horizontal(pl.all().is_null()))
-    if body.height == 0:
+    table = table.filter(~pl.all_horizontal(pl.all().is_null()))
+    if table.height == 0:
         raise no_rows(source)
-    return plain(body.lazy(), f"ingest.source: {source}")
+    table = table.with_columns(_whole(table[name]) for name in names)
+    return plain(table.lazy(), f"ingest.source: {source}")
+
+
+def _whole(values: pl.Series) -> pl.Series:
+    """Numbers as whole ones where all are: a sheet knows but one kind, and a code is no 1.0."""
+    if values.dtype == pl.Float64 and bool((values.is_finite() & (values % 1 == 0)).all()):
+        return values.cast(pl.Int64, strict=False) if values.abs().max() < 2**53 else values
+    return values
 
 
 def _sheet(sheets: list[str], settings: Reading, source: str) -> str:
@@ -99,6 +113,7 @@ def _sheet(sheets: list[str], settings: Reading, source: str) -> str:
 def _workbook(path: Path, source: str) -> Any:
     import fastexcel
 
+    logging.getLogger("fastexcel").setLevel(logging.ERROR)  # it tells of columns without a type
     try:
         return fastexcel.read_excel(path)
     except Exception as error:  # calamine's errors share no class
@@ -119,10 +134,16 @@ def _first_line(error: Exception) -> str:
     return "found no workbook" if "detect file format" in text else text
 
 
-def sheets_by_rows(path: Path, source: str) -> list[str]:
-    """The workbook's sheets that have rows, that with the most first."""
+def best_sheet(path: Path, source: str) -> dict[str, Any]:
+    """The keys that the sheet with the most rows needs: its name among several, title rows."""
     workbook = _workbook(path, source)
-    rows = {
-        name: workbook.load_sheet(name, header_row=None).height for name in workbook.sheet_names
+    sheets = {
+        name: workbook.load_sheet(name, header_row=None, skip_rows=0, dtypes="string").to_polars()
+        for name in workbook.sheet_names
     }
-    return sorted((name for name in rows if rows[name]), key=lambda name: -rows[name])
+    name = max(sheets, key=lambda name: sheets[name].height)
+    found: dict[str, Any] = {"sheet": name} if len(sheets) > 1 else {}
+    rows = sheets[name].head(MAX_TITLE_ROWS).rows()
+    filled = [sum(bool(cell and cell.strip()) for cell in row) for row in rows]
+    title = next((place for place, count in enumerate(filled) if count > 1), 0)
+    return found | ({"skip_lines": title} if title else {})

@@ -90,6 +90,22 @@ FOUND: dict[str, tuple[str | bytes, dict[str, Any], list[tuple[Any, ...]]]] = {
         {"separator": ";", "skip_lines": 1},
         ROWS,
     ),
+    "row names of R": (
+        "x y\na 1 2\nb 3 4\n",
+        {"separator": "whitespace", "names": ["row_name", "x", "y"]},
+        [("a", "1", "2"), ("b", "3", "4")],
+    ),
+    "blanks around names": (" a, b ,c\n 1,2,3\n", {}, [(" 1", "2", "3")]),
+    "quotes as text, far down": (
+        "a\tb\n" + "x\ty\n" * 600 + '5" x\t1\n',
+        {"separator": "\t", "quote": "none"},
+        [("x", "y")],
+    ),
+    "names in single quotes": (
+        "'a' 'b'\n1 2\n",
+        {"separator": "whitespace", "quote": "single"},
+        [("1", "2")],
+    ),
     "names twice": ("a,a,a_2\n1,2,3\n", {"duplicate_names": "number"}, [("1", "2", "3")]),
     "row names of pandas": (",a\n0,1\n1,3\n", {"duplicate_names": "number"}, [("0", "1")]),
     "carriage returns": (TEXT.replace("\n", "\r"), {}, ROWS),
@@ -136,6 +152,8 @@ def test_a_file_is_read_as_it_is_written(tmp_path: Path, case: str) -> None:
 
 def test_names_are_the_files_or_numbers_or_a_persons(tmp_path: Path) -> None:
     assert taken(tmp_path, TEXT.encode()).columns == ["age", "job", "pay"]
+    assert taken(tmp_path, b" a, b\n1,2\n").columns == ["a", "b"]
+    assert taken(tmp_path, b"a,b\n1,2,3\n", names=("r", "a", "b")).columns == ["r", "a", "b"]
     rows = TEXT.partition("\n")[2].encode()
     assert taken(tmp_path, rows, header=False).columns == ["column_1", "column_2", "column_3"]
     assert taken(tmp_path, rows, header=False, names=("a", "b", "c")).columns == ["a", "b", "c"]
@@ -396,9 +414,20 @@ def test_a_sheet_keeps_its_types(tmp_path: Path) -> None:
     assert detect(tmp_path / "t.xlsx") == {}
     table = read("t.xlsx", Reading(), tmp_path)
     assert table.columns == ["age", "job", "pay", "flag"]
+    assert table.dtypes == [pl.Int64, pl.String, pl.Float64, pl.Boolean]
     assert table.rows() == [(39, "clerk", 40.5, True), (22, None, None, False)]
     without = read("t.xlsx", Reading(header=False), tmp_path)
     assert (without.columns[0], without.height) == ("column_1", 3)
+
+
+def test_title_rows_and_columns_without_a_value(tmp_path: Path) -> None:
+    rows = [("Report",), (None,), ("a", "b", "c"), (1, None, "x"), (2.5, None, "y")]
+    write_workbook(tmp_path / "t.xlsx", {"A": rows})
+    found = detect(tmp_path / "t.xlsx")
+    assert found == {"skip_lines": 2}
+    table = read("t.xlsx", Reading(**found), tmp_path)
+    assert table.to_dict(as_series=False) == {"a": [1, 2.5], "b": [None, None], "c": ["x", "y"]}
+    assert table.dtypes == [pl.Float64, pl.String, pl.String]
 
 
 def test_of_several_sheets_one_is_named(tmp_path: Path) -> None:
