@@ -32,6 +32,7 @@ from pipeline.core.override_records import (
 )
 from pipeline.core.paths import Paths
 from pipeline.core.project import load_project, nearest
+from pipeline.core.sensitive_named import SensitiveNamed
 
 MAX_DAYS = 366
 """An override that holds longer than this is a rule that nobody means."""
@@ -103,14 +104,17 @@ def committed(root: Path, at: str | None, project: str) -> list[dict[str, Any]]:
         return []
 
 
-def rules_of(root: Path, project: str) -> tuple[Rule, ...]:
-    """The gate's rules of a project."""
+def rules_of(root: Path, project: str) -> tuple[Rule | SensitiveNamed, ...]:
+    """The gate's rules of a project, and the one that every gate has."""
     from pipeline import gate
 
-    return load_project(root, project, "gate", gate.Settings, gate.SECTIONS).settings.rules
+    given = load_project(root, project, "gate", gate.Settings, gate.SECTIONS).settings.rules
+    return (*given, SensitiveNamed())
 
 
-def resolve(rules: Sequence[Rule], text: str, project: str) -> Rule:
+def resolve(
+    rules: Sequence[Rule | SensitiveNamed], text: str, project: str
+) -> Rule | SensitiveNamed:
     """The rule that a text names: its title, `<=` for `≤`, or its measure and groups alone.
 
     Raises:

@@ -52,6 +52,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
         "num_replicates": settings.num_replicates,
         "seed": settings.seed,
         "min_group_size": settings.min_group_size,
+        "no_sensitive": columns.no_sensitive,
         "model": assessed(predicted(predictions, "", columns), test, columns, settings),
         "baseline": assessed(predicted(predictions, "baseline_", columns), test, columns, settings),
     }

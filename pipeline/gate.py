@@ -27,6 +27,7 @@ from pipeline.core.override_records import (
 )
 from pipeline.core.paths import Paths
 from pipeline.core.project import Frozen, Project
+from pipeline.core.sensitive_named import decide_named
 
 SECTIONS = ()
 
@@ -65,7 +66,8 @@ def verdict(
 ) -> dict[str, Any]:
     """The outcome of each rule and in total, for the model and, for comparison, the baseline.
 
-    An override lets the rule that it names be broken; the rule's own outcome stays as it is.
+    An override lets the rule that it names be broken; the rule's own outcome stays as it is. Where
+    no sensitive column is named, and no reason for that, a rule of its own refuses.
     """
     decided: list[dict[str, Any]] = []
     for rule in rules:
@@ -76,6 +78,8 @@ def verdict(
         theirs = decide(rule, evaluation, assessment, "baseline")
         shown = ("outcome", "refuses", "value", "low", "high")
         decided.append({**ours, "baseline": {key: theirs[key] for key in shown}})
+    if unnamed := decide_named(assessment):
+        decided.append(unnamed)
     used = []
     for one in decided:
         record = overridden(one, overrides)
@@ -84,6 +88,7 @@ def verdict(
     return {
         "outcome": total(decided),
         "overrides": used,
+        "no_sensitive": assessment.get("no_sensitive"),
         "confidence": evaluation["confidence"],
         "false_refusals": false_refusals(decided),
         "rules": decided,

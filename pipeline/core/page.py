@@ -221,7 +221,11 @@ def not_measured(card: Card) -> list[tuple[str, str]]:
         if names
     ]
     if not card.columns.sensitive:
-        found.append(("Groups", "No column is named as sensitive, so no groups were compared."))
+        why = card.columns.no_sensitive
+        said = f" The reason given: {why}" if why else " No reason was given."
+        found.append(
+            ("Groups", f"No column is named as sensitive, so no groups were compared.{said}")
+        )
     else:
         found.append(
             (

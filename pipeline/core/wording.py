@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.core import measure_words
+from pipeline.core import measure_words, sensitive_named
 from pipeline.core.group_words import GROUP_MEASURES, Measure
 
 MEASURES = {
@@ -120,6 +120,8 @@ def measure(name: str, task: str = "binary") -> Measure:
 
 def rule_title(rule: Mapping[str, Any]) -> str:
     """A gate's rule as a person would say it."""
+    if rule["rule"] == sensitive_named.TITLE:
+        return "Sensitive columns are named, or the reason why not"
     if rule.get("against"):
         where = f"in each group by {rule['by']}" if rule["by"] else "overall"
         title = measure(rule["measure"]).title
@@ -131,7 +133,7 @@ def rule_title(rule: Mapping[str, Any]) -> str:
 
 def reason(rule: Mapping[str, Any]) -> str:
     """Why a rule came out as it did, for somebody who does not know the measure's name."""
-    if rule.get("against"):
+    if rule.get("against") or rule["rule"] == sensitive_named.TITLE:
         return str(rule["sentence"])
     if rule["value"] is None:
         why = str(rule["sentence"]).partition("could not be measured: ")[2]

@@ -135,6 +135,13 @@ def test_an_override_that_nobody_could_answer_for_is_refused(
     assert read_json(root / FILE) == {"overrides": []}
 
 
+def test_that_no_sensitive_column_is_named_is_a_rule_that_can_be_overridden(root: Path) -> None:
+    found = asked(rule="sensitive columns named")
+    assert found.exit_code == 0, found.output
+    (record,) = read_json(root / FILE)["overrides"]
+    assert record["rule"] == "sensitive columns named"
+
+
 def stage_something(root: Path) -> None:
     (root / "notes.txt").write_text("of something else\n")
     git(root, "add", "notes.txt")

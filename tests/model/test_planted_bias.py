@@ -266,8 +266,9 @@ def test_a_rule_is_not_kept_where_no_sensitive_column_is_named(
     builds: Builds, tmp_path: Path
 ) -> None:
     root = changed(builds["proxy"], tmp_path / "nobody", "assess gate", **NO_ONE_NAMED)
-    (rule,) = verdict(root)["rules"]
+    rule, unnamed = verdict(root)["rules"]
     assert verdict(root)["outcome"] == "insufficient"
+    assert unnamed["rule"] == "sensitive columns named"
     assert rule["sentence"].endswith("could not be measured: no sensitive column was named.")
 
 

@@ -1,6 +1,7 @@
 """gate: rules decide on bounds, and evidence that is not there is no pass."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from flows.settings import check_project
 from pipeline.core import champion, prediction
 from pipeline.core.deciding import decide
 from pipeline.core.errors import ProjectError
+from pipeline.core.override_records import Override
 from pipeline.core.paired import gain_of_shares
 from pipeline.core.policy import Policy
 from pipeline.core.runner import run_stage
@@ -228,6 +230,47 @@ def test_without_a_sensitive_column_a_rule_by_groups_is_no_silent_pass() -> None
     found = verdict((rule,), EVALUATION, nobody)
     assert found["outcome"] == "insufficient"
     assert "no sensitive column was named" in found["rules"][0]["sentence"]
+
+
+NOBODY = {**ASSESSMENT, "model": {}, "baseline": {}}
+KEPT = (Rule(measure="roc_auc", at_least=0.75),)
+
+
+def test_without_a_sensitive_column_there_is_too_little_evidence() -> None:
+    found = verdict(KEPT, EVALUATION, {**NOBODY, "no_sensitive": None})
+    assert [rule["outcome"] for rule in found["rules"]] == ["pass", "insufficient"]
+    assert found["outcome"] == "insufficient"
+    assert found["rules"][1]["sentence"] == (
+        "Insufficient evidence: no sensitive column was named, so nothing is known about groups. "
+        "Name columns under `columns.sensitive`, or give the reason under `columns.no_sensitive` "
+        '(`hallmark init --no-sensitive "reason"`).'
+    )
+    assert verdict((), EVALUATION, NOBODY)["outcome"] == "insufficient"
+
+
+def test_with_a_reason_for_none_nothing_is_refused_and_the_verdict_has_it() -> None:
+    found = verdict(KEPT, EVALUATION, {**NOBODY, "no_sensitive": "rows are flowers"})
+    assert found["outcome"] == "pass"
+    assert found["no_sensitive"] == "rows are flowers"
+    assert [rule["rule"] for rule in found["rules"]] == ["roc_auc ≥ 0.75"]
+
+
+def test_with_sensitive_columns_the_rule_is_not_shown() -> None:
+    found = verdict(KEPT, EVALUATION, ASSESSMENT)
+    assert [rule["rule"] for rule in found["rules"]] == ["roc_auc ≥ 0.75"]
+
+
+def test_that_no_sensitive_column_is_named_can_be_overridden() -> None:
+    record = Override(
+        rule="sensitive columns named",
+        name="Ada Lovelace",
+        reason="a teaching example",
+        until=date(2027, 1, 31),
+        signed=date(2026, 1, 31),
+    )
+    found = verdict(KEPT, EVALUATION, NOBODY, (record,))
+    assert found["outcome"] == "pass_with_override"
+    assert found["overrides"][0]["name"] == "Ada Lovelace"
 
 
 def test_the_verdict_says_what_the_rows_could_have_shown() -> None:

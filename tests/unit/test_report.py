@@ -15,6 +15,7 @@ from pipeline.core.errors import ArtifactMissing
 from pipeline.core.page import roles
 from pipeline.core.paths import Paths
 from pipeline.core.project import About, Columns, Project
+from pipeline.core.sensitive_named import decide_named
 from pipeline.report import Settings, run
 
 EVIL = "<script>alert(1)</script>"
@@ -551,6 +552,37 @@ def test_a_project_without_sensitive_columns(tmp_path: Path) -> None:
         "No column is named as sensitive, so no groups were compared.",
     ):
         assert words in found.text
+
+
+def unnamed(inputs: dict[str, Any]) -> None:
+    """Reports of a project without a sensitive column, its gate's rule among them."""
+    for who in ("model", "baseline"):
+        inputs["55_assess/report.json"][who] = {}
+    found = decide_named(inputs["55_assess/report.json"])
+    inputs["65_gate/verdict.json"]["rules"].append(found)
+    inputs["65_gate/verdict.json"]["outcome"] = "insufficient"
+
+
+def test_that_no_sensitive_column_is_named_is_too_little_evidence(tmp_path: Path) -> None:
+    found = page(tmp_path, unnamed, COLUMNS.model_copy(update={"sensitive": ()}))
+    reasons = found.part("Not enough evidence", "Kept:")
+    assert "Sensitive columns are named, or the reason why not" in reasons
+    assert "no sensitive column was named, so nothing is known about groups" in reasons
+    assert "`columns.no_sensitive`" in reasons
+
+
+def test_the_reason_for_no_sensitive_column_is_on_the_card(tmp_path: Path) -> None:
+    def without(inputs: dict[str, Any]) -> None:
+        for who in ("model", "baseline"):
+            inputs["55_assess/report.json"][who] = {}
+
+    none = {"sensitive": (), "no_sensitive": "Rows are days, not people."}
+    found = page(tmp_path, without, COLUMNS.model_copy(update=none))
+    assert (
+        "No groups are compared: no column is named as sensitive, with this reason: Rows are days"
+        in found.text
+    )
+    assert "The reason given: Rows are days, not people." in found.text
 
 
 def test_gaps_are_told_in_people_with_what_the_rows_could_show(tmp_path: Path) -> None:
