@@ -13,6 +13,8 @@ MAX_CODES = 20
 MAX_NAMED_CODES = 5_000
 """The same where the name says that they are codes."""
 MAX_UNNAMED_CODES = 10
+FALL = 5
+"""Of a count, the most frequent value has more than this many times the rows of the highest."""
 
 
 def is_code(reading: Reading) -> tuple[bool, str]:
@@ -60,5 +62,5 @@ def _counts_from_zero(counts: pl.DataFrame) -> bool:
     return (
         peak <= value.len() // 2
         and falling >= 0.7 * max(len(after) - 1, 1)
-        and num[-1] * 10 < num[peak]
+        and num[-1] * FALL < num[peak]
     )

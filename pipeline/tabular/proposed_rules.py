@@ -78,7 +78,7 @@ def _casts(readings: list[Reading]) -> list[Rule]:
     grouped: dict[tuple[str, str | None, bool], list[Reading]] = {}
     for one in readings:
         kind = "numbers" if one.is_number else "dates" if one.is_date else "yes or no"
-        grouped.setdefault((kind, one.decimal, one.num_failed > 0), []).append(one)
+        grouped.setdefault((kind, one.decimal, one.num_failed > 0 or one.has_nan), []).append(one)
     found = []
     for (kind, decimal, fails), members in sorted(grouped.items(), key=_order):
         rule: Rule = {"name": _name(kind, decimal, fails), "rule": "cast"}
