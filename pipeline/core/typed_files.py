@@ -87,9 +87,11 @@ def excel(path: Path, settings: Reading, source: str) -> pl.LazyFrame:
 
 def _whole(values: pl.Series) -> pl.Series:
     """Numbers as whole ones where all are: a sheet knows but one kind, and a code is no 1.0."""
-    if values.dtype == pl.Float64 and bool((values.is_finite() & (values % 1 == 0)).all()):
-        return values.cast(pl.Int64, strict=False) if values.abs().max() < 2**53 else values
-    return values
+    if values.dtype != pl.Float64:
+        return values
+    numbers = values.drop_nulls().to_numpy()
+    is_whole = (abs(numbers) < 2**53) & (numbers % 1 == 0)
+    return values.cast(pl.Int64) if is_whole.all() else values
 
 
 def _sheet(sheets: list[str], settings: Reading, source: str) -> str:
