@@ -9,13 +9,14 @@ Rows of the other parts stay as they are. A repeated row keeps its `_row` and `_
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
 from pydantic import Field
 
-from pipeline.core import resampling, reweighing
+from pipeline.core import resampling, reweighing, weights
 from pipeline.core.contingency import Contingency, Floats, check_cells, contingency
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_json, write_parquet
@@ -25,6 +26,9 @@ from pipeline.core.project import Columns, Frozen, Project, nearest, of_modality
 
 SECTIONS = ("columns",)
 WEIGHT = "_weight"
+
+
+Changed = tuple[pl.DataFrame, dict[str, Any]]
 
 
 class Settings(Frozen):
@@ -73,13 +77,26 @@ def balanced(
     table, found = METHODS[method](train, names, project)
     if WEIGHT not in table.columns:
         table = table.with_columns(pl.lit(1.0, pl.Float32).alias(WEIGHT))
+    table, of_column = with_delivered_weights(table, project.columns)
     return table, {
         "method": method,
         "columns": list(names),
         "num_rows": train.height,
         "num_rows_after": table.height,
         **found,
+        **of_column,
     }
+
+
+def with_delivered_weights(table: pl.DataFrame, columns: Columns) -> Changed:
+    """The rows' weights times those of `columns.weight`, of mean 1; as they are without it."""
+    given = weights.delivered(table, columns)
+    if given is None:
+        return table, {}
+    product = given * table[WEIGHT].cast(pl.Float64).to_numpy()
+    product /= product.mean()
+    weight = pl.Series(WEIGHT, product, dtype=pl.Float32)
+    return table.with_columns(weight), {"weight": weights.described(product, str(columns.weight))}
 
 
 def groups_of(columns: Columns, settings: Settings) -> tuple[str, ...]:
@@ -105,9 +122,6 @@ def groups_of(columns: Columns, settings: Settings) -> tuple[str, ...]:
     return names
 
 
-Changed = tuple[pl.DataFrame, dict[str, Any]]
-
-
 def as_they_are(
     train: pl.DataFrame, _names: tuple[str, ...], _project: Project[Settings]
 ) -> Changed:
@@ -115,12 +129,17 @@ def as_they_are(
 
 
 def reweighed(train: pl.DataFrame, names: tuple[str, ...], project: Project[Settings]) -> Changed:
-    """Every row with its cell's weight."""
+    """Every row with its cell's weight; where rows have weights of their own, cells are sums of
+    these."""
     found = contingency(train, names, project.columns)
     check_cells(found)
-    weights = reweighing.weights(found)
-    weight = pl.Series(WEIGHT, weights.ravel()[found.cells], dtype=pl.Float32)
-    return train.with_columns(weight), {"cells": described(found, found.counts, weights)}
+    counted, given = found, weights.delivered(train, project.columns)
+    if given is not None:
+        sums = np.bincount(found.cells, weights=given, minlength=found.counts.size)
+        counted = replace(found, counts=sums.reshape(found.counts.shape))
+    of_cell = reweighing.weights(counted)
+    weight = pl.Series(WEIGHT, of_cell.ravel()[found.cells], dtype=pl.Float32)
+    return train.with_columns(weight), {"cells": described(found, found.counts, of_cell)}
 
 
 def resampled(train: pl.DataFrame, names: tuple[str, ...], project: Project[Settings]) -> Changed:
@@ -177,7 +196,7 @@ METHODS: Mapping[str, Callable[[pl.DataFrame, tuple[str, ...], Project[Settings]
 }
 
 
-def described(found: Contingency, after: Any, weights: Floats) -> list[dict[str, Any]]:
+def described(found: Contingency, after: Any, of_cell: Floats) -> list[dict[str, Any]]:
     """Each cell's rows before and after, and what one of them weighs."""
     return [
         {
@@ -185,7 +204,7 @@ def described(found: Contingency, after: Any, weights: Floats) -> list[dict[str,
             "label": found.labels[label],
             "num_rows": int(found.counts[group, label]),
             "num_rows_after": int(after[group, label]),
-            "weight": round(float(weights[group, label]), 6),
+            "weight": round(float(of_cell[group, label]), 6),
         }
         for group, label in np.ndindex(found.counts.shape)
     ]

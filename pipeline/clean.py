@@ -4,7 +4,8 @@ Reads: the snapshot, contract.json (its part `prepared`).
 Writes: table.parquet (all columns, and `_row`, the row's position in the snapshot), ledger.json,
 rules.json (the rules as they were applied: the service cleans by them).
 Refuses when: a rule does not suit the table, the target or a sensitive column has one value alone,
-or the clean table breaks a critical expectation.
+a column is not of the type that its role asks for, or the clean table breaks a critical
+expectation.
 """
 
 from collections import Counter
@@ -21,6 +22,7 @@ from pipeline.core.paths import Paths
 from pipeline.core.problems import Unsuitable
 from pipeline.core.project import Columns, Frozen, Project
 from pipeline.core.rules import Rule
+from pipeline.core.weights import check_weights
 
 SECTIONS = ("columns",)
 
@@ -46,7 +48,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     contract = load_contract(paths.home / "contract.json", name)
     snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"))
     cleaning = part(project.modality, "cleaning")
-    table, entries = cleaning.apply(cleaning.with_positions(snapshot), project.settings.rules)
+    table, entries = cleaning.cleaned(snapshot, project.settings.rules, project.columns)
     rows_in = snapshot.height
     del snapshot  # at millions of rows it is a gigabyte
     check_classes(table, project.columns)
@@ -74,7 +76,8 @@ def check_classes(table: pl.DataFrame, columns: Columns) -> None:
 
     Raises:
         ProjectError: no rows are left, a row has no label, the target has one class, lacks
-            `columns.positive` or is no number in a regression, or a sensitive column has one group.
+            `columns.positive` or is no number in a regression, a sensitive column has one group, or
+            a feature or weight is not what its role asks for.
     """
     if table.height == 0:
         raise ProjectError(
@@ -109,6 +112,20 @@ def check_classes(table: pl.DataFrame, columns: Columns) -> None:
             f"is regression, found {table.schema[columns.target]}",
             hint=f"add a rule `cast` for {columns.target!r} under `clean.rules`",
         )
+    check_types(table, columns)
+    check_weights(table, columns)
+    for name in columns.sensitive:
+        num_groups = table[name].drop_nulls().n_unique()
+        if num_groups < 2:
+            raise ProjectError(
+                f"columns.sensitive: expected at least two groups in {name!r}, found {num_groups}",
+                hint=f"there is nothing to compare: move {name!r} to `columns.drop` with the "
+                "reason, or ask for a delivery with all groups",
+            )
+
+
+def check_types(table: pl.DataFrame, columns: Columns) -> None:
+    """Refuse features of other types than their roles say."""
     for name in columns.numeric:
         if not table.schema[name].is_numeric():
             raise ProjectError(
@@ -117,11 +134,11 @@ def check_classes(table: pl.DataFrame, columns: Columns) -> None:
                 hint=f"add a rule `cast` for {name!r} under `clean.rules`, or name it under "
                 "`columns.categorical`",
             )
-    for name in columns.sensitive:
-        num_groups = table[name].drop_nulls().n_unique()
-        if num_groups < 2:
+    for name in columns.dates:
+        if table.schema[name] not in (pl.Date, pl.Datetime):
             raise ProjectError(
-                f"columns.sensitive: expected at least two groups in {name!r}, found {num_groups}",
-                hint=f"there is nothing to compare: move {name!r} to `columns.drop` with the "
-                "reason, or ask for a delivery with all groups",
+                f"columns.dates: expected dates in {name!r} after cleaning, "
+                f"found {table.schema[name]}",
+                hint=f"add a rule `cast` under `clean.rules` with `columns: {{{name}: date}}` and "
+                f'`formats: {{{name}: "%d.%m.%Y"}}`, as it is written',
             )

@@ -141,7 +141,7 @@ def cases(
     for i in chosen:
         row, answer = rows.row(int(i), named=True), answers.row(int(i), named=True)
         attributions = [
-            {"column": name, "value": row[name], "attribution": round(float(value), 6)}
+            {"column": name, "value": plain(row[name]), "attribution": round(float(value), 6)}
             for name, value in zip(columns, values[i], strict=True)
         ]
         found.append(
@@ -152,3 +152,12 @@ def cases(
             }
         )
     return found
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON and people have it: dates, booleans and numbers without end are text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, str | int | float) else str(value)

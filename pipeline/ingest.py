@@ -6,6 +6,7 @@ Refuses when: the source is absent, empty, damaged, in another encoding, or its 
 the ones that `columns` names.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.core.errors import ProjectError
 from pipeline.core.files import sink_parquet, write_json
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
-from pipeline.core.project import Project
+from pipeline.core.project import RESERVED, Project
 from pipeline.core.reading_settings import Reading
 from pipeline.core.source import opened
 
@@ -33,7 +34,8 @@ def run(project: Project[Settings], paths: Paths) -> None:
     with opened(source, project.settings, paths.home) as delivered:
         check_columns(delivered.table.collect_schema().names(), project.columns.all, source)
         sink_parquet(snapshot, delivered.table)
-    columns = profile(snapshot, part(project.modality, "profile"))
+    withheld = [name for name in (project.columns.identifier,) if name]
+    columns = profile(snapshot, part(project.modality, "profile"), withheld)
     content = {
         "source": source,
         "sha256": delivered.sha256,
@@ -44,14 +46,22 @@ def run(project: Project[Settings], paths: Paths) -> None:
     write_json(paths.output("profile.json"), content)
 
 
-def profile(snapshot: Path, kind: Any) -> list[dict[str, Any]]:
-    """What each column of the snapshot holds; one at a time is in memory."""
+def profile(snapshot: Path, kind: Any, withheld: Collection[str] = ()) -> list[dict[str, Any]]:
+    """What each column of the snapshot holds, but for values of those `withheld`; one at a time
+    is in memory."""
     names = pl.scan_parquet(snapshot).collect_schema().names()
-    return [kind.columns(pl.read_parquet(snapshot, columns=[name]))[0] for name in names]
+    return [kind.columns(pl.read_parquet(snapshot, columns=[name]), withheld)[0] for name in names]
 
 
 def check_columns(found: list[str], expected: tuple[str, ...], source: str) -> None:
-    """Refuse a delivery whose columns are not the expected ones, naming each that differs."""
+    """Refuse a delivery whose columns are not the expected ones, naming each that differs; and a
+    column of a name that stages add."""
+    for name in RESERVED:
+        if name in found:
+            raise ProjectError(
+                f"{source}: expected no delivered column {name!r}: stages add one of this name",
+                hint=f"rename the delivered column {name!r} at its source",
+            )
     absent = [name for name in expected if name not in found]
     extra = [name for name in found if name not in expected]
     if absent or extra:

@@ -28,7 +28,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, Frozen, Project
 from pipeline.core.rules import Rule, for_requests
 from pipeline.service import build
-from pipeline.service.checks import IN_SET, Enforcement, enforcement
+from pipeline.service.checks import IN_SET, Enforcement, demanding, enforcement
 from pipeline.service.fields import FieldText, fields_of, requested
 
 SECTIONS = ("columns",)
@@ -101,7 +101,8 @@ def gather(project: Project[Settings], paths: Paths, source: Path) -> Enforcemen
         copy(paths.input(stage, file), source / target)
     copy(paths.home / "contract.json", source / bento.CONTRACT)
     policy = read_policy(paths.input("calibrate", "policy.json"))
-    enforced = enforcement(contract, requested(project.columns, policy))
+    carried = requested(project.columns, policy)
+    enforced = demanding(enforcement(contract, carried), project.columns, carried)
     write_json(source / bento.SERVICE, service_settings(project, paths, contract, enforced, policy))
     origins = [paths.input(*one) for one in (*INPUTS.values(), *SETTINGS)]
     origins += [paths.home / "contract.json", paths.root / "requirements.lock"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
@@ -48,10 +49,11 @@ def run(project: Project[Settings], paths: Paths) -> None:
     service = read_json(bento / packaged.SOURCE / packaged.SERVICE)
     names = [field["name"] for field in service["fields"]]
     test = read_parquet(paths.input("split", "test.parquet"), ["_row", "_key", *names])
-    numbers = chosen(test, names, project.settings.num_rows)
     snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"), names)
     task = strictly(Columns, service["columns"], {}).task
     decides = ("decision",) if task == "binary" else ()
+    test = test.filter(sendable(snapshot)[test["_row"].cast(pl.Int64)])
+    numbers = chosen(test, names, project.settings.num_rows)
     predictions = read_parquet(
         paths.input("evaluate", "predictions.parquet"), ["_row", EXPECTED[task], *decides]
     )
@@ -188,6 +190,12 @@ def check_reported(bento: Path, report: dict[str, Any]) -> None:
             f"found {found[:12]} in {bento}",
             hint="it was changed after it was made: delete it, then `dvc checkout`",
         )
+
+
+def sendable(rows: pl.DataFrame) -> pl.Series:
+    """Whether each row can be asked about, shape (rows,): JSON has no number without end."""
+    endless = pl.any_horizontal(pl.repeat(False, pl.len()), cs.float().is_infinite())
+    return rows.select(~endless.fill_null(False)).to_series()
 
 
 def chosen(test: pl.DataFrame, features: list[str], num_rows: int) -> pl.Series:

@@ -233,7 +233,9 @@ def _label_rate(rows: pl.DataFrame, columns: Columns) -> dict[str, Any]:
 
 
 def _group_shares(rows: pl.DataFrame, name: str) -> list[dict[str, Any]]:
-    counts = rows.group_by(pl.col(name).alias("group")).agg(num_rows=pl.len())
+    text = rows.schema[name] == pl.Boolean or rows.schema[name].is_temporal()
+    group = pl.col(name).cast(pl.String) if text else pl.col(name)
+    counts = rows.group_by(group.alias("group")).agg(num_rows=pl.len())
     return [
         {"group": group, "num_rows": num, "share": round(num / rows.height, 6)}
         for group, num in counts.sort("group", nulls_last=True).iter_rows()

@@ -61,7 +61,9 @@ def run(project: Project[Settings], paths: Paths) -> None:
     prediction.save(paths.output(""), encoder, network, trained.weights, predicted)
     with replacing(paths.output("curves.csv")) as temporary:
         pl.DataFrame(trained.progress.curve).write_csv(temporary)
-    write_json(paths.output("report.json"), report(train, validation, trained, settings))
+    missing = part(project.modality, "encoding").gaps(train, encoder)
+    found = {**report(train, validation, trained, settings), "missing": missing}
+    write_json(paths.output("report.json"), found)
     checkpoint.delete()
 
 

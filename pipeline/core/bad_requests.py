@@ -51,6 +51,7 @@ class Promise:
     minimum: float | None = None
     maximum: float | None = None
     is_closed: bool = False
+    is_date: bool = False
 
 
 def promises(
@@ -69,13 +70,19 @@ def promises(
             and not entry["kwargs"].get("row_condition")
         ]
         kinds = {kind for kind, _ in critical}
-        ranges = [given for kind, given in critical if kind == "expect_column_values_to_be_between"]
+        ranges = [
+            given
+            for kind, given in critical
+            if kind == "expect_column_values_to_be_between" and name not in columns.dates
+        ]
         whole = {given["type_"] for kind, given in critical if kind.endswith("be_of_type")}
         found.append(
             Promise(
                 name=name,
                 is_number=name in columns.numeric or name in columns.sensitive_edges,
-                is_required="expect_column_values_to_not_be_null" in kinds or "int64" in whole,
+                is_required="expect_column_values_to_not_be_null" in kinds
+                or "int64" in whole
+                or columns.missing.get(name) == "drop_row",
                 minimum=next(
                     (r["min_value"] for r in ranges if r.get("min_value") is not None), None
                 ),
@@ -83,6 +90,7 @@ def promises(
                     (r["max_value"] for r in ranges if r.get("max_value") is not None), None
                 ),
                 is_closed="expect_column_values_to_be_in_set" in kinds,
+                is_date=name in columns.dates,
             )
         )
     return found
@@ -158,7 +166,8 @@ def _wrong_fields(row: Row, columns: Columns, deciding: Sequence[str]) -> Iterat
     name = columns.features[0]
     misspelt = {key if key != name else f"{name}x": value for key, value in row.items()}
     yield BadRequest("a misspelt field", encoded(misspelt), 422, (f"{name}x", name))
-    for unused in (*columns.sensitive, *columns.drop, columns.target):
+    held_out = [one for one in (columns.identifier, columns.weight) if one]
+    for unused in (*columns.sensitive, *columns.drop, *held_out, columns.target):
         if unused not in (*columns.features, *deciding):
             kind = "sensitive" if unused in columns.sensitive else "unused"
             body = encoded({**row, unused: MADE_UP})
@@ -182,6 +191,9 @@ def _wrong_values(row: Row, promised: Sequence[Promise]) -> Iterator[BadRequest]
         if one.is_number:
             yield _with(row, one.name, "many", "words for a number in")
             yield _with(row, one.name, True, "true for a number in")
+        if one.is_date:
+            yield _with(row, one.name, "some day", "words for a date in")
+            yield _with(row, one.name, True, "true for a date in")
         if one.minimum is not None:
             yield _with(row, one.name, one.minimum - 1, "less than the least in")
         if one.maximum is not None:

@@ -14,7 +14,23 @@ FIRST = "; those that look least like their outcome were repeated and left out f
 
 
 def before_training(balance: Mapping[str, Any]) -> str:
-    """The operation, and what a reader must know of it."""
+    """The operation, what a reader must know of it, and of the rows' own weights."""
+    return f"{_operation(balance)} {_own_weights(balance)}".strip()
+
+
+def _own_weights(balance: Mapping[str, Any]) -> str:
+    found = balance.get("weight")
+    if not found:
+        return ""
+    return (
+        f"In training a row weighs what {found['column']} says, {found['min']:.2f} to "
+        f"{found['max']:.2f} where the mean is 1; so weighted, the rows say as much as "
+        f"{found['effective_rows']:,.0f} of equal weight would. All measures on this page count "
+        "every row once."
+    )
+
+
+def _operation(balance: Mapping[str, Any]) -> str:
     method, by = balance["method"], listed(list(balance.get("columns", ())))
     if method == "none":
         return "The training rows were neither weighted nor resampled."

@@ -46,6 +46,12 @@ def levels(table: pl.DataFrame, name: str, columns: Columns) -> pl.Series:
             f"columns.sensitive_edges.{name}: expected a column of numbers, found {values.dtype}",
             hint="cast it under `clean.rules`, or take its edges out",
         )
+    if values.dtype.is_temporal() and values.n_unique() > MAX_LEVELS:
+        raise ProjectError(
+            f"columns.sensitive: expected groups of {name!r}, found {values.n_unique()} dates",
+            hint="deliver what the groups differ by, such as an age or a year, as a number, and "
+            "say under `columns.sensitive_edges` where to cut it",
+        )
     found = level_names(values, edges)
     if found.str.contains(CROSS, literal=True).any():
         raise ProjectError(

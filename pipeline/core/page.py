@@ -166,11 +166,16 @@ def roles(columns: Columns, deciding: Sequence[str] = ()) -> dict[str, str]:
     """What each delivered column is for, in words; the policy decides by `deciding`."""
     found = dict.fromkeys(columns.numeric, "feature, a number")
     found |= dict.fromkeys(columns.categorical, "feature, a category")
+    found |= dict.fromkeys(columns.dates, "feature, a date")
     for name in columns.sensitive:
         also = f"{found[name]}; " if name in found else "not a feature; "
         decides = ", and decisions use it" if name in deciding else ""
         found[name] = f"{also}groups are compared by it{decides}"
     found |= {name: f"not used: {reason}" for name, reason in columns.drop.items()}
+    if columns.identifier:
+        found[columns.identifier] = "names whom a row is about; not a feature, and never shown"
+    if columns.weight:
+        found[columns.weight] = "weighs the rows in training; not a feature"
     found[columns.target] = task_words.role(columns)
     return found
 

@@ -34,6 +34,8 @@ from pipeline.core.problems import nearest as nearest
 M = TypeVar("M", bound=BaseModel)
 Task = Literal["binary", "multiclass", "regression"]
 Missing = Literal["median", "level", "drop_row"]
+RESERVED = ("_row", "_key", "_weight")
+"""Columns that `clean`, `split` and `balance` add."""
 
 
 class Frozen(BaseModel):
@@ -146,6 +148,21 @@ class Columns(Frozen):
                 f"expected no `positive` where the task is {self.task}, got {self.positive!r}",
                 "remove the line `positive`",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names_that_are_free(self) -> "Columns":
+        for column in self.all:
+            if column in RESERVED:
+                raise ValueError(
+                    f"expected no column {column!r}: stages add one of this name; rename the "
+                    "delivered column at its source"
+                )
+            if column == "*" or (column.startswith("^") and column.endswith("$")):
+                raise ValueError(
+                    f"expected names that are no pattern for several columns, got {column!r}; "
+                    "rename the delivered column at its source"
+                )
         return self
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from pipeline.core.files import read_json
 from pipeline.core.offline import Offline
 from pipeline.core.output_policy import read_policy
 from pipeline.core.project import Columns, Frozen, strictly
-from pipeline.core.replay import Replay, answer_to, in_batches, one_by_one, replayed
+from pipeline.core.replay import Replay, answer_to, as_requests, in_batches, one_by_one, replayed
 from pipeline.core.served import NotServed, Served, served
 
 HEALTH = ("/livez", "/healthz", "/readyz")
@@ -92,7 +92,7 @@ class Rehearsal:
         version: str | None = None,
     ) -> None:
         self.bento, self.budget, self.version = bento, budget, version
-        self.rows, self.offline = rows.to_dicts(), offline
+        self.rows, self.offline = as_requests(rows), offline
         self.source = bento / packaged.SOURCE
         self.service = read_json(self.source / packaged.SERVICE)
         self.columns = strictly(Columns, self.service["columns"], {})

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import polars as pl
 
 from pipeline.core.bad_requests import JSON, BadRequest, encoded
 from pipeline.core.offline import Read
@@ -79,6 +80,20 @@ def replayed(client: httpx.Client, bodies: Sequence[tuple[bytes, int]], read: Re
     return found
 
 
+def as_requests(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Delivered rows as JSON carries them: dates and times in ISO 8601, nan as nothing."""
+    written = []
+    for name, dtype in rows.schema.items():
+        column = pl.col(name)
+        if isinstance(dtype, pl.Datetime):
+            written.append(column.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f"))
+        elif dtype.is_float():
+            written.append(column.fill_nan(None))
+        elif dtype == pl.Date:
+            written.append(column.cast(pl.String))
+    return rows.with_columns(written).to_dicts()
+
+
 def one_by_one(rows: Sequence[Row]) -> list[tuple[bytes, int]]:
     return [(encoded(row), 1) for row in rows]
 
@@ -103,11 +118,25 @@ def answer_to(client: httpx.Client, bad: BadRequest) -> str | None:
         return f"{bad.status}, and no JSON"
     if not isinstance(answer, dict) or not isinstance(answer.get("error"), str):
         return f"{bad.status}, and no sentence under `error`"
-    said = encoded(answer).decode().lower().replace(",", "")
+    said = plainly(encoded(answer).decode(), *texts_of(answer))
     for word in bad.names:
-        if word.lower() not in said:
+        if plainly(word) not in said:
             return f"{bad.status}, and no word of {word}"
     return None
+
+
+def texts_of(content: Any) -> Iterator[str]:
+    """All texts in a JSON value, without JSON's own signs before quotes."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, list | dict):
+        for one in content.values() if isinstance(content, dict) else content:
+            yield from texts_of(one)
+
+
+def plainly(*texts: str) -> str:
+    """Texts in small letters, and numbers without commas between thousands."""
+    return "\n".join(texts).lower().replace(",", "")
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:

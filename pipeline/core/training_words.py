@@ -39,6 +39,15 @@ def fitted(train: Mapping[str, Any]) -> str:
     )
 
 
+def gap(found: Mapping[str, Any], train: Mapping[str, Any]) -> str:
+    """What the model reads where a feature has no value."""
+    if found["num_missing"] == train["num_train_rows"]:
+        return "no training row has a value: the column tells the model nothing"
+    if found["median"] is None:
+        return "a level of its own"
+    return f"the median, {found['median']}, and beside it that the value is missing"
+
+
 OF_TASK = {
     "binary": "",
     "multiclass": "selection rates of each class against the rest, averaged over the classes,",

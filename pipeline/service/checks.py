@@ -7,8 +7,11 @@ as in Great Expectations.
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
+
+from pipeline.core.project import Columns
 
 INTEGERS = ("int", "int8", "int16", "int32", "int64", "Int64", "uint8", "uint16", "uint32")
 FLOATS = ("float", "float32", "float64", "Float64")
@@ -88,6 +91,26 @@ def enforcement(contract: dict[str, Any], features: Iterable[str]) -> Enforcemen
     return Enforcement(tuple(checks), tuple(enforced), tuple(not_enforced))
 
 
+def demanding(enforced: Enforcement, columns: Columns, requested: Iterable[str]) -> Enforcement:
+    """It, and a value in each column whose gaps `clean` dropped rows for: nothing was learnt of
+    rows without one."""
+    names = [name for name in requested if columns.missing.get(name) == "drop_row"]
+    checks = [Check((name,), NOT_NULL, {}, True, NEEDED, _not_null({})[1], WHY) for name in names]
+    lines = [
+        {"expectation": NOT_NULL, "columns": [name], "severity": "critical", "refuses": True}
+        for name in names
+    ]
+    return replace(
+        enforced,
+        checks=(*checks, *enforced.checks),
+        enforced=(*enforced.enforced, *lines),
+    )
+
+
+NEEDED = "a value: rows without one were dropped before training (columns.missing)"
+WHY = "Nothing was learnt of rows without it, so nothing is predicted for them."
+
+
 def columns_of(kwargs: dict[str, Any]) -> tuple[str, ...]:
     """The columns that an expectation is about; none when it is about the table."""
     single = [kwargs[key] for key in ("column", "column_A", "column_B") if key in kwargs]
@@ -147,16 +170,22 @@ def _not_in_set(kwargs: dict[str, Any]) -> tuple[str, Test]:
 def _between(kwargs: dict[str, Any]) -> tuple[str, Test]:
     low, high = kwargs.get("min_value"), kwargs.get("max_value")
     above, below = kwargs.get("strict_min", False), kwargs.get("strict_max", False)
+    words = between_in_words(low, high, above, below)
+    is_date = isinstance(low, str) or isinstance(high, str)
+    if is_date:
+        low, high = (one and datetime.fromisoformat(one) for one in (low, high))
 
     def passes(value: Any) -> bool:
         if value is None:
             return True
-        if not _number(value):
+        if is_date and isinstance(value, date):
+            value = datetime.fromisoformat(value.isoformat())
+        elif is_date or not _number(value):
             return False
         least = low is None or (value > low if above else value >= low)
         return least and (high is None or (value < high if below else value <= high))
 
-    return between_in_words(low, high, above, below), passes
+    return words, passes
 
 
 def _lengths(kwargs: dict[str, Any]) -> tuple[str, Test]:
@@ -197,17 +226,18 @@ _TESTS: dict[str, Callable[[dict[str, Any]], tuple[str, Test]]] = {
 
 def listed(values: Iterable[Any], at_most: int = 8) -> str:
     """Values in words, the first few of them."""
-    shown = [str(value) for value in values]
+    shown = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
     rest = f" … ({len(shown)} in all)" if len(shown) > at_most else ""
     return ", ".join(shown[:at_most]) + rest
 
 
 def between_in_words(
-    low: float | None, high: float | None, above: bool = False, below: bool = False
+    low: float | str | None, high: float | str | None, above: bool = False, below: bool = False
 ) -> str:
-    """A range in words."""
+    """A range in words, of numbers or of dates."""
+    first, last = (one if isinstance(one, str | None) else f"{one:,}" for one in (low, high))
     if low is not None and high is not None and not above and not below:
-        return f"from {low:,} to {high:,}"
-    least = "" if low is None else f"{'above' if above else 'at least'} {low:,}"
-    most = "" if high is None else f"{'below' if below else 'at most'} {high:,}"
+        return f"from {first} to {last}"
+    least = "" if low is None else f"{'above' if above else 'at least'} {first}"
+    most = "" if high is None else f"{'below' if below else 'at most'} {last}"
     return " and ".join(word for word in (least, most) if word)

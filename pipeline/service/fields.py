@@ -13,32 +13,33 @@ from pipeline.core.groups import CROSS, MISSING
 from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, Frozen, nearest
-from pipeline.core.rules import Cast, Rule
+from pipeline.core.rules import Rule
 from pipeline.service.checks import (
     BETWEEN,
     IN_SET,
-    INTEGERS,
     OF_TYPE,
     Enforcement,
     between_in_words,
     listed,
 )
+from pipeline.service.field_types import (
+    EXPECTED,
+    OF_TYPES,
+    Delivered,
+    Kind,
+    cast_to,
+    date_as_delivered,
+    delivered_as,
+    is_whole,
+    level_as_delivered,
+    type_of,
+)
 
-Kind = Literal["integer", "number", "category", "text"]
-Delivered = Literal["text", "integer", "float", "boolean"]
 Use = Literal["probability", "decision", "both"]
 NOTES: dict[Use, str] = {
     "probability": "",
     "decision": "used for the decision alone, not for the probability",
     "both": "used for the probability and for the decision",
-}
-INTEGER_TYPES = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
-DELIVERED: dict[str, Delivered] = {
-    "String": "text",
-    "Boolean": "boolean",
-    "Float32": "float",
-    "Float64": "float",
-    **dict.fromkeys(INTEGER_TYPES, "integer"),
 }
 
 
@@ -98,17 +99,22 @@ class Field:
     @property
     def expected(self) -> str:
         """What a value must be, in words."""
-        if self.kind in ("integer", "number"):
-            words = "a whole number" if self.kind == "integer" else "a number"
+        if self.kind in ("date", "datetime"):
+            return f"{EXPECTED[self.kind]}, written like {self.example}"
+        if self.kind in EXPECTED:
             limits = between_in_words(self.minimum, self.maximum)
-            return f"{words} {limits}".strip()
-        return f"one of {listed(self.categories)}" if self.categories else "text"
+            return f"{EXPECTED[self.kind]} {limits}".strip()
+        return (
+            f"one of {listed(self.categories)}" if self.categories else OF_TYPES[self.delivered][1]
+        )
 
     @property
     def schema(self) -> dict[str, Any]:
         """The field in JSON Schema, as OpenAPI 3.1 has it."""
         kinds: dict[str, Any] = {"integer": "integer", "number": "number"}
-        kind = "boolean" if self.delivered == "boolean" else kinds.get(self.kind, "string")
+        kind = kinds.get(self.kind) or OF_TYPES.get(self.delivered, ("string",))[0]
+        if self.categories and not any(isinstance(one, str) for one in self.categories):
+            kind = type_of(self.categories)
         found: dict[str, Any] = {
             "title": self.title,
             "type": kind if self.required else [kind, "null"],
@@ -118,6 +124,8 @@ class Field:
         }
         if self.unit:
             found["x-unit"] = self.unit
+        if self.delivered in ("date", "datetime"):
+            found["format"] = "date" if self.delivered == "date" else "date-time"
         if self.minimum is not None:
             found["minimum"] = self.minimum
         if self.maximum is not None:
@@ -222,31 +230,30 @@ def _field(
     text: FieldText,
     deciding: Deciding | None,
 ) -> Field:
-    if dtype not in DELIVERED:
-        raise ProjectError(
-            f"columns: expected {name!r} to be delivered as text, number or boolean, got {dtype}",
-            hint="a request is JSON, which has no other types: deliver it as text",
-        )
+    delivered = delivered_as(name, dtype)
     critical = [check for check in enforced.of(name) if check.critical]
     types = [check.arguments["type_"] for check in critical if check.kind == OF_TYPE]
-    whole = _is_whole(name, rules, DELIVERED[dtype], types)
+    whole = is_whole(name, rules, delivered, types)
     ranges = [check.arguments for check in critical if check.kind == BETWEEN]
     low = _bound(max, [one.get("min_value") for one in ranges])
     high = _bound(min, [one.get("max_value") for one in ranges])
     sets = [check for check in enforced.of(name) if check.kind == IN_SET]
     levels = tuple(sets[0].arguments["value_set"]) if sets else ()
+    levels = tuple(level_as_delivered(one, delivered) for one in levels)
     numeric = name in columns.numeric or (deciding is not None and deciding.is_cut)
-    if deciding and not levels and DELIVERED[dtype] == "text":
+    if deciding and not levels and delivered == "text":
         levels = deciding.levels
     kind: Kind = "category" if levels else "text"
     if numeric:
         kind = "integer" if whole else "number"
+    if name in columns.dates:
+        levels, kind = (), "date" if cast_to(name, rules, delivered) == "date" else "datetime"
     field = Field(
         name=name,
         title=text.title or name,
         unit=text.unit,
         kind=kind,
-        delivered=DELIVERED[dtype],
+        delivered=delivered,
         required=any(not check.passes(None) for check in critical),
         minimum=low if numeric else None,
         maximum=high if numeric else None,
@@ -254,17 +261,8 @@ def _field(
         open=bool(levels) and not any(check.critical for check in sets),
         example=None,
     )
-    example = _example(field) if text.example is None else text.example
+    example = _example(field, rules) if text.example is None else text.example
     return Field(**{**asdict(field), "categories": field.categories, "example": example})
-
-
-def _is_whole(name: str, rules: tuple[Rule, ...], delivered: Delivered, types: list[str]) -> bool:
-    casts = [
-        rule.columns[name] for rule in rules if isinstance(rule, Cast) and name in rule.columns
-    ]
-    if casts:
-        return casts[-1] == "integer"
-    return delivered == "integer" or any(one in INTEGERS for one in types)
 
 
 def _bound(choose: Any, limits: list[float | None]) -> float | None:
@@ -272,13 +270,16 @@ def _bound(choose: Any, limits: list[float | None]) -> float | None:
     return choose(known) if known else None
 
 
-def _example(field: Field) -> Any:
-    """A value within the limits: the first category, or the middle of the range."""
+def _example(field: Field, rules: tuple[Rule, ...]) -> Any:
+    """A value within the limits: the first category, or the middle of the range; of a date some
+    day, as it is delivered."""
+    if field.kind in ("date", "datetime"):
+        return date_as_delivered(field.name, field.kind, field.delivered, rules)
     if field.kind in ("integer", "number"):
         low = field.minimum if field.minimum is not None else min(0, field.maximum or 0)
         high = field.maximum if field.maximum is not None else max(0, low)
         middle = (low + high) / 2
         return int(middle) if field.kind == "integer" else middle
-    if field.delivered == "boolean":
-        return True
-    return field.categories[0] if field.categories else "text"
+    if field.categories:
+        return field.categories[0]
+    return {"boolean": True, "integer": 0, "float": 0.0}.get(field.delivered, "text")

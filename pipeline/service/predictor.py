@@ -19,7 +19,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, strictly
 from pipeline.core.rules import Rule
 from pipeline.service.answers import Answers, answers_of
-from pipeline.service.checks import enforcement
+from pipeline.service.checks import demanding, enforcement
 from pipeline.service.fields import Field, requested
 from pipeline.service.requests import Batch, Reader, reader_of
 
@@ -170,7 +170,8 @@ def load(folder: Path) -> Predictor:
     columns = strictly(Columns, state["columns"], {})
     rules = TypeAdapter(tuple[Rule, ...]).validate_json(json.dumps(state["rules"]), strict=True)
     fields = [Field.from_dict(one) for one in state["fields"]]
-    enforced = enforcement(contract, requested(columns, policy))
+    carried = requested(columns, policy)
+    enforced = demanding(enforcement(contract, carried), columns, carried)
     return Predictor(
         project=state["project"],
         modality=state["modality"],

@@ -76,12 +76,14 @@ class Reader:
     def read(self, requests: Sequence[Sequence[Any]]) -> Batch:
         """Read many requests' rows; values that are new are learnt together."""
         rows = [row if type(row) is dict else {} for request in requests for row in request]
-        codes = np.zeros((len(rows), len(self.cells)))
+        codes = np.zeros((len(rows), sum(column.width for column in self.cells)))
         troubled: dict[int, list[tuple[str, Any]]] = {}
-        for place, column in enumerate(self.cells):
+        place = 0
+        for column in self.cells:
             values = [row.get(column.name) for row in rows]
             found, problems = column.read(values)
-            codes[:, place] = found
+            codes[:, place : place + column.width] = np.reshape(found, (-1, column.width))
+            place += column.width
             for number, cell in problems:
                 troubled.setdefault(number, []).append((column.name, cell))
         groups = self._groups(rows, troubled)
@@ -228,4 +230,4 @@ def reader_of(
     made = part(modality, "cells")
     cells = made.columns_of(fields, rules, encoder, enforcement)
     group_cells = made.group_columns_of(fields, rules, policy.by_group, enforcement)
-    return Reader(fields, columns, cells, len(encoder.edges), enforcement, group_cells)
+    return Reader(fields, columns, cells, sum(encoder.widths), enforcement, group_cells)

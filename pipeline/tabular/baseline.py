@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.outcome import BINARY, Outcome
 from pipeline.core.project import Columns
+from pipeline.tabular import dates, features
 from pipeline.tabular.encoding import Encoder
 
 NAME = "histogram gradient boosting (scikit-learn, default settings)"
@@ -31,19 +32,21 @@ def logits(
     from threadpoolctl import threadpool_limits
 
     few = [len(known) < MAX_CATEGORIES for known in encoder.levels.values()]
-    categorical = [False] * len(columns.numeric) + few
+    categorical = [False] * sum(encoder.widths) + few
     of_task = (
         HistGradientBoostingRegressor
         if outcome.task == "regression"
         else HistGradientBoostingClassifier
     )
-    model = of_task(random_state=seed, categorical_features=categorical)
     train = once(train)
+    fitted = _features(train, encoder)
+    told = features.told(fitted)
+    model = of_task(random_state=seed, categorical_features=np.array(categorical)[told])
     weights = train["_weight"].to_numpy() if "_weight" in train.columns else None
     targets = outcome.encoded(train, columns)
     with threadpool_limits(1):  # sums in a fixed order give fixed bytes
-        model.fit(_features(train, columns, encoder), targets, sample_weight=weights)
-        return [_outputs(model, _features(rows, columns, encoder), outcome) for rows in tables]
+        model.fit(fitted[:, told], targets, sample_weight=weights)
+        return [_outputs(model, _features(rows, encoder)[:, told], outcome) for rows in tables]
 
 
 def _outputs(model: Any, features: NDArray[np.float64], outcome: Outcome) -> NDArray[np.float64]:
@@ -73,8 +76,11 @@ def once(train: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([summed, train.filter(pl.col("_row").is_null())])
 
 
-def _features(table: pl.DataFrame, columns: Columns, encoder: Encoder) -> NDArray[np.float64]:
-    """Numbers as they are, categories as the encoder's indices; shape (rows, features)."""
-    numbers = [table[name].cast(pl.Float64).to_numpy() for name in columns.numeric]
+def _features(table: pl.DataFrame, encoder: Encoder) -> NDArray[np.float64]:
+    """Numbers and parts of dates as they are, categories as the encoder's indices; shape (rows,
+    features). A missing number stays nan: the trees learn which side it belongs to."""
+    numbers = [table[name] for name in encoder.edges]
+    for name, parts in encoder.dates.items():
+        numbers += dates.parts(table[name], list(parts))
     _, levels = encoder.encode(table)
-    return np.column_stack([*numbers, levels.astype(float)])
+    return np.column_stack([*(one.cast(pl.Float64).to_numpy() for one in numbers), levels * 1.0])

@@ -13,18 +13,16 @@ import polars as pl
 
 from pipeline.core.groups import level_names
 from pipeline.core.rules import Cast, OutsideRange, Rule, for_requests
-from pipeline.tabular import cleaning
+from pipeline.tabular import casting, cleaning
+from pipeline.tabular.casting import DTYPES, WHOLE_BELOW
 from pipeline.tabular.encoding import UNKNOWN_LEVEL, Encoder
 
 MAX_REMEMBERED = 20_000
 """Values that a column keeps; then it starts anew."""
 MAX_TEXT_LENGTH = 100
 """Longer texts are not kept."""
-DTYPES = {"text": pl.String, "integer": pl.Int64, "float": pl.Float64, "boolean": pl.Boolean}
 PLAIN = frozenset({str, int, float, type(None)})
 """The types whose values can be told apart by comparing them."""
-WHOLE_BELOW = 2.0**53
-"""Floats from here on are not exact whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,18 @@ UNREADABLE = Unreadable()
 class CellColumn:
     """One feature's values: how they are read, and those that are known.
 
+    A code is a number; of a column that is several numbers, a date, it is a tuple of `width`.
+
     Attributes:
         name: The delivered column.
-        delivered: How it is delivered: text, integer, float or boolean.
+        delivered: How it is delivered: text, integer, float, boolean, date or datetime.
         expected: What a value must be, in words.
         rules: The cleaning rules for requests, all columns'.
         encoder: The whole encoder.
         known: The cells of values that were met.
         fine: The codes of those that break no rule.
+        width: How many numbers its code has.
+        decimal: What begins the decimals of numbers that are delivered as text.
         checks: What a clean value must keep; each has passes, critical, expected and meaning.
     """
 
@@ -75,14 +77,15 @@ class CellColumn:
     checks: Sequence[Any]
     known: dict[Any, Cell] = field(default_factory=dict)
     fine: dict[Any, Any] = field(default_factory=dict)
+    width: int = field(init=False, default=1)
+    decimal: str = field(init=False, default=".")
 
     def __post_init__(self) -> None:
         self.rules = tuple(_never_raising(rule) for rule in for_requests(self.rules, (self.name,)))
-        edges, levels = self.encoder.edges, self.encoder.levels
-        self.encoder = Encoder(
-            {key: edges[key] for key in edges if key == self.name},
-            {key: levels[key] for key in levels if key == self.name},
-        )
+        self.encoder = self.encoder.of(self.name)
+        self.width = sum(self.encoder.widths) or 1
+        casts = [rule for rule in self.rules if isinstance(rule, Cast)]
+        self.decimal = next((rule.decimal for rule in casts if rule.decimal), ".")
 
     def read(self, values: Sequence[Any]) -> tuple[list[Any], list[tuple[int, Cell]]]:
         """The codes of values, and the cells, by their place, of those that break a rule."""
@@ -127,9 +130,12 @@ class CellColumn:
                 self.fine[key] = cell.code
 
     def _made(self, values: Mapping[Any, Any]) -> dict[Any, Cell]:
-        read = {key: as_delivered(value, self.delivered) for key, value in values.items()}
+        read = {
+            key: as_delivered(value, self.delivered, self.decimal) for key, value in values.items()
+        }
+        unreadable = ((self.expected, ""),)
         cells = {
-            key: Cell(0, None, True, ((self.expected, ""),))
+            key: Cell(0 if self.width == 1 else (0,) * self.width, None, True, unreadable)
             for key, value in read.items()
             if value is UNREADABLE
         }
@@ -143,6 +149,8 @@ class CellColumn:
 
     def _coded(self, table: pl.DataFrame) -> list[Any]:
         numbers, levels = self.encoder.encode(table)
+        if self.width > 1:
+            return list(map(tuple, numbers.tolist()))
         found: list[Any] = (numbers if numbers.shape[1] else levels)[:, 0].tolist()
         return found
 
@@ -166,6 +174,8 @@ class CellColumn:
         problems = [(check.expected, check.meaning) for check in refusing or failed]
         if not failed and value is not None and self.encoder.levels and code == UNKNOWN_LEVEL:
             problems.append((f"a value that training rows had often enough, got {value}", ""))
+        if not failed and value is None and self.name in self.encoder.complete:
+            problems.append(("a value, which no training row lacked", ""))
         return Cell(code, value, bool(refusing), tuple(problems))
 
 
@@ -203,20 +213,29 @@ def key_of(value: Any) -> Any:
     return (type(value), value if isinstance(value, bool) else None)
 
 
-def as_delivered(value: Any, delivered: str) -> Any:
+def as_delivered(value: Any, delivered: str, decimal: str = ".") -> Any:
     """A JSON value in the type that its column is delivered in, or UNREADABLE.
 
     A number stands for its digits where the column is delivered as text, as files deliver it.
     """
+    if decimal != "." and isinstance(value, float) and delivered == "text":
+        return _number(value, delivered).replace(".", decimal)
     if value is None:
         return None
     if isinstance(value, bool):
         return value if delivered == "boolean" else UNREADABLE
     if isinstance(value, str):
-        return value if delivered == "text" else UNREADABLE
+        return _text(value, delivered)
     if isinstance(value, int | float):
         return _number(value, delivered)
     return UNREADABLE
+
+
+def _text(value: str, delivered: str) -> Any:
+    if delivered in ("date", "datetime"):
+        read = casting.read_as(delivered, pl.Series([value]))[0]
+        return UNREADABLE if read is None else read
+    return value if delivered == "text" else UNREADABLE
 
 
 def _number(value: float, delivered: str) -> Any:

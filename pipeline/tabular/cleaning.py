@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import nearest
+from pipeline.core.project import Columns, nearest
 from pipeline.core.rules import (
     Cast,
     DropDuplicates,
@@ -45,6 +46,44 @@ def with_positions(table: pl.DataFrame) -> pl.DataFrame:
             hint=f"rename the delivered column {POSITION!r} at its source",
         )
     return table.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias(POSITION))
+
+
+def cleaned(
+    snapshot: pl.DataFrame, rules: Iterable[Rule], columns: Columns
+) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """The clean table, and a ledger entry for each change.
+
+    What is no number (nan) becomes missing, the rules are applied, and rows that lack a value for
+    which `columns.missing` says so are dropped.
+    """
+    table, nans = without_nans(with_positions(snapshot))
+    table, entries = apply(table, rules)
+    table, dropped = without_gaps(table, columns)
+    return table, [*nans, *entries, *dropped]
+
+
+def without_nans(table: pl.DataFrame) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """A missing value for each nan; an entry where there were some."""
+    floats = table.select(cs.float())
+    found = {one.name: count for one in floats if (count := int(one.is_nan().sum()))}
+    if not found:
+        return table, []
+    name = "what is no number (nan) is missing"
+    entry = {"name": name, "rule": "missing_codes", "cells": found, "rows_dropped": 0}
+    return table.with_columns(cs.float().fill_nan(None)), [entry]
+
+
+def without_gaps(
+    table: pl.DataFrame, columns: Columns
+) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """The rows that have a value of each column of `missing: drop_row`; an entry for each one."""
+    entries = []
+    for name in (name for name, rule in columns.missing.items() if rule == "drop_row"):
+        kept = table.filter(table[name].is_not_null())
+        entry = {"name": f"rows without {name}", "rule": "drop_missing", "cells": {}}
+        entries.append({**entry, "rows_dropped": table.height - kept.height})
+        table = kept
+    return table, entries
 
 
 def apply(table: pl.DataFrame, rules: Iterable[Rule]) -> tuple[pl.DataFrame, list[dict[str, Any]]]:

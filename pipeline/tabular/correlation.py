@@ -8,7 +8,7 @@ every sensitive column at its mean, where S - mean of S is zero. What numbers te
 then no longer in what the model learns from, and still in the rows that it is asked about. Whether
 that narrows a gap, only the measurement on rows outside training says.
 
-Categories stay as they are, and what is not linear stays too.
+Categories and dates stay as they are, and what is not linear stays too.
 """
 
 from collections.abc import Sequence

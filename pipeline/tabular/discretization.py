@@ -64,7 +64,7 @@ class Ranges:
         return NUM_SPECIAL + len(self.low)
 
     def codes(self, values: pl.Series) -> Ints:
-        given = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        given = _number(values).fill_null(np.nan).to_numpy()
         number = np.nan_to_num(given)
         shared, bins = self.low[: self.num_shared], self.low[self.num_shared :]
         place = np.clip(np.searchsorted(shared, number), 0, max(len(shared) - 1, 0))
@@ -79,10 +79,11 @@ class Ranges:
         place = np.clip(codes - NUM_SPECIAL, 0, None)
         share = rng.random(len(codes))
         number = self.low[place] + share * (self.high[place] - self.low[place])
-        if dtype.is_integer():
+        if dtype.is_integer() or dtype.is_temporal():
             number = np.rint(number)
         known = codes >= NUM_SPECIAL
-        return pl.Series(np.where(known, number, np.nan)).fill_nan(None).cast(dtype)
+        made = pl.Series(np.where(known, number, np.nan)).fill_nan(None)
+        return made.cast(pl.Int64).cast(dtype) if dtype.is_temporal() else made.cast(dtype)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Discretization:
 
 
 def fit(table: pl.DataFrame, numeric: Sequence[str], others: Sequence[str]) -> Discretization:
-    """Codes for a table's columns; others than the numeric ones are taken as levels."""
+    """Codes for a table's columns; others than numbers and dates are taken as levels."""
     columns: dict[str, Levels | Ranges] = {name: _ranges(table[name]) for name in numeric}
     return Discretization(columns | {name: _levels(table[name]) for name in others})
 
@@ -123,7 +124,7 @@ def _levels(values: pl.Series) -> Levels:
 
 
 def _ranges(values: pl.Series) -> Ranges:
-    number = values.cast(pl.Float64).drop_nulls().to_numpy()
+    number = _number(values).drop_nulls().to_numpy()
     number = number[np.isfinite(number)]
     if len(number) == 0:
         return Ranges(np.zeros(1), np.zeros(1), num_shared=1)
@@ -140,3 +141,8 @@ def _ranges(values: pl.Series) -> Ranges:
     return Ranges(
         np.concatenate([shared, low]), np.concatenate([shared, high]), num_shared=len(shared)
     )
+
+
+def _number(values: pl.Series) -> pl.Series:
+    """A number, or a date as what it is counted in."""
+    return (values.to_physical() if values.dtype.is_temporal() else values).cast(pl.Float64)

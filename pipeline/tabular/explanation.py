@@ -73,7 +73,8 @@ def explained(
             method="riemann_middle",
             return_convergence_delta=True,
         )
-        by_column = [parts[0], *(one.sum(dim=1, keepdim=True) for one in parts[1:])]
+        numbers = parts[0].split(model.encoder.widths, dim=1)  # a date has several
+        by_column = [one.sum(dim=1, keepdim=True) for one in (*numbers, *parts[1:])]
         found.append(torch.cat(by_column, dim=1).detach().double().numpy())
         errors.append(delta.detach().double().numpy())
     return Attributions(

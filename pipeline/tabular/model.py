@@ -55,9 +55,14 @@ class TabularNetwork(nn.Module):
         return tuple(table(levels[:, i]) for i, table in enumerate(self.embeddings))
 
     def from_embedded(self, positions: Tensor, *embedded: Tensor) -> Tensor:
-        """Outputs from positions and embeddings; attribution starts here: both have gradients."""
+        """Outputs from positions and embeddings; attribution starts here: both have gradients.
+
+        A missing number, -1 - m, has no presence and the codes of m, its column's median.
+        """
         present = (positions - MISSING_POSITION).clamp(0, 1)
-        codes = (positions.unsqueeze(2) - self.bins).clamp(0, 1).flatten(1)
+        filled = (MISSING_POSITION - positions).clamp(min=0)
+        effective = torch.where(positions >= 0, positions, filled)
+        codes = (effective.unsqueeze(2) - self.bins).clamp(0, 1).flatten(1)
         outputs: Tensor = self.layers(torch.cat([codes, present, *embedded], dim=1))
         return outputs.squeeze(1)  # which leaves the logits of several classes as they are
 

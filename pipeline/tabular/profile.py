@@ -1,6 +1,7 @@
 """What a table's columns hold: types, missing values, ranges, most frequent values."""
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import polars as pl
@@ -8,16 +9,20 @@ import polars as pl
 TOP_VALUES = 5
 
 
-def columns(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """One entry per column: name, dtype, missing and distinct counts, range, top values."""
-    return [_column(table[name]) for name in table.columns]
+def columns(table: pl.DataFrame, withheld: Collection[str] = ()) -> list[dict[str, Any]]:
+    """One entry per column: name, dtype, missing and distinct counts, range, top values.
+
+    Of the columns `withheld`, whose values name somebody, no value is kept.
+    """
+    return [_column(table[name], name in withheld) for name in table.columns]
 
 
-def _column(values: pl.Series) -> dict[str, Any]:
+def _column(values: pl.Series, is_withheld: bool) -> dict[str, Any]:
     present = values.drop_nulls()
     top = present.rename("value").value_counts(name="count")
     top = top.sort(["count", "value"], descending=[True, False]).head(TOP_VALUES)
-    ordered = values.dtype.is_numeric() or values.dtype.is_temporal()
+    ordered = (values.dtype.is_numeric() or values.dtype.is_temporal()) and not is_withheld
+    top = top.clear() if is_withheld else top
     return {
         "name": values.name,
         "dtype": str(values.dtype),

@@ -7,14 +7,18 @@ import polars as pl
 
 from pipeline.core.intervals import wilson
 from pipeline.core.project import Columns
+from pipeline.tabular import dates
 
 NUM_RANGES = 4
+ERROR = "\0error"
+"""A name that no delivered column has."""
 
 
 def accuracy(
     table: pl.DataFrame, hits: pl.Series, columns: Columns, min_rows: int
 ) -> list[dict[str, Any]]:
-    """Accuracy for each level of each category and each quartile of each number, worst first.
+    """Accuracy for each level of each category and each quartile of each number or date, worst
+    first.
 
     Args:
         table: Test rows.
@@ -24,7 +28,7 @@ def accuracy(
     """
     found = pl.concat(
         [_by(table[name].cast(pl.String), name, hits) for name in columns.categorical]
-        + [_by(ranges(table[name]), name, hits) for name in columns.numeric]
+        + [_by(ranges(table[name]), name, hits) for name in (*columns.numeric, *columns.dates)]
     ).filter(pl.col("num_rows") >= min_rows)
     low, high = wilson(found["num_hits"].to_numpy(), found["num_rows"].to_numpy())
     found = found.with_columns(
@@ -46,19 +50,20 @@ def mean_absolute_error(
         columns: The features' roles.
         min_rows: Smaller slices are left out.
     """
+    ordered = (*columns.numeric, *columns.dates)
     wide = table.select(
         *(pl.col(name).cast(pl.String).fill_null("(missing)") for name in columns.categorical),
-        *(ranges(table[name]).fill_null("(missing)").alias(name) for name in columns.numeric),
-    ).with_columns(errors.alias("_error"))
+        *(ranges(table[name]).fill_null("(missing)").alias(name) for name in ordered),
+    ).with_columns(errors.alias(ERROR))
     found = [
         wide.group_by(pl.col(name).alias("slice"))
         .agg(
             num_rows=pl.len().cast(pl.Int64),
-            mean=pl.mean("_error"),
-            half=1.959964 * pl.std("_error").fill_null(0.0) / pl.len().sqrt(),
+            mean=pl.mean(ERROR),
+            half=1.959964 * pl.std(ERROR).fill_null(0.0) / pl.len().sqrt(),
         )
         .select(pl.lit(name).alias("column"), "slice", "num_rows", "mean", "half")
-        for name in (*columns.categorical, *columns.numeric)
+        for name in (*columns.categorical, *ordered)
     ]
     return (
         pl.concat(found)
@@ -83,11 +88,12 @@ def _by(values: pl.Series, name: str, hits: pl.Series) -> pl.DataFrame:
 
 
 def ranges(values: pl.Series) -> pl.Series:
-    """Each number as the name of its quartile range; equal quartiles are one."""
-    number = values.cast(pl.Float64)
+    """Each number, or date, as the name of its quartile range; equal quartiles are one."""
+    is_date = values.dtype.is_temporal()
+    number = dates.days(values) if is_date else values.cast(pl.Float64)
     quantiles = [number.quantile(i / NUM_RANGES) for i in range(1, NUM_RANGES)]
     breaks = sorted({float(value) for value in quantiles if value is not None})
-    edges = ["-∞", *(f"{value:g}" for value in breaks), "∞"]
+    edges = ["-∞", *(dates.shown(value) if is_date else f"{value:g}" for value in breaks), "∞"]
     names = [f"({low}, {high}]" for low, high in pairwise(edges)]
     index = pl.Series(breaks).search_sorted(number.fill_null(0.0), side="left")
     ranges = index.replace_strict(range(len(names)), names, return_dtype=pl.String)

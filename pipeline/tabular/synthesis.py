@@ -121,7 +121,8 @@ def task_of(
     groups = [name for name in found.names if name not in columns.sensitive_edges]
     names = dict.fromkeys((*columns.features, *columns.sensitive))
     learnt = [name for name in names if name not in groups]
-    numeric = [n for n in learnt if n in columns.numeric or n in columns.sensitive_edges]
+    ordered = {*columns.numeric, *columns.dates, *columns.sensitive_edges}
+    numeric = [name for name in learnt if name in ordered]
     if not learnt:
         raise ProjectError(
             "balance.method: expected features to make rows of, found none",

@@ -132,7 +132,7 @@ def column_distances(rows: Rows) -> list[dict[str, Any]]:
     found = []
     for name in rows.real.columns:
         real, made = ranked(rows.real[name], rows.made[name])
-        numeric = rows.real[name].dtype.is_numeric()
+        numeric = is_ordered(rows.real[name])
         one, two = ((real[rows.folds == k], rows.weights[rows.folds == k]) for k in range(2))
         between = apart((real, rows.weights), (made, np.ones(len(made))), numeric=numeric)
         found.append(
@@ -145,10 +145,17 @@ def column_distances(rows: Rows) -> list[dict[str, Any]]:
     return found
 
 
+def is_ordered(values: pl.Series) -> bool:
+    """Whether values are numbers or dates, which lie near to each other or far apart."""
+    return values.dtype.is_numeric() or values.dtype.is_temporal()
+
+
 def ranked(*parts: pl.Series) -> list[Ints]:
     """Values as whole numbers in the order of the values, the same for all parts; missing first."""
-    numeric = parts[0].dtype.is_numeric()
-    cast = [part.cast(pl.Float64 if numeric else pl.String) for part in parts]
+    numeric = is_ordered(parts[0])
+    cast = [
+        part.to_physical().cast(pl.Float64) if numeric else part.cast(pl.String) for part in parts
+    ]
     rank = (pl.concat(cast).rank("dense").fill_null(0)).cast(pl.Int64).to_numpy()
     return np.split(rank, np.cumsum([len(part) for part in parts])[:-1])
 
@@ -257,7 +264,7 @@ def placed(real: pl.DataFrame, made: pl.DataFrame) -> tuple[Floats, Floats]:
     left, right = [], []
     for name in real.columns:
         one, two = ranked(real[name], made[name])
-        if real[name].dtype.is_numeric():
+        if is_ordered(real[name]):
             position = np.searchsorted(np.sort(one), np.concatenate([one, two]), "left") / len(one)
             points = np.stack([position, np.concatenate([one, two]) == 0], axis=1).astype(float)
         else:

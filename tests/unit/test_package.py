@@ -174,7 +174,7 @@ def without_torch(root: Path) -> None:
         (text({"sex": {"unit": "none"}}), ProjectError, "expected a feature, got 'sex'"),
         (text({"agee": {}}), ProjectError, "did you mean `age`"),
         (text({"age": {"example": 5}}), PipelineError, "age: expected a number from 16 to 90"),
-        (delivered("age", "Date"), ProjectError, "delivered as text, number or boolean, got Date"),
+        (delivered("age", "Time"), ProjectError, "text, number, boolean or date, got Time"),
         (without_torch, ProjectError, "found no line for torch"),
         (
             lambda root: (root / "data/people/70_report/report.html").unlink(),

@@ -45,10 +45,18 @@ def test_numbers_out_of_range_are_held_at_the_edges() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan")])
-def test_a_missing_number_is_minus_one(nothing: float | None) -> None:
+def test_a_missing_number_is_what_stands_for_the_median(nothing: float | None) -> None:
+    # The median is 20, at position 2: -1 - 2.
     encoder = numbers([0.0, 10, nothing, 20, 30, 100])
     assert encoder.edges["n"] == [0, 10, 20, 30, 100]
-    assert encoded(encoder, pl.Series([nothing, 10], dtype=pl.Float64)) == [-1, 1]
+    assert encoder.medians["n"] == [20]
+    assert encoded(encoder, pl.Series([nothing, 10], dtype=pl.Float64)) == [-3, 1]
+
+
+def test_where_no_training_row_lacks_a_number_a_missing_one_is_the_median_alone() -> None:
+    encoder = numbers([0.0, 10, 20, 30, 100])
+    assert encoder.complete == ["n"]
+    assert encoded(encoder, pl.Series([None, 10], dtype=pl.Float64)) == [2, 1]
 
 
 def test_infinite_training_numbers_do_not_spoil_the_edges() -> None:
@@ -66,7 +74,8 @@ def test_equal_quantiles_are_one_edge() -> None:
 def test_a_column_that_says_nothing_is_encoded(train: Any) -> None:
     encoder = numbers(pl.Series(train, dtype=pl.Int64))
     assert encoder.architecture() == {"num_bins": [1], "num_levels": []}
-    assert encoded(encoder, pl.Series([5, None, 7], dtype=pl.Int64)) == [0, -1, 0]
+    missing = -1 if train[0] is None else 0
+    assert encoded(encoder, pl.Series([5, None, 7], dtype=pl.Int64)) == [0, missing, 0]
 
 
 def test_levels_are_numbered_in_order_from_two() -> None:
