@@ -16,6 +16,9 @@ from pipeline.core.delivery import BLOCK_BYTES
 from pipeline.core.errors import ProjectError
 
 MAX_RECORD_BYTES = 8 * BLOCK_BYTES
+SEPARATORS = (",", ";", "\t", "|")
+BOMS = (b"\xff\xfe", b"\xfe\xff")
+"""How a text in UTF-16 begins."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +164,29 @@ def num_rows(
     return total
 
 
+def check_separator(fields: list[str], separator: str, source: str) -> None:
+    """Refuse a first line in one field that another separator would divide."""
+    others = [one for one in SEPARATORS if one != separator and fields[0].count(one) > 0]
+    if len(fields) == 1 and others:
+        likely = max(others, key=fields[0].count)
+        raise ProjectError(
+            f"ingest.source: {source}: expected fields with {separator!r} between them in the "
+            f"first line, found one field with {fields[0].count(likely)} times {likely!r} in it",
+            hint="set `ingest.separator: {}`".format({"\t": r'"\t"'}.get(likely, f'"{likely}"')),
+        )
+
+
 def check_text(block: bytes, line: int, source: str) -> None:
     """Refuse bytes that are not UTF-8, and those of a text that is none."""
     try:
         block.decode()
     except UnicodeDecodeError as error:
-        raise not_in("utf-8", line + block.count(b"\n", 0, error.start), source) from None
+        raise not_in(
+            "utf-8",
+            line + block.count(b"\n", 0, error.start),
+            source,
+            "utf-16" if block.startswith(BOMS) else "",
+        ) from None
     position = block.find(b"\x00")
     if position >= 0:
         line += block.count(b"\n", 0, position)
@@ -177,10 +197,12 @@ def check_text(block: bytes, line: int, source: str) -> None:
         )
 
 
-def not_in(encoding: str, line: int, source: str) -> ProjectError:
+def not_in(encoding: str, line: int, source: str, likely: str = "") -> ProjectError:
     return ProjectError(
         f"ingest.source: expected {source} in {encoding}, found other bytes in line {line}",
-        hint="set `ingest.encoding`; latin-1 and cp1252 are the usual others",
+        hint=f"it begins as a text in {likely} does: set `ingest.encoding: {likely}`"
+        if likely
+        else "set `ingest.encoding`; latin-1 and cp1252 are the usual others",
     )
 
 

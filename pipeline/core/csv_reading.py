@@ -9,7 +9,14 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.core.column_names import settled
-from pipeline.core.csv_fields import Dialect, check_text, num_rows, records, unclosed
+from pipeline.core.csv_fields import (
+    Dialect,
+    check_separator,
+    check_text,
+    num_rows,
+    records,
+    unclosed,
+)
 from pipeline.core.csv_text import as_utf8, narrowed
 from pipeline.core.delivery import BLOCK_BYTES
 from pipeline.core.errors import ProjectError
@@ -30,6 +37,8 @@ def scanned(path: Path, settings: Reading, folder: Path, source: str) -> Iterato
         offset = _skip(text, settings.skip_lines, source)
         first = first_record(text, dialect, offset, settings.skip_lines + 1, source)
         fields = fields_of(first, dialect)
+        if not settings.names:
+            check_separator(fields, dialect.separator.decode(), source)
         delivered = fields if settings.header else None
         num_columns = len(fields)
         if settings.header and len(settings.names) == num_columns + 1:
