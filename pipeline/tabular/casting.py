@@ -1,5 +1,7 @@
 """Read a column's values as another type, each by itself; what cannot be read so is null."""
 
+import re
+
 import polars as pl
 
 from pipeline.core.errors import ProjectError
@@ -135,6 +137,11 @@ def _moments(kind: str, values: pl.Series, how: str | None) -> pl.Series:
 def _parsed(text: pl.Series, kind: str, how: str) -> pl.Series:
     """Text that is written in one way, all of it."""
     try:
+        if kind == "date" and not re.search("%[-_0]?[djeDFxvs]", how):
+            text, how = (
+                ("1 " + text).alias(text.name),
+                f"%d {how}",
+            )  # a month is the day that it begins
         if kind == "date":
             return text.str.to_date(how, strict=False)
         read = text.str.to_datetime(how, time_unit="us", strict=False)

@@ -37,7 +37,8 @@ def _constant(reading: Reading, column: ProposedColumn) -> Finding | None:
         return Finding(
             "constant",
             (name,),
-            f"{name} has the same value in all {num_rows - reading.num_missing} rows that have one",
+            f"{name} has the same value in all {num_rows - reading.num_missing} rows"
+            + (" that have one" if reading.num_missing else ""),
             "it is under `columns.drop`; was the file filtered by it?",
         )
     if column.role not in ("numeric", "categorical"):

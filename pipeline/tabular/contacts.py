@@ -11,7 +11,7 @@ WEB = r"^(?:https?://|www\.)\S+$"
 IP = r"^\d{1,3}(?:\.\d{1,3}){3}$"
 SOCIAL = r"^\d{3}-\d{2}-\d{4}$"
 IBAN = r"^[A-Z]{2}\d{2}[A-Z0-9]{11,30}$"
-PERSON = r"^\p{Lu}[\p{L}'’.-]+(?:,? \p{Lu}[\p{L}'’.-]*)*,?(?: .*)?$"
+PERSON = r"^\p{L}[\p{L}'’.,() -]+$"
 MIN_SHARE, MIN_DISTINCT_SHARE = 0.8, 0.2
 
 

@@ -15,7 +15,7 @@ FIRST_YEAR, LAST_YEAR = 1800, 2200
 SAMPLE = 200
 MIN_SHARE = 0.95
 """A column of which fewer values than this are dates is no column of dates."""
-ANY_DATE = r"^(?:\w{1,9}[-/. ]\w{1,9}[-/., ]+\d{2,4}.*|\d{8})$"
+ANY_DATE = r"^(?:\w{1,9}[-/. ]\w{1,9}[-/., ]+\d{2,4}.*|\d{8}|\w{2,4}[-/ ]\d{2,4})$"
 """What every shape below looks like: most columns are no dates, and are told so at once."""
 SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"^\d{4}-\d{1,2}-\d{1,2}$", ("%Y-%m-%d",)),
@@ -33,8 +33,16 @@ SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"^\d{1,2}-[A-Za-z]{3}-\d{2}$", ("%d-%b-%y",)),
     (r"^[A-Za-z]{3} \d{1,2}, \d{4}$", ("%b %d, %Y",)),
     (r"^[A-Za-z]{3,} \d{1,2}, \d{4}$", ("%B %d, %Y",)),
+    (r"^\d{4}-\d{2}$", ("%Y-%m",)),
+    (r"^\d{4}/\d{2}$", ("%Y/%m",)),
+    (r"^\d{2}/\d{4}$", ("%m/%Y",)),
+    (r"^[A-Za-z]{3}-\d{4}$", ("%b-%Y",)),
+    (r"^[A-Za-z]{3} \d{4}$", ("%b %Y",)),
+    (r"^[A-Za-z]{3}-\d{2}$", ("%b-%y",)),
     (r"^(?:18|19|20|21)\d{6}$", ("%Y%m%d",)),
 )
+NUM_WITH_DAYS = 15
+"""The first shapes write days with signs between; a time of day may follow them."""
 TIMES: tuple[tuple[str, str], ...] = (
     (r"\d{1,2}:\d{2}:\d{2}", "%H:%M:%S"),
     (r"\d{1,2}:\d{2}:\d{2}\.\d+", "%H:%M:%S%.f"),
@@ -96,7 +104,7 @@ def _shapes() -> list[tuple[str, tuple[str | None, ...], bool]]:
         (iso + r"[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?" + zone, (None,), True),
     ]
     found += [(pattern, formats, False) for pattern, formats in SHAPES]
-    for pattern, formats in SHAPES[:-1]:
+    for pattern, formats in SHAPES[:NUM_WITH_DAYS]:
         for time, written in TIMES:
             whole = f"{pattern.removesuffix('$')} {time}$"
             found.append((whole, tuple(f"{one} {written}" for one in formats), True))

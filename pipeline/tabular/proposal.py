@@ -72,7 +72,10 @@ def _check_names(table: pl.DataFrame, target: str, sensitive: tuple[str, ...]) -
                 hint="groups are compared by what is predicted for them; leave it out",
             )
         if sensitive.count(name) > 1:
-            raise ProjectError(f"--sensitive {name}: expected each column once, found it twice")
+            raise ProjectError(
+                f"--sensitive {name}: expected each column once, found it twice",
+                hint="name it once",
+            )
 
 
 def _sensitive(reading: Reading) -> ProposedColumn:

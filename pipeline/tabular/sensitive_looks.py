@@ -19,6 +19,8 @@ NAMES_FILE = Path(__file__).with_name("sensitive_names.json")
 MIN_LEVEL_SHARE = 0.9
 """So many of the rows must have one of a ground's levels."""
 MAX_LEVELS = 60
+MAX_CODES, MAX_FRACTIONS = 300, 20
+"""Whole numbers with more values than this are no codes of groups, nor are other numbers."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Ground:
     levels: tuple[str, ...]
     core_levels: tuple[tuple[str, ...], ...]
     is_proxy: bool = False
+    is_measured: bool = False
 
     def is_named(self, name: str) -> bool:
         """Whether a column's name says so."""
@@ -70,6 +73,7 @@ def grounds() -> tuple[Ground, ...]:
             levels=tuple(one["levels"]),
             core_levels=tuple(tuple(together) for together in one["core_levels"]),
             is_proxy=one.get("is_proxy", False),
+            is_measured=one.get("is_measured", False),
         )
         for one in content["grounds"]
     )
@@ -93,7 +97,7 @@ def _of_column(reading: Reading) -> Finding | None:
     held = next((one for one in grounds() if counts is not None and one.is_held(counts)), None)
     named = next((one for one in grounds() if one.is_named(reading.name)), None)
     ground = held or named
-    if ground is None:
+    if ground is None or _is_no_group(reading, ground):
         return None
     how = "values are words for it" if held else "name says so"
     shown = f"{reading.num_distinct} {'dates' if reading.is_date else 'different values'}"
@@ -105,6 +109,14 @@ def _of_column(reading: Reading) -> Finding | None:
         f"{reading.name} looks like {ground.ground}: its {how} ({shown}); it is a feature now",
         _advice(reading.name, ground),
     )
+
+
+def _is_no_group(reading: Reading, ground: Ground) -> bool:
+    """A measured number is no group, but for an age or a place: `white_median_income`."""
+    if ground.is_measured or ground.is_proxy:
+        return False
+    many = reading.is_number and reading.num_distinct > MAX_CODES
+    return many or (reading.kind == "float" and reading.num_distinct > MAX_FRACTIONS)
 
 
 def _advice(name: str, ground: Ground) -> str:

@@ -134,7 +134,7 @@ def _given(target: Reading, levels: pl.DataFrame, positive: str) -> str:
     if same.height == 0 and target.kind == "boolean":
         same = levels.filter(pl.col("value") == _as_boolean(wanted))
     if same.height != 1:
-        shown = levels.sort("count", descending=True)["value"].head(SHOWN)
+        shown = levels.sort(["count", "value"], descending=[True, False])["value"].head(SHOWN)
         more = levels.height - shown.len()
         raise ProjectError(
             f"--positive {positive}: expected a value of the target {target.name!r}, which has "
@@ -185,14 +185,19 @@ def _binary(
 
 
 def _of_numbers(target: Reading, levels: pl.DataFrame, mapping: dict[str, str]) -> Decision:
-    """Whole numbers with few values are classes, unless the name says that they count or measure;
-    all others are numbers."""
+    """Whole numbers with few values are classes, unless the name says that they count or measure
+    or one has too few rows; all others are numbers."""
     few = target.kind == "integer" and levels.height <= MAX_WHOLE_CLASSES
-    if few and not is_of(target.name, "quantity"):
+    num_rare = levels.filter(pl.col("count") < MIN_CLASS_ROWS).height
+    if few and not num_rare and not is_of(target.name, "quantity"):
         why = f"{levels.height} whole numbers, at most {MAX_WHOLE_CLASSES}: classes"
         return _multiclass(target, levels, mapping, why)
     low, high = lowest(target.values), highest(target.values)
-    why = "its name says that they count or measure" if few else "more than a few"
+    why = "more than a few"
+    if few:
+        why = "its name says that they count or measure"
+    if few and num_rare:
+        why = f"{num_rare} of them in fewer than {MIN_CLASS_ROWS} rows, too few for classes"
     reason = f"a number with {levels.height} values, {why}; from {low:g} to {high:g}"
     return Decision("regression", "", reason, {})
 

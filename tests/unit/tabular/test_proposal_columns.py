@@ -140,6 +140,13 @@ def test_dates_in_many_formats(written: str) -> None:
     assert (clean.dtype, clean[:36].to_list()) == (pl.Date, DAYS)
 
 
+@pytest.mark.parametrize("written", ["%b-%Y", "%Y-%m", "%m/%Y", "%b-%y"])
+def test_months_are_dates_of_their_first_day(written: str) -> None:
+    proposal, clean = about([date(2011, month, 9).strftime(written) for month in range(1, 13)])
+    assert of(proposal, "x").role == "date"
+    assert clean[:12].to_list() == [date(2011, month, 1) for month in range(1, 13)]
+
+
 @pytest.mark.parametrize(
     "written",
     ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p"],

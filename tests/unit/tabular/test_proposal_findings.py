@@ -165,6 +165,11 @@ def test_a_name_that_only_sounds_so_is_not(plain: pl.DataFrame, name: str) -> No
     assert not found(planted(plain, drawn, name), "looks_sensitive")
 
 
+def test_a_number_measured_of_a_group_is_no_group(plain: pl.DataFrame) -> None:
+    incomes = np.random.default_rng(7).normal(30_000, 5_000, ROWS).round(2).astype(str)
+    assert not found(planted(plain, incomes, "white_median_income"), "looks_sensitive")
+
+
 def test_small_groups_and_crossings_are_counted(plain: pl.DataFrame) -> None:
     rng = np.random.default_rng(8)
     table = plain.with_columns(
