@@ -17,6 +17,7 @@ from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_text
 from pipeline.core.gate_rules import Rule, check_groupings, check_task
 from pipeline.core.paths import READING_ORDER
+from pipeline.core.problems import shown
 from pipeline.core.project import (
     SHARED,
     Columns,
@@ -145,7 +146,10 @@ def _assign(source: Path, before: "_Defaults", content: CommentedMap, assignment
     try:
         value = YAML(typ="safe").load(value_text)
     except YAMLError as error:
-        raise ProjectError(f"--set {key}: expected a YAML value, got {value_text!r}") from error
+        raise ProjectError(
+            f"--set {key}: expected a YAML value, got {value_text!r}",
+            hint="for instance --set 'train.network.hidden=[64, 32]', in quotes for the shell",
+        ) from error
     holder = content
     for index, name in enumerate(path[:-1]):
         if holder.get(name) is None:
@@ -153,7 +157,12 @@ def _assign(source: Path, before: "_Defaults", content: CommentedMap, assignment
         holder = holder[name]
         if not isinstance(holder, dict):
             found = ".".join(path[: index + 1])
-            raise ProjectError(f"{source}: expected keys below `{found}`, found {holder!r}")
+            raise ProjectError(
+                f"{source}: expected keys below `{found}`, found {shown(holder)}",
+                hint=f"edit {source} to change what a list holds"
+                if isinstance(holder, list)
+                else f"`hallmark settings {path[0]}` lists its keys",
+            )
     holder[path[-1]] = value
     return Change(".".join(path), before.written(path), str(value))
 

@@ -208,7 +208,12 @@ def git(root: Path, *arguments: str, check: bool = True, index: Path | None = No
     )
     if check and done.returncode != 0:
         words = [word for word in arguments if not word.startswith("-") and "=" not in word]
-        raise WorktreeError(f"expected `git {' '.join(words)}` to work: {done.stderr.strip()}")
+        raise WorktreeError(
+            f"expected `git {' '.join(words)}` to work: {done.stderr.strip()}",
+            hint="commit once: `git add -A && git commit -m start`"
+            if "HEAD" in done.stderr
+            else "`git status` shows what is the matter with the repository",
+        )
     return done.stdout
 
 
