@@ -63,6 +63,8 @@ def _console() -> "Console":
 def _print_head(console: "Console", found: Described) -> None:
     from rich.text import Text
 
+    from pipeline.core.reading import said
+
     target = next(one for one in found.proposal.columns if one.role == "target")
     console.print(
         Text.assemble(
@@ -71,6 +73,8 @@ def _print_head(console: "Console", found: Described) -> None:
             f"{found.file} ({reading(found)})",
         )
     )
+    for sentence in said(found.ingest):
+        console.print(Text(sentence, style="dim"))
     console.print(
         Text.assemble(
             "predicts ", (target.name, "bold"), f" ({found.columns.task}): {target.reason}"
