@@ -167,7 +167,7 @@ def test_what_was_taken_for_granted_is_said() -> None:
     text = "\n".join(said({"header": False, "encoding": "cp1252", "skip_lines": 2}))
     assert "`ingest.header: true` takes the first line for names" in text
     assert "taken for cp1252" in text
-    assert "the 2 lines above the header" in text
+    assert "what stands above the header is left out (lines: 2)" in text
     assert said({"separator": ";"}) == []
 
 
