@@ -1,74 +1,54 @@
 """Clean the snapshot by named rules that fit nothing, and keep a ledger of every change.
 
-Reads: the snapshot, contract.json (its part `prepared`).
+Reads: the snapshot.
 Writes: table.parquet (all columns, and `_row`, the row's position in the snapshot), ledger.json,
 rules.json (the rules as they were applied: the service cleans by them).
-Refuses when: a rule does not suit the table, the target or a sensitive column has one value alone,
-a column is not of the type that its role asks for, or the clean table breaks a critical
-expectation.
+Refuses when: the snapshot lacks a column, a rule does not suit it, the target or a sensitive column
+has one value alone, or a column is not of the type that its role asks for. Whether the clean table
+meets the contract `validate` decides, beside.
 """
 
-from collections import Counter
-
 import polars as pl
-from pydantic import field_validator
 
-from pipeline.core.contract import load_contract
 from pipeline.core.errors import ProjectError
-from pipeline.core.expectations import check, refuse_breaches
 from pipeline.core.files import read_parquet, write_json, write_parquet
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
-from pipeline.core.problems import Unsuitable
-from pipeline.core.project import Columns, Frozen, Project
-from pipeline.core.rules import Rule
+from pipeline.core.project import Columns, Project
+from pipeline.core.rules import Cleaning
 from pipeline.core.weights import check_weights
 
 SECTIONS = ("columns",)
 
 
-class Settings(Frozen):
-    rules: tuple[Rule, ...] = ()
-    """What to do, in this order. Each rule has a name, under which the ledger counts."""
-
-    @field_validator("rules")
-    @classmethod
-    def _names_differ(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-        twice = [name for name, count in Counter(rule.name for rule in rules).items() if count > 1]
-        if twice:
-            raise Unsuitable(
-                f"expected a name of its own for each rule, got {twice[0]!r} twice",
-                "the ledger counts by name: call one of the two otherwise",
-            )
-        return rules
+class Settings(Cleaning):
+    """The rules, which `validate` reads as well: it checks the contract on the clean table."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
-    name = f"data/{project.name}/contract.json"
-    contract = load_contract(paths.home / "contract.json", name)
     snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"))
+    check_present(snapshot, project)
     cleaning = part(project.modality, "cleaning")
     table, entries = cleaning.cleaned(snapshot, project.settings.rules, project.columns)
     rows_in = snapshot.height
     del snapshot  # at millions of rows it is a gigabyte
     check_classes(table, project.columns)
-    prepared = check(table, contract, "prepared", name)
-    refuse_breaches(
-        prepared,
-        "the clean table",
-        hint=f"add or change a rule under `clean.rules` in data/{project.name}/project.yaml, or "
-        f"change {name} and say why in its meta.notes",
-    )
-    ledger = {
-        "rows_in": rows_in,
-        "rows_out": table.height,
-        "rules": entries,
-        "prepared": prepared,
-    }
+    ledger = {"rows_in": rows_in, "rows_out": table.height, "rules": entries}
     write_parquet(paths.output("table.parquet"), table)
     write_json(paths.output("ledger.json"), ledger)
     rules = [rule.model_dump(mode="json") for rule in project.settings.rules]
     write_json(paths.output("rules.json"), rules)
+
+
+def check_present(snapshot: pl.DataFrame, project: Project[Settings]) -> None:
+    """Refuse a snapshot that lacks a column of project.yaml; `validate` says what became of it."""
+    absent = [name for name in project.columns.all if name not in snapshot.columns]
+    if absent:
+        raise ProjectError(
+            f"expected the columns that data/{project.name}/project.yaml names, the snapshot lacks "
+            f"{', '.join(map(repr, absent))}",
+            hint=f"`hallmark validate {project.name}` says what changed",
+        )
 
 
 def check_classes(table: pl.DataFrame, columns: Columns) -> None:

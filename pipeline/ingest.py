@@ -2,8 +2,8 @@
 
 Reads: the source that `ingest.source` names (csv, parquet or Excel; a path, folder or URL).
 Writes: snapshot.parquet, profile.json.
-Refuses when: the source is absent, empty, damaged, in another encoding, or its columns are not
-the ones that `columns` names.
+Refuses when: the source is absent, empty, damaged, in another encoding, or has a column of a name
+that stages add. Whether its columns are the expected ones `validate` decides.
 """
 
 from collections.abc import Collection
@@ -32,7 +32,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     source = project.settings.source
     snapshot = paths.output("snapshot.parquet")
     with opened(source, project.settings, paths.home) as delivered:
-        check_columns(delivered.table.collect_schema().names(), project.columns.all, source)
+        check_names(delivered.table.collect_schema().names(), source)
         sink_parquet(snapshot, delivered.table)
     withheld = [name for name in (project.columns.identifier,) if name]
     columns = profile(snapshot, part(project.modality, "profile"), withheld)
@@ -53,23 +53,11 @@ def profile(snapshot: Path, kind: Any, withheld: Collection[str] = ()) -> list[d
     return [kind.columns(pl.read_parquet(snapshot, columns=[name]), withheld)[0] for name in names]
 
 
-def check_columns(found: list[str], expected: tuple[str, ...], source: str) -> None:
-    """Refuse a delivery whose columns are not the expected ones, naming each that differs; and a
-    column of a name that stages add."""
+def check_names(found: list[str], source: str) -> None:
+    """Refuse a column of a name that stages add."""
     for name in RESERVED:
         if name in found:
             raise ProjectError(
                 f"{source}: expected no delivered column {name!r}: stages add one of this name",
                 hint=f"rename the delivered column {name!r} at its source",
             )
-    absent = [name for name in expected if name not in found]
-    extra = [name for name in found if name not in expected]
-    if absent or extra:
-        raise ProjectError(
-            f"{source}: expected the {len(expected)} columns that project.yaml names, "
-            f"found {len(found)}",
-            findings=[f"missing column {name!r}" for name in absent]
-            + [f"unknown column {name!r}" for name in extra],
-            hint="give every column a role under `columns` (`drop` takes a reason), "
-            "or ask the sender what changed",
-        )

@@ -23,8 +23,8 @@ SECTIONS = ("about", "columns")
 
 REPORTS = {
     ("ingest", "profile.json"): ("sha256", "bytes", "rows", "columns"),
-    ("validate", "report.json"): ("rows", "success", "expectations"),
-    ("clean", "ledger.json"): ("rows_in", "rows_out", "rules", "prepared"),
+    ("validate", "report.json"): ("rows", "success", "expectations", "prepared"),
+    ("clean", "ledger.json"): ("rows_in", "rows_out", "rules"),
     ("split", "report.json"): ("rows", "parts"),
     ("audit", "report.json"): ("min_group_size", "by"),
     ("balance", "report.json"): ("method",),

@@ -56,6 +56,10 @@ class Shares(Frozen):
         return self
 
 
+BY_EXPECTATION = ("expectations", "prepared", "causes")
+"""What of validate's report is not repeated here."""
+
+
 class Settings(Frozen):
     shares: Shares = Shares()
     """Which share of the rows goes to which part."""
@@ -95,7 +99,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
         "by": settings.by,
         "column": settings.column,
         "rows": table.height,
-        "delivered": {key: value for key, value in contract.items() if key != "expectations"},
+        "delivered": {key: value for key, value in contract.items() if key not in BY_EXPECTATION},
         "parts": {name: describe(rows, columns, table.height) for name, rows in parts.items()},
         "stratification": tests,
         "leakage": {"num_keys_in_two_parts": leakage[KEY]},

@@ -1,21 +1,23 @@
-"""Check the snapshot against the data contract, as it was delivered.
+"""Check the snapshot, and what cleaning makes of it, against the data contract.
 
-Reads: the snapshot, contract.json (its part `delivered`).
+Reads: the snapshot, contract.json (both parts), the rules of `clean`.
 Writes: report.json, with every expectation's outcome; counts, never values.
-Refuses when: the contract is not one, or the snapshot breaks a critical expectation.
+Refuses when: the contract is not one, project.yaml names other columns than contract and snapshot,
+or a critical expectation is broken; it says what changed, once for each cause.
 """
 
 from typing import Any
 
-import polars as pl
-
 from pipeline.core.contract import load_contract
-from pipeline.core.expectations import check, refuse_breaches
+from pipeline.core.contract_causes import Comparison, compare, refuse
 from pipeline.core.files import read_parquet, write_json
+from pipeline.core.modality import part
 from pipeline.core.paths import Paths
 from pipeline.core.project import Frozen, Project
+from pipeline.core.rules import Cleaning
 
-SECTIONS = ()
+SECTIONS = ("columns", "clean")
+MODELS = {"clean": Cleaning}
 
 
 class Settings(Frozen):
@@ -24,22 +26,24 @@ class Settings(Frozen):
 
 def run(project: Project[Settings], paths: Paths) -> None:
     name = f"data/{project.name}/contract.json"
-    contract = load_contract(paths.home / "contract.json", name)
-    snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"))
-    write_json(paths.output("report.json"), validated(snapshot, contract, name))
-
-
-def validated(snapshot: pl.DataFrame, contract: dict[str, Any], name: str) -> dict[str, Any]:
-    """The report on the snapshot.
-
-    Raises:
-        ContractBreach: a critical expectation failed.
-    """
-    report = check(snapshot, contract, "delivered", name)
-    refuse_breaches(
-        report,
-        "the delivery",
-        hint=f"ask the sender what changed; if the change is right, change {name} and say why in "
-        "its meta.notes",
+    given = project.shared["clean"]
+    assert isinstance(given, Cleaning)  # noqa: S101 -- narrows the type, checks no input
+    found = compare(
+        read_parquet(paths.input("ingest", "snapshot.parquet")),
+        load_contract(paths.home / "contract.json", name),
+        project.columns,
+        given.rules,
+        part(project.modality, "cleaning"),
+        project.name,
     )
-    return report
+    refuse(found, project.name)
+    write_json(paths.output("report.json"), report(found))
+
+
+def report(found: Comparison) -> dict[str, Any]:
+    """The part `delivered` as it was checked, and beside it `prepared` and what warns, by cause."""
+    return {
+        **found.reports["delivered"],
+        "prepared": found.reports["prepared"],
+        "causes": [cause.as_dict() for cause in found.causes],
+    }

@@ -9,7 +9,7 @@ rules of severity:
 
 - a column that is gone or new, fewer than half the rows, a value in another form, a number outside
   its range, a new level of the target, of a sensitive column or of a list that looks closed, a gap
-  where none was: critical;
+  where none was, a label rate of another order: critical;
 - a new level of a list that looks open, more gaps than chance explains, a relation that broke,
   anything about a column that is dropped: a warning.
 """
@@ -105,7 +105,7 @@ def _some_row(prepared: pl.DataFrame) -> dict[str, Any]:
 
 
 def _positive_share(prepared: pl.DataFrame, columns: Columns) -> list[dict[str, Any]]:
-    """Limits of the share of positive labels: its odds halved and doubled."""
+    """Limits of the share of positive labels: a third of its odds, and three times them."""
     if columns.task != "binary" or columns.target not in prepared.columns:
         return []
     labels = prepared[columns.target].drop_nulls()
@@ -115,7 +115,7 @@ def _positive_share(prepared: pl.DataFrame, columns: Columns) -> list[dict[str, 
         return []
     num_positive = int((labels == positive).sum())
     odds = num_positive / max(labels.len() - num_positive, 1)
-    low, high = (odds * factor / (1 + odds * factor) for factor in (0.5, 2))
+    low, high = (odds * factor / (1 + odds * factor) for factor in (1 / 3, 3))
     evidence = {"positive": num_positive, "rows": labels.len()}
     words = "Another label rate is another population, or a label turned round"
     about = {"column": columns.target, "value_set": [positive]}
@@ -123,14 +123,14 @@ def _positive_share(prepared: pl.DataFrame, columns: Columns) -> list[dict[str, 
         entry(
             "expect_column_values_to_be_in_set",
             {**about, "mostly": int(low * 1000) / 1000},
-            "warning",
+            "critical",
             f"{num_positive / labels.len():.1%} of the labels were positive. {words}.",
             evidence,
         ),
         entry(
             "expect_column_values_to_not_be_in_set",
             {**about, "mostly": int((1 - high) * 1000) / 1000},
-            "warning",
+            "critical",
             f"{1 - num_positive / labels.len():.1%} of the labels were not positive. {words}.",
             evidence,
         ),

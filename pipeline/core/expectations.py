@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pipeline.core.errors import ContractBreach, ProjectError
+from pipeline.core.contract import PARTS
+from pipeline.core.errors import ProjectError
 from pipeline.core.problems import nearest, shown
 
 if TYPE_CHECKING:
@@ -76,48 +77,28 @@ def check(
         frame = _frame(table, columns)
         results.update(_evaluated(frame, {number: expectations[number] for number in numbers}))
     lines = [_line(entry, results[number]) for number, entry in enumerate(entries)]
+    return summed_up(part, table.height, lines)
+
+
+def refuse_unknown(contract: dict[str, Any], name: str) -> None:
+    """Raise ProjectError where Great Expectations does not know an expectation or its arguments."""
+    for part in PARTS:
+        for number, entry in enumerate(contract[part]["expectations"]):
+            _built(entry, f"{name}: {part}.expectations[{number}]")
+
+
+def summed_up(part: str, rows: int, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """A part's report from its expectations' lines."""
+    failed = [line["severity"] for line in lines if not line["success"]]
     return {
         "part": part,
-        "rows": table.height,
-        "success": all(line["success"] for line in lines if line["severity"] == "critical"),
+        "rows": rows,
+        "success": "critical" not in failed,
         "num_expectations": len(lines),
-        "num_failed_critical": sum(
-            not one["success"] for one in lines if one["severity"] == "critical"
-        ),
-        "num_failed_warning": sum(
-            not one["success"] for one in lines if one["severity"] == "warning"
-        ),
+        "num_failed_critical": failed.count("critical"),
+        "num_failed_warning": failed.count("warning"),
         "expectations": lines,
     }
-
-
-def refuse_breaches(report: dict[str, Any], where: str, hint: str = "") -> None:
-    """Raise ContractBreach when a critical expectation of `report` failed; `where` is the table."""
-    failed = [
-        line
-        for line in report["expectations"]
-        if line["severity"] == "critical" and not line["success"]
-    ]
-    if failed:
-        raise ContractBreach(
-            f"{where}: expected {report['rows']} rows to meet the contract's part "
-            f"`{report['part']}`, {len(failed)} critical expectation"
-            f"{'s' if len(failed) > 1 else ''} of {report['num_expectations']} failed",
-            findings=[_finding(line) for line in failed],
-            hint=hint,
-        )
-
-
-def _finding(line: dict[str, Any]) -> str:
-    subject = line.get("column") or ", ".join(line.get("columns", ())) or "table"
-    words = [f"{subject}: {line['expectation']} failed"]
-    if line["num_unexpected"] is not None:
-        share = line["share_unexpected"]
-        rate = "" if share is None else f" ({share:.2%})"
-        words.append(f"{line['num_unexpected']} unexpected{rate}")
-    if line["observed"] is not None:
-        words.append(f"found {line['observed']}")
-    return f"{', '.join(words)}. {line['meaning']}"
 
 
 def _groups(

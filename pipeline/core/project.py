@@ -268,9 +268,22 @@ class Project(Generic[S]):
 
 
 def load_project(
-    root: Path, name: str, stage: str, settings: type[S], sections: tuple[str, ...]
+    root: Path,
+    name: str,
+    stage: str,
+    settings: type[S],
+    sections: tuple[str, ...],
+    models: Mapping[str, type[Frozen]] | None = None,
 ) -> Project[S]:
     """Read what `stage` may see of the project `name`.
+
+    Args:
+        root: Of the repository.
+        name: The project's.
+        stage: Whose own section becomes `settings`.
+        settings: That section's type.
+        sections: What else it sees.
+        models: The types of sections among them that belong to another stage.
 
     Raises:
         ProjectError: the project is unknown, its file is not YAML, a section is missing, a key is
@@ -280,11 +293,12 @@ def load_project(
     source = Path("data") / name / "project.yaml"
     content = read_yaml(root, source)
     check_section_names(source, content)
+    known = {**SHARED, **(models or {})}
     return Project(
         name=name,
         modality=modality,
         settings=section(source, content, stage, settings, modality),
-        shared={key: section(source, content, key, SHARED[key], modality) for key in sections},
+        shared={key: section(source, content, key, known[key], modality) for key in sections},
     )
 
 

@@ -4,11 +4,13 @@ Each works on the rows as they are, so that the same rules serve a training tabl
 request. How they are applied is a modality's business, `pipeline/<modality>/cleaning.py`.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from pipeline.core.problems import Unsuitable
 from pipeline.core.project import Frozen
 
 Value = str | int | float | bool
@@ -121,6 +123,24 @@ Rule = Annotated[
 ]
 
 
+class Cleaning(Frozen):
+    """The section `clean`."""
+
+    rules: tuple[Rule, ...] = ()
+    """What to do, in this order. Each rule has a name, under which the ledger counts."""
+
+    @field_validator("rules")
+    @classmethod
+    def _names_differ(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        twice = [name for name, count in Counter(rule.name for rule in rules).items() if count > 1]
+        if twice:
+            raise Unsuitable(
+                f"expected a name of its own for each rule, got {twice[0]!r} twice",
+                "the ledger counts by name: call one of the two otherwise",
+            )
+        return rules
+
+
 def named_columns(rule: Rule) -> tuple[str, ...]:
     """The columns that a rule names; none when it is about all of them."""
     if isinstance(rule, Replace | OutsideRange):
@@ -149,6 +169,22 @@ def for_requests(rules: tuple[Rule, ...], columns: tuple[str, ...]) -> tuple[Rul
         else:
             kept.append(rule)
     return tuple(kept)
+
+
+def tolerant(rule: Rule, present: Collection[str]) -> Rule | None:
+    """The rule for a table that has these columns alone and may hold anything: what cannot be read
+    becomes missing. None where the rule has nothing left to do."""
+    named = named_columns(rule)
+    kept = [name for name in named if name in present]
+    if named and not kept:
+        return None
+    if isinstance(rule, Cast):
+        return _cast_of(rule, kept).model_copy(update={"on_failure": "missing"})
+    if isinstance(rule, DropDuplicates) and kept != list(named):
+        return None  # fewer columns make other rows the same
+    if isinstance(rule, Replace | OutsideRange):
+        return rule
+    return rule.model_copy(update={"columns": tuple(kept)})
 
 
 def _cast_of(rule: Cast, present: list[str]) -> Cast:

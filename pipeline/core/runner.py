@@ -99,7 +99,8 @@ def run_stage(root: Path, stage: str, project: str) -> None:
     if stage not in READING_ORDER:
         raise ProjectError(f"expected a stage, got {stage!r}", hint=nearest(stage, READING_ORDER))
     module = importlib.import_module(f"pipeline.{stage}")
-    loaded = load_project(root, project, stage, module.Settings, module.SECTIONS)
+    models = getattr(module, "MODELS", None)
+    loaded = load_project(root, project, stage, module.Settings, module.SECTIONS, models)
     module.run(loaded, Paths(root=root, project=project, stage=stage))
 
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.clean import Settings, check_classes, run
-from pipeline.core.errors import ContractBreach, ProjectError
+from pipeline.core.errors import ProjectError
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project
 from pipeline.core.rules import Rule, for_requests
@@ -200,24 +200,12 @@ def test_a_regression_needs_numbers_and_several_classes_no_positive_one() -> Non
     check_classes(table, COLUMNS.model_copy(update={"task": "multiclass", "positive": ""}))
 
 
-def home(tmp_path: Path, severity: str = "critical") -> Paths:
+def home(tmp_path: Path) -> Paths:
     folder = tmp_path / "data" / "one"
     (folder / "10_ingest").mkdir(parents=True)
     pl.DataFrame({"label": ["yes", "no."], "sex": ["F", " M"], "age": ["1", "2"]}).write_parquet(
         folder / "10_ingest" / "snapshot.parquet"
     )
-    suite = {
-        "name": "test",
-        "expectations": [
-            {
-                "type": "expect_column_values_to_be_in_set",
-                "kwargs": {"column": "label", "value_set": ["yes", "no"]},
-                "severity": severity,
-                "meta": {"notes": "Two classes."},
-            }
-        ],
-    }
-    (folder / "contract.json").write_text(json.dumps({"delivered": suite, "prepared": suite}))
     return Paths(tmp_path, "one", "clean")
 
 
@@ -236,16 +224,23 @@ def test_the_stage_writes_the_table_and_a_ledger_of_every_change(tmp_path: Path)
     assert ledger["rules"] == [
         {"name": "rule 0", "rule": "replace", "cells": {"label": 1}, "rows_dropped": 0}
     ]
-    assert ledger["prepared"]["success"] is True
     assert json.loads(paths.output("rules.json").read_text()) == [{"name": "rule 0", **DOT}]
     table = pl.read_parquet(paths.output("table.parquet"))
     assert table.columns == ["label", "sex", "age", "_row"]
 
 
-def test_a_clean_table_that_breaks_the_contract_is_not_written(tmp_path: Path) -> None:
+def test_a_snapshot_without_a_column_is_refused_by_name_and_nothing_is_written(
+    tmp_path: Path,
+) -> None:
     paths = home(tmp_path)
-    with pytest.raises(ContractBreach, match="the clean table"):
-        run(stage(), paths)
+    snapshot = paths.input("ingest", "snapshot.parquet")
+    pl.read_parquet(snapshot).drop("sex").write_parquet(snapshot)
+    with pytest.raises(ProjectError) as caught:
+        run(stage(DOT), paths)
+    assert str(caught.value) == (
+        "expected the columns that data/one/project.yaml names, the snapshot lacks 'sex'\n"
+        "  hint: `hallmark validate one` says what changed"
+    )
     assert not paths.output("table.parquet").exists()
     assert not paths.output("ledger.json").exists()
 

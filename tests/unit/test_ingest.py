@@ -99,21 +99,6 @@ WRONG: dict[str, tuple[str | None, dict[str, Any], list[str]]] = {
     "empty": ("", {}, ["expected data in", "found an empty file", "`dvc checkout`"]),
     "blank": (" \n\n", {}, ["found an empty file"]),
     "header only": (HEADER, {}, ["expected rows in raw/people.csv, found a header alone"]),
-    "column missing": (
-        "age,job,sex,region,note,income\n1,2,3,4,5,6\n",
-        {},
-        ["expected the 7 columns that project.yaml names, found 6", "missing column 'hours'"],
-    ),
-    "column extra": (
-        HEADER.replace("age", "age,zip") + "1,2,3,4,5,6,7,8\n",
-        {},
-        ["found 8", "unknown column 'zip'", "give every column a role", "`drop` takes a reason"],
-    ),
-    "column renamed": (
-        HEADER.replace("hours", "Hours") + "1,2,3,4,5,6,7\n",
-        {},
-        ["missing column 'hours'", "unknown column 'Hours'"],
-    ),
     "column twice": (
         HEADER.replace("note", "age") + "1,2,3,4,5,6,7\n",
         {},

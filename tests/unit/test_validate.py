@@ -11,7 +11,8 @@ from pipeline.core.contract import load_contract
 from pipeline.core.errors import ContractBreach, ProjectError
 from pipeline.core.expectations import check
 from pipeline.core.paths import Paths
-from pipeline.core.project import Project
+from pipeline.core.project import Columns, Project
+from pipeline.core.rules import Cleaning
 from pipeline.validate import Settings, run
 
 TABLE = pl.DataFrame(
@@ -142,8 +143,14 @@ def project(tmp_path: Path, table: pl.DataFrame, content: dict[str, Any]) -> Pat
     return Paths(tmp_path, "one", "validate")
 
 
-def stage() -> Project[Settings]:
-    return Project("one", "tabular", Settings(), {})
+COLUMNS = Columns(
+    target="level", positive="low", numeric=("age",), sensitive=("sex",), drop={"code": "a code"}
+)
+
+
+def stage(**columns: Any) -> Project[Settings]:
+    shared = {"columns": COLUMNS.model_copy(update=columns), "clean": Cleaning()}
+    return Project("one", "tabular", Settings(), shared)
 
 
 def test_a_critical_breach_stops_the_run_and_leaves_no_report(tmp_path: Path) -> None:
@@ -155,7 +162,8 @@ def test_a_critical_breach_stops_the_run_and_leaves_no_report(tmp_path: Path) ->
     with pytest.raises(ContractBreach) as caught:
         run(stage(), paths)
     message = str(caught.value)
-    assert "sex: expect_column_values_to_be_in_set failed, 2 unexpected (50.00%)" in message
+    assert "expected 4 rows to meet data/one/contract.json, found 1 thing" in message
+    assert "- critical: sex: 2 new levels in 2 of 4 rows (50%) (not shown" in message
     assert "secret" not in message
     assert caught.value.exit_code == 2
     assert not paths.output("report.json").exists()
@@ -174,6 +182,41 @@ def test_a_warning_is_reported_and_the_run_goes_on(tmp_path: Path) -> None:
     run(stage(), paths)
     report = json.loads(paths.output("report.json").read_text())
     assert (report["success"], report["num_failed_warning"]) == (True, 1)
+    assert (report["prepared"]["success"], report["prepared"]["num_failed_warning"]) == (True, 1)
+    [cause] = report["causes"]
+    assert (cause["kind"], cause["severity"], cause["num_expectations"]) == ("levels", "warning", 2)
+    assert "secret" not in json.dumps(report)
+
+
+def test_a_project_file_that_names_another_column_is_at_fault_not_the_delivery(
+    tmp_path: Path,
+) -> None:
+    names = expectation("expect_table_columns_to_match_set", column_set=TABLE.columns)
+    paths = project(tmp_path, TABLE, contract(names))
+    with pytest.raises(ProjectError) as caught:
+        run(stage(numeric=("agee",)), paths)
+    assert str(caught.value).startswith(
+        "data/one/project.yaml: expected the 4 columns that project.yaml names, found 4\n"
+        "  - missing column 'agee'\n  - unknown column 'age'\n  hint: give every column a role"
+    )
+
+
+def test_what_breaks_after_cleaning_alone_stops_the_run_here(tmp_path: Path) -> None:
+    text = TABLE.with_columns(pl.col("age").cast(pl.String))
+    limits = expectation("expect_column_values_to_be_between", column="age", max_value=90)
+    suites = {part: {"name": part, "expectations": [limits]} for part in ("delivered", "prepared")}
+    suites["delivered"] = contract(
+        expectation("expect_column_values_to_not_be_null", column="age")
+    )["delivered"]
+    paths = project(tmp_path, text, suites)
+    cast = {"name": "numbers", "rule": "cast", "columns": {"age": "integer"}}
+    given = stage()
+    given.shared["clean"] = Cleaning.model_validate({"rules": (cast,)})  # type: ignore[index]
+    with pytest.raises(ContractBreach) as caught:
+        run(given, paths)
+    assert "- critical: age: 1 of 4 rows (25%) above 90; now 20 to 500, half of it 30 to 40" in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize(
