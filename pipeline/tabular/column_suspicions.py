@@ -179,8 +179,9 @@ def _spellings(reading: Reading, column: ProposedColumn) -> Finding | None:
     return Finding(
         "other",
         (reading.name,),
-        f"{reading.name} has {len(same)} levels that differ from others only by case, blanks or a "
-        f"mark at their end",
+        f"{reading.name} has {len(same)} {'level' if len(same) == 1 else 'levels'} that "
+        f"{'differs' if len(same) == 1 else 'differ'} from others only by case, blanks or a mark "
+        "at the end",
         f"they are brought together by the rule `replace` under `clean.rules`: {shown}{more}"
         if done
         else "bring them together by a rule under `clean.rules`: `{rule: replace, column: "

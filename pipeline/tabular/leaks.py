@@ -14,11 +14,13 @@ from pipeline.tabular.spellings import Reading
 from pipeline.tabular.targets import Decision
 
 MAX_ROWS, MAX_FITTED_ROWS = 100_000, 20_000
-MIN_STRENGTH = {"binary": 0.95, "multiclass": 0.95, "regression": 0.9}
+MIN_STRENGTH = {"binary": 0.95, "multiclass": 0.95, "regression": 0.95}
 """From here on a feature is compared with all others: an area under the ROC curve, or R²."""
 CERTAIN = {"binary": 0.995, "multiclass": 0.995, "regression": 0.995}
-LEFT_TO_OTHERS = 0.5
+LEFT_TO_OTHERS = {"binary": 0.5, "multiclass": 0.5, "regression": 0.33}
 """A leak leaves at most this share of what all others together leave to be explained."""
+NUM_ROUNDS = 60
+"""Of boosting, shared among the classes."""
 PURE, MIN_RECALL = 0.995, 0.5
 """So certain are the rows of a leak that holds only of one class, and this share of it they are."""
 SUMMED = 0.9999
@@ -181,13 +183,14 @@ def _together(others: list[NDArray[np.int64]], outcome: Outcome, rng: np.random.
         if outcome.task == "regression"
         else HistGradientBoostingClassifier
     )
+    rounds = max(10, NUM_ROUNDS // values.shape[1])
     with threadpool_limits(1):
         for part in (0, 1):
             for i in range(values.shape[1]):
                 seen = values[fold != part, i]
                 if len(np.unique(seen)) < 2:
                     continue
-                model = of_task(max_iter=50, random_state=0)
+                model = of_task(max_iter=rounds, random_state=0)
                 model.fit(features[fold != part], seen)
                 held = features[fold == part]
                 found[fold == part, i] = (
@@ -203,7 +206,7 @@ def _stands_out(suspect: Suspect, rest: float, outcome: Outcome) -> bool:
     if suspect.missing_class or suspect.strength >= CERTAIN[outcome.task]:
         return True
     if suspect.strength >= MIN_STRENGTH[outcome.task]:
-        return 1 - suspect.strength <= LEFT_TO_OTHERS * (1 - rest)
+        return 1 - suspect.strength <= LEFT_TO_OTHERS[outcome.task] * (1 - rest)
     return suspect.pure > 0 and rest < max(suspect.strength, 0.9)
 
 

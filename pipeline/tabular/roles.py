@@ -135,8 +135,10 @@ def _identifier(reading: Reading) -> Assigned | None:
         )
     if share == 1.0 and known.len() == reading.values.len() and is_running(reading):
         return Assigned("drop", "a running number: it says where a row stands, nothing about it")
-    if named and is_of(reading.name, "running") and share >= MIN_UNIQUE:
-        return Assigned("drop", "named as a running number, and unique: it names rows")
+    nameless = not reading.name.strip()
+    if share >= MIN_UNIQUE and (nameless or is_of(reading.name, "running")):
+        named_so = "without a name" if nameless else "named as a running number"
+        return Assigned("drop", f"{named_so}, and unique: it names rows")
     if share >= MIN_UNIQUE and reading.kind == "text" and _is_in_code(known):
         return Assigned("identifier", f"written as a code, {share:.0%} of its values are unique")
     if named and share >= 0.02 and reading.num_missing == 0 and not is_of(reading.name, "code"):

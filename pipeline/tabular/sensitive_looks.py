@@ -126,8 +126,8 @@ def _advice(name: str, ground: Ground) -> str:
             "groups; the audit measures how well it tells the sensitive columns"
         )
     return (
-        f"name {name} under `columns.sensitive` (`--sensitive {name}`): its groups are audited and "
-        "it is no feature; or say in `columns.drop` or the card why not"
+        f"name it under `columns.sensitive` (`--sensitive {name}`): its groups are audited, and it "
+        "is no feature"
     )
 
 
