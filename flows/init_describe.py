@@ -6,7 +6,7 @@ Everything that looks at rows is asked of the pipeline; this module only hands t
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,11 @@ MODALITY = "tabular"
 FEW_ROWS = 1_000
 SMALL_SHARES = {"train": 0.42, "validation": 0.13, "calibration": 0.13, "test": 0.32}
 """Of tables with fewer rows: what stops the training and what fits the threshold need some."""
+FEATURES = ("numeric", "categorical", "date")
+LEAK = "alone it nearly gives the target: was it known before?"
+NO_LEAK = (
+    "it is under `columns.drop`; if it was known before the outcome was, move it to the features"
+)
 URGENT = ("leak", "rare_target", "looks_sensitive")
 Told = Callable[[str], None]
 
@@ -148,8 +153,26 @@ def _proposed(wanted: Wanted, delivered: "pl.DataFrame") -> Proposal:
     given: dict[str, Any] = {"positive": wanted.positive, "sensitive": wanted.sensitive}
     if wanted.task:
         given["task"] = wanted.task
-    found: Proposal = part(MODALITY, "proposal").propose(delivered, wanted.target, **given)
-    return found
+    return without_leaks(part(MODALITY, "proposal").propose(delivered, wanted.target, **given))
+
+
+def without_leaks(found: Proposal) -> Proposal:
+    """Drop the features that alone nearly give the target, until a person says otherwise.
+
+    A model that has them learns nothing else, and limits that were found with them would refuse
+    every model that has not.
+    """
+    leaks = {name for one in found.findings if one.kind == "leak" for name in one.columns}
+    columns = [
+        replace(one, role="drop", reason=LEAK, missing=None)
+        if one.name in leaks and one.role in FEATURES
+        else one
+        for one in found.columns
+    ]
+    findings = [
+        replace(one, advice=NO_LEAK) if one.kind == "leak" else one for one in found.findings
+    ]
+    return replace(found, columns=tuple(columns), findings=tuple(findings))
 
 
 def columns_of(proposal: Proposal, wanted: Wanted) -> Columns:
@@ -183,7 +206,7 @@ def _prepared(
     given = {"clean": {"rules": [dict(rule) for rule in proposal.rules]}}
     settings = section(source, given, "clean", clean.Settings, MODALITY)
     cleaning = part(MODALITY, "cleaning")
-    table, _ = cleaning.apply(cleaning.with_positions(delivered), settings.rules)
+    table, _ = cleaning.cleaned(delivered, settings.rules, columns)
     clean.check_classes(table, columns)
     found: pl.DataFrame = table
     return found
@@ -224,6 +247,7 @@ def _gates(train: "pl.DataFrame", columns: Columns, num_test: int) -> tuple[Prop
 
 def _in_order(of_columns: tuple[Finding, ...], of_gates: tuple[Finding, ...]) -> list[Finding]:
     """What spoils a model first, then what the gate will not pass, then the rest as it came."""
-    first = [finding for finding in of_columns if finding.kind in URGENT]
-    rest = [finding for finding in of_columns if finding.kind not in URGENT]
+    first = [one for one in of_columns if one.kind in URGENT]
+    # Which groups are too small, the gate's rules say: they know the limit.
+    rest = [one for one in of_columns if one.kind not in (*URGENT, "small_group")]
     return [*first, *of_gates, *rest]

@@ -84,8 +84,8 @@ def is_settled(there: Standing, wanted: Wanted, sha256: str, force: bool) -> boo
         raise ProjectError(
             f"{home} was made of another file or with other arguments",
             findings=differences,
-            hint=f"--name makes another project, --force makes {home} anew; with --dry-run the "
-            "difference is shown",
+            hint=f"--name makes another project, --force makes {home} anew (--dry-run shows the "
+            f"difference); a new delivery comes in by `hallmark refresh {wanted.name}`",
         )
     if there.edited:
         raise ProjectError(

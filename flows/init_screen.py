@@ -3,7 +3,7 @@
 import difflib
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import click
 from flows.init_describe import Described, Told
 from flows.init_files import KEPT
 from pipeline.core.gate_rules import Rule
-from pipeline.core.proposal import ProposedColumn
+from pipeline.core.proposal import Finding, ProposedColumn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,8 @@ MAX_COLUMNS = 16
 """A table with more columns is folded: the usual ones are counted."""
 MAX_LISTED = 14
 """Of a folded table so many columns are shown."""
-MAX_FINDINGS = 10
+MAX_FINDINGS, MAX_OF_ONE_KIND = 10, 3
+KINDS = {"constant": "constant or nearly so", "other": "others", "missing": "with missing values"}
 USUAL = ("numeric", "categorical")
 PLAIN_WIDTH = 100
 SEPARATORS = {"\t": "tab", " ": "blank"}
@@ -47,7 +48,7 @@ def show(found: Described, is_written: bool) -> None:
     console = _console()
     _print_head(console, found)
     _print_columns(console, found)
-    _print_findings(console, found)
+    _print_findings(console, found, not is_written)
     _print_gates(console, found)
     if is_written:
         _print_next(console, found)
@@ -133,17 +134,36 @@ def _style(role: str) -> str:
     return {"target": "bold green", "sensitive": "bold yellow", "drop": "dim"}.get(role, "")
 
 
-def _print_findings(console: "Console", found: Described) -> None:
+def _print_findings(console: "Console", found: Described, is_dry_run: bool) -> None:
+    from rich.table import Table
     from rich.text import Text
 
     if not found.findings:
         return
+    shown = chosen(found.findings, is_dry_run)
+    table = Table.grid(padding=(0, 1))
+    for finding in shown:
+        table.add_row("!", Text(finding.sentence))
+        table.add_row("", Text(f"→ {finding.advice}", style="cyan"))
     console.print("\nto look at", style="bold")
-    for finding in found.findings[:MAX_FINDINGS]:
-        console.print(Text(f"! {finding.sentence}"))
-        console.print(Text(f"  → {finding.advice}", style="cyan"))
-    if (more := len(found.findings) - MAX_FINDINGS) > 0:
-        console.print(f"… and {more} more, each at its column in project.yaml", style="dim")
+    console.print(table)
+    if rest := [one for one in found.findings if one not in shown]:
+        kinds = Counter(KINDS.get(one.kind, one.kind.replace("_", " ")) for one in rest)
+        told = ", ".join(f"{num} {kind}" for kind, num in kinds.items())
+        console.print(f"… and more: {told}; --dry-run lists all", style="dim")
+
+
+def chosen(findings: Sequence[Finding], is_dry_run: bool = False) -> list[Finding]:
+    """The findings to print: of one kind and in all not more than a person reads."""
+    if is_dry_run:
+        return list(findings)
+    seen: Counter[str] = Counter()
+    found = []
+    for finding in findings:
+        seen[finding.kind] += 1
+        if seen[finding.kind] <= MAX_OF_ONE_KIND:
+            found.append(finding)
+    return found[:MAX_FINDINGS]
 
 
 def _print_gates(console: "Console", found: Described) -> None:

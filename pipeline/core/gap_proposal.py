@@ -23,6 +23,9 @@ USUAL = 0.10
 """Of a difference between rates; of a number, as a share of the target's standard deviation."""
 LARGEST = 0.25
 """A larger limit would say nothing; where rows cannot show this, the usual one stands."""
+LARGEST_OF_NUMBER = 0.5
+"""The same of a number, in standard deviations: a medium difference (J. Cohen, Statistical power
+analysis for the behavioral sciences, 2nd ed., 1988)."""
 GROUP_SIZES = (200, 100, 50, 20)
 """Least numbers of test rows of a group, from the stage's default on."""
 Floats = NDArray[np.float64]
@@ -64,10 +67,10 @@ def gap_rule(
     rule = {"measure": measure, "by": name}
     if groups.large.sum() < 2:
         return _unmeasurable({**rule, "at_most": _usual(found)}, groups, name)
-    shown, unit = _shown_limit(groups, found), _unit(found)
+    shown = _shown_limit(groups, found)
     usual = _usual(found)
     limit = usual if shown <= usual else shown
-    can_be_shown = limit <= LARGEST * unit
+    can_be_shown = limit <= _largest(found)
     limit = limit if can_be_shown else usual
     if groups.least != GROUP_SIZES[0]:
         rule["min_group_size"] = groups.least  # type: ignore[assignment]
@@ -117,6 +120,11 @@ def _unit(found: CrossValidated) -> float:
 
 def _usual(found: CrossValidated) -> float:
     return rounded_up(USUAL * _unit(found))
+
+
+def _largest(found: CrossValidated) -> float:
+    share = LARGEST_OF_NUMBER if found.predicted.task == "regression" else LARGEST
+    return share * _unit(found)
 
 
 def _shown_limit(groups: Groups, found: CrossValidated) -> float:

@@ -31,9 +31,11 @@ MARGIN = {
     "f1_macro": 0.04,
     "r2": 0.05,
 }
-"""How far the network may stay behind the baseline."""
+"""How far the network may stay behind the baseline, where it has training rows enough."""
 ERROR_MARGIN = 0.05
 """The same of mean absolute error, as a share of it."""
+ENOUGH_ROWS = 4_000
+"""With fewer training rows the margins grow with the root of what lacks."""
 CALIBRATION = "expected_calibration_error"
 USUAL_CALIBRATION = 0.05
 CALIBRATION_MARGIN = 0.75
@@ -101,6 +103,7 @@ def _rule_of(name: str, found: CrossValidated, num_test_rows: int) -> ProposedRu
     is_better_larger = METRICS_OF[found.predicted.task][name]
     error = SHOWN * _error(name, found, num_test_rows)
     margin = MARGIN[name] if is_better_larger else ERROR_MARGIN * value
+    margin *= math.sqrt(max(ENOUGH_ROWS / found.rows.height, 1))
     limit = value - margin - error if is_better_larger else value + margin + error
     limit = _floor(limit) if is_better_larger else rounded_up(limit)
     side = "less" if is_better_larger else "plus"

@@ -4,7 +4,7 @@ import polars as pl
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.groups import MAX_LEVELS
-from pipeline.core.project import Missing, nearest
+from pipeline.core.project import Missing, Task, nearest
 from pipeline.core.proposal import Proposal, ProposedColumn, Role
 from pipeline.tabular import group_edges, proposed_rules, roles, suspicions, targets
 from pipeline.tabular.spellings import Reading, read
@@ -16,6 +16,7 @@ def propose(
     *,
     positive: str | None = None,
     sensitive: tuple[str, ...] = (),
+    task: Task | None = None,
     seed: int = 0,
 ) -> Proposal:
     """What each column of a snapshot is for, how it is cleaned, and what a person should look at.
@@ -25,6 +26,7 @@ def propose(
         target: The column to predict.
         positive: The target's value that counts as positive; found where it is None.
         sensitive: The columns whose groups are audited; no features.
+        task: What is predicted, where a person has said so; else the target's values say it.
         seed: Of the sample that costly searches are made on.
 
     Raises:
@@ -33,7 +35,7 @@ def propose(
     """
     _check_names(table, target, sensitive)
     readings = {name: read(table[name], keep_words=name == target) for name in table.columns}
-    decision = targets.decide(readings[target], positive)
+    decision = targets.decide(readings[target], positive, task)
     assigned = roles.assign(readings.values(), target=target, sensitive=sensitive)
     columns = []
     for name, reading in readings.items():

@@ -36,11 +36,12 @@ class Decision:
     mapping: dict[str, str]
 
 
-def decide(target: Reading, positive: str | None) -> Decision:
+def decide(target: Reading, positive: str | None, task: Task | None = None) -> Decision:
     """The task by the target's values, and the positive one by `positive`, spelling or rarity.
 
     Raises:
-        ProjectError: nothing can be learnt from this target, or `positive` is none of its values.
+        ProjectError: nothing can be learnt from this target, `positive` is none of its values, or
+            they do not suit the `task` that a person named.
     """
     _check_known(target)
     mapping = other_spellings(target, positive)
@@ -51,14 +52,37 @@ def decide(target: Reading, positive: str | None) -> Decision:
             f"{target.values.len() - target.num_missing} rows that have any",
             hint="is it the right column? was the file filtered by it?",
         )
+    if task in ("regression", "multiclass"):
+        return _as_asked(target, levels, mapping, task)
     if positive is not None:
         return _binary(target, levels, mapping, _given(target, levels, positive), "as given")
+    if task == "binary" and levels.height > 2:
+        raise ProjectError(
+            f"--task binary: expected two values of the target {target.name!r}, or `--positive`, "
+            f"found {levels.height} values",
+            hint="say with `--positive` which one is sought; all others count as not",
+        )
     if levels.height == 2:
         chosen, why = _likely_positive(levels)
         return _binary(target, levels, mapping, chosen, why)
     if target.is_number:
         return _of_numbers(target, levels, mapping)
     return _of_texts(target, levels, mapping)
+
+
+def _as_asked(
+    target: Reading, levels: pl.DataFrame, mapping: dict[str, str], task: Task
+) -> Decision:
+    if task == "multiclass":
+        return _multiclass(target, levels, mapping, f"{levels.height} classes, as --task says")
+    if not target.is_number:
+        raise ProjectError(
+            f"--task regression: expected numbers in the target {target.name!r}, found other text",
+            hint="leave --task out: the target's values then say what is predicted",
+        )
+    low, high = lowest(target.values), highest(target.values)
+    reason = f"a number, as --task says; {levels.height} values from {low:g} to {high:g}"
+    return Decision("regression", "", reason, {})
 
 
 def _check_known(target: Reading) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -378,6 +379,30 @@ def test_a_number_has_gates_of_numbers_and_no_curves(base: Path, tmp_path: Path)
     assert "roc" not in (root / "data/wages/dvc.yaml").read_text()
 
 
+def test_a_suspected_leak_is_no_feature_until_a_person_says_so(base: Path, tmp_path: Path) -> None:
+    table = people(240).drop("_row", "_key")
+    table.with_columns(paid=pl.col("income").replace({"high": "1", "low": "0"})).write_csv(
+        tmp_path / "leaking.csv"
+    )
+    arguments = ["--target", "income", "--positive", "high", "--no-sensitive", "made up"]
+    ended = hallmark(base, "init", str(tmp_path / "leaking.csv"), *arguments, "--dry-run")
+    assert ended.code == 0, ended.err
+    assert "paid    drop" in ended.out
+    assert "! paid alone gives the target" in ended.out
+    assert "move it to the features" in ended.out
+    limit = re.search(r"gate: roc_auc ≥ ([\d.]+)", ended.out)
+    assert limit is not None
+    assert float(limit[1]) < 0.9  # it was found without the leak
+
+
+def test_a_named_task_is_what_is_predicted(base: Path, tmp_path: Path) -> None:
+    ended = hallmark(
+        base, "init", "../people.csv", "--target", "income", "--task", "multiclass", "--dry-run"
+    )
+    assert ended.code == 0, ended.err
+    assert "predicts income (multiclass): 2 classes, as --task says" in ended.out
+
+
 def test_without_a_word_on_groups_the_screen_and_the_file_ask_for_it(
     base: Path, tmp_path: Path
 ) -> None:
@@ -437,6 +462,16 @@ def test_without_a_word_on_groups_the_screen_and_the_file_ask_for_it(
             ["https://example.org/people.csv", "--target", "income"],
             "expected a file on this machine",
             "download it first",
+        ),
+        (
+            ["../people.csv", "--target", "income", "--task", "regression"],
+            "--task regression: expected numbers in the target 'income'",
+            "leave --task out",
+        ),
+        (
+            ["../people.csv", "--target", "job", "--task", "binary"],
+            "--task binary: expected two values of the target 'job', or `--positive`",
+            "which one is sought",
         ),
         (
             ["../people.csv", "--target", "income", "--positive", "rich"],

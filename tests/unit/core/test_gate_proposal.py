@@ -25,24 +25,32 @@ def proposed() -> list[ProposedRule]:
 
 
 def found(metrics: dict[str, tuple[float, float]], chance: dict[str, float]) -> CrossValidated:
-    """400 rows of two classes with these values and standard errors."""
+    """4,000 rows of two classes with these values and standard errors."""
     return CrossValidated(
-        rows=people(400),
+        rows=people(4000),
         predicted=BINARY,
-        truth=np.zeros(400),
-        decisions=np.zeros(400),
-        probability=np.full(400, 0.5),
+        truth=np.zeros(4000),
+        decisions=np.zeros(4000),
+        probability=np.full(4000, 0.5),
         metrics={name: Interval(v, v - 2 * e, v + 2 * e, e) for name, (v, e) in metrics.items()},
         chance={"roc_auc": 0.5, "accuracy": 0.6, "average_precision": 0.4, **chance},
     )
 
 
 def test_a_limit_is_what_was_reached_less_a_margin_less_chance() -> None:
-    # 0.01 · √(1 + 400/400) · (1.645 + 0.842) = 0.0352; 0.90 - 0.02 - 0.0352 = 0.8448.
-    rule = gate_proposal._rule_of("roc_auc", found({"roc_auc": (0.90, 0.01)}, {}), 400)
+    # 0.01 · √(1 + 4000/4000) · (1.645 + 0.842) = 0.0352; 0.90 - 0.02 - 0.0352 = 0.8448.
+    rule = gate_proposal._rule_of("roc_auc", found({"roc_auc": (0.90, 0.01)}, {}), 4000)
     assert rule.rule == {"measure": "roc_auc", "at_least": 0.84}
-    assert "0.900 in cross-validation on 400 training rows" in rule.comment
-    assert "less 0.035 for chance, with 400 test rows" in rule.comment
+    assert "0.900 in cross-validation on 4,000 training rows" in rule.comment
+    assert "less 0.035 for chance, with 4,000 test rows" in rule.comment
+
+
+def test_few_training_rows_have_a_larger_margin() -> None:
+    few = dataclasses.replace(found({"roc_auc": (0.90, 0.01)}, {}), rows=people(1000))
+    # 0.02 · √(4000/1000) = 0.04; 0.90 - 0.04 - 0.0352 = 0.8248.
+    rule = gate_proposal._rule_of("roc_auc", few, 1000)
+    assert rule.rule["at_least"] == 0.82
+    assert "less 0.040 for the network" in rule.comment
 
 
 def test_an_error_has_its_limit_above() -> None:
@@ -51,13 +59,13 @@ def test_an_error_has_its_limit_above() -> None:
         predicted=Outcome("regression"),
     )
     # 10 + 0.5 + 0.2 · √2 · 2.487 = 11.2, rounded up to two digits.
-    rule = gate_proposal._rule_of("mean_absolute_error", number, 400)
+    rule = gate_proposal._rule_of("mean_absolute_error", number, 4000)
     assert rule.rule == {"measure": "mean_absolute_error", "at_most": 12.0}
 
 
 def test_a_limit_that_the_same_answer_for_everybody_keeps_is_not_proposed() -> None:
     # 0.63 - 0.02 - 0.035 = 0.575, below the 0.6 of the most frequent class.
-    rule = gate_proposal._rule_of("accuracy", found({"accuracy": (0.63, 0.01)}, {}), 400)
+    rule = gate_proposal._rule_of("accuracy", found({"accuracy": (0.63, 0.01)}, {}), 4000)
     assert not rule.is_active
     assert "the same answer for everybody has 0.600" in rule.comment
 
