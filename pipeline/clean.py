@@ -11,7 +11,7 @@ meets the contract `validate` decides, beside.
 import polars as pl
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.files import read_parquet, write_json, write_parquet
+from pipeline.core.files import scan_parquet, write_json, write_parquet
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project
@@ -26,12 +26,11 @@ class Settings(Cleaning):
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
-    snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"))
+    snapshot = scan_parquet(paths.input("ingest", "snapshot.parquet"))
     check_present(snapshot, project)
     cleaning = part(project.modality, "cleaning")
-    table, entries = cleaning.cleaned(snapshot, project.settings.rules, project.columns)
-    rows_in = snapshot.height
-    del snapshot  # at millions of rows it is a gigabyte
+    table, entries = cleaning.cleaned_scan(snapshot, project.settings.rules, project.columns)
+    rows_in = snapshot.select(pl.len()).collect().item()
     check_classes(table, project.columns)
     ledger = {"rows_in": rows_in, "rows_out": table.height, "rules": entries}
     write_parquet(paths.output("table.parquet"), table)
@@ -40,9 +39,10 @@ def run(project: Project[Settings], paths: Paths) -> None:
     write_json(paths.output("rules.json"), rules)
 
 
-def check_present(snapshot: pl.DataFrame, project: Project[Settings]) -> None:
+def check_present(snapshot: pl.LazyFrame, project: Project[Settings]) -> None:
     """Refuse a snapshot that lacks a column of project.yaml; `validate` says what became of it."""
-    absent = [name for name in project.columns.all if name not in snapshot.columns]
+    delivered = snapshot.collect_schema().names()
+    absent = [name for name in project.columns.all if name not in delivered]
     if absent:
         raise ProjectError(
             f"expected the columns that data/{project.name}/project.yaml names, the snapshot lacks "

@@ -68,6 +68,20 @@ def sink_parquet(target: Path, table: "pl.LazyFrame") -> None:
         )
 
 
+def scan_parquet(source: Path) -> "pl.LazyFrame":
+    """A table to be read in part; raise ArtifactMissing as `read_parquet` does."""
+    import polars as pl
+
+    if not source.is_file():
+        raise missing(source)
+    try:
+        table = pl.scan_parquet(source)
+        table.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise damaged(source, "parquet", error) from None
+    return table
+
+
 def read_parquet(source: Path, columns: list[str] | None = None) -> "pl.DataFrame":
     """Read a table; raise ArtifactMissing when the file is absent, damaged or lacks a column."""
     import polars as pl

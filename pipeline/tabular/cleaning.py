@@ -3,8 +3,9 @@
 Every function takes a table and gives a table with the count of what it changed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import polars as pl
@@ -38,14 +39,15 @@ class Change:
     rows_dropped: int = 0
 
 
-def with_positions(table: pl.DataFrame) -> pl.DataFrame:
-    """Add the column `_row` (UInt32) as the last one."""
+def with_positions(table: pl.DataFrame, first: int = 0) -> pl.DataFrame:
+    """Add the column `_row` (UInt32) as the last one, counting from `first`."""
     if POSITION in table.columns:
         raise ProjectError(
             f"expected no delivered column {POSITION!r}: cleaning adds it",
             hint=f"rename the delivered column {POSITION!r} at its source",
         )
-    return table.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias(POSITION))
+    positions = pl.int_range(first, first + pl.len(), dtype=pl.UInt32)
+    return table.with_columns(positions.alias(POSITION))
 
 
 def cleaned(
@@ -60,6 +62,58 @@ def cleaned(
     table, entries = apply(table, rules)
     table, dropped = without_gaps(table, columns)
     return table, [*nans, *entries, *dropped]
+
+
+ROWS_AT_ONCE = 500_000
+"""Of a snapshot in a file so many rows are cleaned at a time."""
+
+
+def cleaned_scan(
+    snapshot: pl.LazyFrame, rules: Iterable[Rule], columns: Columns, at_once: int = ROWS_AT_ONCE
+) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """What `cleaned` gives, from a snapshot that is never in memory as a whole.
+
+    Rules that look at one row at a time, up to the first that compares rows, are applied to one
+    slice after the other: text that becomes a number is five times its size. Where a rule does not
+    suit a slice, all rows are read, so that the error counts them all.
+    """
+    rules = tuple(rules)
+    row_wise = tuple(takewhile(lambda rule: not isinstance(rule, DropDuplicates), rules))
+    num_rows = snapshot.select(pl.len()).collect().item()
+    tables, nans, entries = [], [], []
+    try:
+        for first in range(0, max(num_rows, 1), at_once):
+            rows = with_positions(snapshot.slice(first, at_once).collect(), first)
+            rows, some = without_nans(rows)
+            rows, of_rules = apply(rows, row_wise)
+            tables.append(rows)
+            nans += some
+            entries.append(of_rules)
+    except ProjectError:
+        return cleaned(snapshot.collect(), rules, columns)
+    # Column by column: a table of many chunks costs its whole size again wherever pandas is asked.
+    table = pl.DataFrame(
+        [
+            pl.concat([rows.drop_in_place(name) for rows in tables], rechunk=True)
+            for name in tables[0].columns
+        ]
+    )
+    ledger = [_summed(nans, table.columns)] if nans else []
+    for rule, same in zip(row_wise, zip(*entries, strict=True), strict=True):
+        ledger.append(_summed(same, named_columns(rule) or table.columns))
+    table, others = apply(table, rules[len(row_wise) :])
+    table, dropped = without_gaps(table, columns)
+    return table, [*ledger, *others, *dropped]
+
+
+def _summed(entries: Sequence[dict[str, Any]], order: Sequence[str]) -> dict[str, Any]:
+    """One ledger entry from those of the same rule on several slices."""
+    cells = {name: sum(one["cells"].get(name, 0) for one in entries) for name in order}
+    return {
+        **entries[0],
+        "cells": {name: count for name, count in cells.items() if count},
+        "rows_dropped": sum(one["rows_dropped"] for one in entries),
+    }
 
 
 def without_nans(table: pl.DataFrame) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
@@ -139,7 +193,8 @@ def _strip(rule: StripWhitespace, table: pl.DataFrame) -> Change:
         after = before.str.strip_chars()
         after = after.set(after == "", None)
         cells[name] = _num_changed(before, after)
-        table = table.with_columns(after)
+        if cells[name]:  # else the text is held twice
+            table = table.with_columns(after)
     return Change(table, cells)
 
 
@@ -149,7 +204,8 @@ def _missing_codes(rule: MissingCodes, table: pl.DataFrame) -> Change:
         before = table[name]
         after = before.set(before.is_in(_values(rule, before, rule.codes).implode()), None)
         cells[name] = after.null_count() - before.null_count()
-        table = table.with_columns(after)
+        if cells[name]:
+            table = table.with_columns(after)
     return Change(table, cells)
 
 
