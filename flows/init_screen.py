@@ -186,12 +186,14 @@ def _print_next(console: "Console", found: Described) -> None:
     console.print("\nnext", style="bold")
     rows = (
         (f"$EDITOR {home}/project.yaml", "fill in `about`, look at roles and gates"),
+        (
+            f"git add {home} params.yaml && git commit -m {found.name}",
+            "only what is committed can be promoted; the raw file stays with DVC",
+        ),
         (f"hallmark build {found.name}", "model, verdict, report"),
-        (f"git add {home} params.yaml", "the raw file itself stays with DVC, on this machine"),
     )
-    width = max(len(command) for command, _ in rows)
     for command, what in rows:
-        console.print(f"  {command.ljust(width)}  {what}", markup=False)
+        console.print(f"  {command}  # {what}", markup=False, soft_wrap=True)
 
 
 def show_files(root: Path, name: str, files: Mapping[str, str], params: str) -> None:

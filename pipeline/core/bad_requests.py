@@ -220,7 +220,9 @@ def _with(row: Row, name: str, value: Any, what: str) -> BadRequest:
 def _too_much(
     row: Row, columns: Columns, max_rows: int, max_body_bytes: int
 ) -> Iterator[BadRequest]:
-    yield BadRequest("too many rows", encoded([row] * (max_rows + 1)), 413, (str(max_rows),))
+    many = encoded([row] * (max_rows + 1))
+    limit = max_rows if len(many) <= max_body_bytes else max_body_bytes  # of wide rows: the bytes
+    yield BadRequest("too many rows", many, 413, (str(limit),))
     long = b" " * (max_body_bytes + 1)
     yield BadRequest("a body that is too long", long, 413, (str(max_body_bytes),))
     yield BadRequest(

@@ -371,6 +371,11 @@ def test_bad_requests_are_of_many_kinds_and_none_repeats() -> None:
     assert {one.status for one in made} == {400, 404, 405, 413, 415, 422}
     by_name = {one.name: one for one in made}
     assert by_name["too many rows"].body.count(b'"b"') == 4
+    assert by_name["too many rows"].names == ("3",)
     assert len(by_name["a body that is too long"].body) == 2001
+    wide = bad_requests(
+        {"a": 1, "b": "x" * 900}, columns, contract, max_rows=3, max_body_bytes=2000
+    )
+    assert {one.name: one for one in wide}["too many rows"].names == ("2000",)
     assert json.loads(by_name["the sensitive column s"].body)["s"]
     assert b'{"a":NaN,' in by_name["NaN for a value"].body
