@@ -4,6 +4,7 @@ What each expectation checks is `expectations`' business; this module loads with
 """
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pipeline.core.errors import ProjectError
 from pipeline.core.problems import json_problem, nearest, shown
 
 PARTS = ("delivered", "prepared")
+SINGLE = ("column", "column_A", "column_B")
 ENTRY_KEYS = ("type", "kwargs", "severity", "meta")
 SEVERITIES = ("critical", "warning")
 
@@ -57,6 +59,26 @@ def _each_once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 hint="remove or rename one of the two",
             )
     return dict(pairs)
+
+
+def check_named_columns(contract: dict[str, Any], known: Sequence[str], name: str) -> None:
+    """Refuse a contract on columns that neither the project nor the delivery has: slips of the pen.
+
+    Raises:
+        ProjectError: an expectation names another column.
+    """
+    for part in PARTS:
+        for number, entry in enumerate(contract[part]["expectations"]):
+            kwargs = entry.get("kwargs") or {}
+            named = [(key, kwargs[key]) for key in SINGLE if isinstance(kwargs.get(key), str)]
+            named += [("column_list", column) for column in kwargs.get("column_list", ())]
+            for key, column in named:
+                if column not in known:
+                    raise ProjectError(
+                        f"{name}: {part}.expectations[{number}].kwargs.{key}: expected a column "
+                        f"that project.yaml names, got {column!r}",
+                        hint=nearest(column, tuple(known)),
+                    )
 
 
 def contract_text(contract: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from pipeline.core.column_changes import (
     check_columns,
     column_changes,
 )
-from pipeline.core.contract import PARTS
+from pipeline.core.contract import PARTS, check_named_columns
 from pipeline.core.errors import ContractBreach
 from pipeline.core.expectations import check, refuse_unknown, summed_up
 from pipeline.core.project import Columns
@@ -77,6 +77,8 @@ def compare(
     """
     rules = tuple(rules)
     refuse_unknown(contract, f"data/{project}/contract.json")
+    known = dict.fromkeys((*columns.all, *snapshot.columns))
+    check_named_columns(contract, tuple(known), f"data/{project}/contract.json")
     check_columns(snapshot.columns, contract, columns, f"data/{project}/project.yaml")
     changes = column_changes(snapshot, contract, columns, rules, cleaning)
     name = f"data/{project}/contract.json"

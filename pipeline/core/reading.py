@@ -119,8 +119,8 @@ def said(found: Mapping[str, Any]) -> list[str]:
         "a name with an accent, `ingest.encoding` sets another",
         "duplicate_names": "some column names stand twice or are empty: the second `name` is "
         "called name_2, an empty one column_ with its position",
-        "skip_lines": f"what stands above the header is left out (lines: {found.get('skip_lines')}): "
-        "`ingest.skip_lines`",
+        "skip_lines": "what stands above the header is left out (lines: "
+        f"{found.get('skip_lines')}): `ingest.skip_lines`",
         "quote": '`"` is not what stands around its fields: `ingest.quote`',
         "sheet": f"of its sheets {found.get('sheet')!r} has the most rows and is read: "
         "`ingest.sheet` names another",

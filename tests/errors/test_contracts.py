@@ -5,7 +5,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.errors.broken import CONTRACT, Broken, Repository, check, edit, gone, make, said, whole
+from tests.errors.broken import (
+    CONTRACT,
+    HEADER,
+    ROWS,
+    Broken,
+    Repository,
+    check,
+    edit,
+    gone,
+    make,
+    said,
+    whole,
+)
+
+
+def without(text: str, place: int) -> str:
+    """A csv without one of its columns."""
+    rows = [line.split(",") for line in text.splitlines()]
+    return "".join(",".join([*row[:place], *row[place + 1 :]]) + "\n" for row in rows)
+
 
 CONTRACTS: dict[str, Broken] = {
     "no file": Broken(
@@ -128,6 +147,13 @@ CONTRACTS: dict[str, Broken] = {
         "did you mean `column`?",
         ("column: field required",),
     ),
+    "a column that nobody has": Broken(
+        edit("contract", '{"column": "job"}', '{"column": "jobs"}'),
+        "validate@people: ProjectError: data/people/contract.json: "
+        "delivered.expectations[0].kwargs.column: expected a column that project.yaml names, got "
+        "'jobs'",
+        "did you mean `job`?",
+    ),
     "a share in percent": Broken(
         edit("contract", '{"column": "job"}', '{"column": "job", "mostly": 95}'),
         "validate@people: ProjectError: data/people/contract.json: "
@@ -147,6 +173,51 @@ CONTRACTS: dict[str, Broken] = {
         "unterminated character set at position 0",
         "signs with a meaning of their own, such as [ ( . +, stand for themselves after "
         "two backslashes: \\\\[",
+    ),
+}
+
+
+BREACH = (
+    "validate@people: ContractBreach: the delivery: expected 12 rows to meet "
+    "data/people/contract.json, found {} that would break it"
+)
+WHAT_TO_DO = (
+    "ask the sender what changed; where the change is right, `hallmark contract people --diff "
+    "FILE` proposes the edit"
+)
+DELIVERIES: dict[str, Broken] = {
+    "a renamed column": Broken(
+        edit("raw", "hours", "Hours"),
+        BREACH.format("1 thing"),
+        WHAT_TO_DO,
+        ("critical: column 'hours' is now called 'Hours': its values look alike",),
+    ),
+    "a column that is gone": Broken(
+        whole("raw", without(HEADER + ROWS, 1)),
+        BREACH.format("1 thing"),
+        WHAT_TO_DO,
+        ("critical: column 'hours' is missing",),
+    ),
+    "a column that is new": Broken(
+        whole("raw", "".join(f"9,{line}\n" for line in (HEADER + ROWS).splitlines())),
+        BREACH.format("1 thing"),
+        WHAT_TO_DO,
+        ("critical: column '9' is new (text): nobody has given it a role",),
+    ),
+    "a target that is no column": Broken(
+        edit("project", "target: income", "target: wage"),
+        BREACH.format("2 things"),
+        WHAT_TO_DO,
+        (
+            "critical: column 'wage' is missing",
+            "critical: column 'income' is new (text): nobody has given it a role",
+        ),
+    ),
+    "a value that is missing": Broken(
+        whole("raw", HEADER + ROWS.replace("clerk", "", 1)),
+        BREACH.format("1 thing"),
+        WHAT_TO_DO,
+        ("critical: job: missing in 1 of 12 rows (8.33%), none may be",),
     ),
 }
 
@@ -174,3 +245,16 @@ def test_a_broken_contract(
     monkeypatch.chdir(root)
     CONTRACTS[case].breaks(Repository(root))
     check(CONTRACTS[case], *said(capfd, "validate", "people"))
+
+
+@pytest.mark.parametrize("case", DELIVERIES)
+def test_a_delivery_that_breaks_the_contract(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    case: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    DELIVERIES[case].breaks(make(tmp_path))
+    assert said(capfd, "ingest", "people") == (0, "")
+    check(DELIVERIES[case], *said(capfd, "validate", "people"))
