@@ -10,7 +10,8 @@ from pipeline.tabular.shares import mean
 from pipeline.tabular.spellings import Reading
 from pipeline.tabular.targets import Decision
 
-RARE_SHARE, RARE_TEST_ROWS = 0.05, 100
+RARE_SHARE, RARE_TEST_ROWS, NEVER_RARE = 0.05, 50, 0.4
+"""A class is rare by its share, or by its rows in the test part unless it is nearly half."""
 HEAPED, SKEWED = 0.5, 3.0
 MAX_COMPARED = 5_000_000
 """So many cells are compared for rows that are copies."""
@@ -28,23 +29,27 @@ def of_target(target: Reading, decision: Decision) -> list[Finding]:
         rest = [value for value in counts if value != decision.positive]
         other = rest[0] if len(rest) == 1 else "any other value"
         counts = {decision.positive: num, other: total - num}
-    found = []
-    for value, num in counts.items():
-        expected = round(num * TEST_SHARE)
-        if num >= RARE_SHARE * total and expected >= RARE_TEST_ROWS:
-            continue
-        found.append(
-            Finding(
-                "rare_target",
-                (target.name,),
-                f"{target.name} is {value!r} in {num} of {total} rows ({num / total:.1%}): about "
-                f"{expected} in the test part",
-                "gate on a measure that does not reward the frequent class (`roc_auc` or "
-                "`balanced_accuracy`, not `accuracy`), raise `split.shares.test`, or deliver more "
-                "of them",
-            )
+    rare = {
+        value: num
+        for value, num in counts.items()
+        if num < RARE_SHARE * total
+        or (num * TEST_SHARE < RARE_TEST_ROWS and num < NEVER_RARE * total)
+    }
+    if not rare:
+        return []
+    value, num = min(rare.items(), key=lambda item: item[1])
+    more = f"; {len(rare) - 1} more of {len(counts)} classes are rare" if len(rare) > 1 else ""
+    return [
+        Finding(
+            "rare_target",
+            (target.name,),
+            f"{target.name} is {value!r} in {num} of {total} rows ({num / total:.1%}): about "
+            f"{round(num * TEST_SHARE)} in the test part{more}",
+            "gate on a measure that does not reward the frequent class (`roc_auc` or "
+            "`balanced_accuracy`, not `accuracy`), raise `split.shares.test`, or deliver more of "
+            "them",
         )
-    return found
+    ]
 
 
 def _of_number(target: Reading) -> list[Finding]:
