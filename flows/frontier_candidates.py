@@ -10,7 +10,7 @@ from typing import Any
 from flows.frontier_points import Candidate, Value, settings_now
 from pipeline.core.errors import ProjectError
 from pipeline.core.groups import CROSS
-from pipeline.core.project import read_yaml, section
+from pipeline.core.project import Task, read_yaml, section
 
 CONSTRAINTS = {
     "demographic_parity_difference": "demographic_parity",
@@ -81,10 +81,23 @@ def candidates(root: Path, project: str) -> tuple[Candidate, ...]:
     if settings["calibrate"].get("mitigation", {}).get("allow_sensitive_at_serving"):
         own: dict[str, Value] = {"calibrate.mitigation.method": "threshold_optimizer"}
         found.insert(4, ("threshold optimizer", "threshold optimizer", 1, own))
+    task = settings["columns"]["task"]
     return tuple(
         Candidate(name=name, family=family, trainings=trainings, set=keys)
         for name, family, trainings, keys in found
+        if _is_for(task, keys)
     )
+
+
+def _is_for(task: Task, keys: Mapping[str, Value]) -> bool:
+    """Whether a mitigation knows targets of this kind: Fairlearn's learners and thresholds know two
+    classes, weights and drawn rows several; the penalty and the correlation remover any."""
+    if task == "binary":
+        return True
+    of_two = ("calibrate.mitigation.method", "train.mitigation.method")
+    method = keys.get("balance.method", "none")
+    of_any = task == "multiclass" or method in ("none", "correlation_remover")
+    return of_any and not any(name in keys for name in of_two)
 
 
 def _tightest(rules: Iterable[Mapping[str, Any]]) -> tuple[str, float, tuple[str, ...] | None]:

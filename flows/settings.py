@@ -78,7 +78,7 @@ def check_content(source: Path, content: Mapping[str, Any], modality: str) -> No
         if model := settings_of(name):
             found[name] = section(source, content, name, model, modality)
     if "gate" in found and "columns" in found:
-        check_task(source, found["gate"].rules, found["columns"].task)
+        check_task(found["gate"].rules, found["columns"].task, source)
         _check_groupings(source, found["gate"].rules, found["columns"], found.get("assess"))
 
 

@@ -15,15 +15,17 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipeline.core import champion, prediction
-from pipeline.core.against_champion import Challenger, against_champion
+from pipeline.core import prediction
+from pipeline.core.against_champion import against_champion
 from pipeline.core.calibration import fit_policy
+from pipeline.core.challengers import Answerer, Decider
 from pipeline.core.decisions import counted, decided
 from pipeline.core.files import read_json, read_parquet, replacing, write_json, write_parquet
 from pipeline.core.intervals import Interval, bootstrap
 from pipeline.core.labels import positives
 from pipeline.core.metrics import BinaryMetrics, reliability, roc_curve
 from pipeline.core.modality import part
+from pipeline.core.offline import EXPECTED
 from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
@@ -109,7 +111,7 @@ def run_binary(project: Project[Settings], paths: Paths) -> None:
             paths,
             project.modality,
             columns,
-            Challenger(test, labels, probability, decisions),
+            Decider(test, labels, probability, decisions),
             partial(resampled, settings=settings),
             settings.confidence,
         ),
@@ -196,7 +198,14 @@ def run_outputs(project: Project[Settings], paths: Paths) -> None:
             "policy": baseline_policy.as_dict(),
             **as_dicts(resampled(theirs.metrics, test.height, settings)),
         },
-        "champion": not_compared(paths),
+        "champion": against_champion(
+            paths,
+            modality,
+            columns,
+            Answerer(test, truth, ours.answers[EXPECTED[outcome.task]].to_numpy(), outcome),
+            partial(resampled, settings=settings),
+            settings.confidence,
+        ),
         "slices": slices_of(test, ours, project),
     }
     predictions = {
@@ -224,15 +233,6 @@ def slices_of(test: pl.DataFrame, ours: Scored, project: Project[Settings]) -> A
     if project.columns.task == "regression":
         return slices.mean_absolute_error(test, misses, project.columns, least)
     return slices.accuracy(test, misses == 0, project.columns, least)
-
-
-def not_compared(paths: Paths) -> dict[str, Any]:
-    """What is said of the live champion where models are not compared with it."""
-    version = champion.version(paths.home / "champion")
-    if version is None:
-        return {"outcome": "none", "note": "no model of this project is live"}
-    note = f"version {version} is live; only binary models are compared with a live one"
-    return {"outcome": "not_compared", "version": version, "note": note}
 
 
 def write_csv(paths: Paths, name: str, rows: list[dict[str, float]]) -> None:

@@ -4,8 +4,8 @@ On test rows that the champion was not trained on. A gain is positive where the 
 better, whatever the measure.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,51 +13,25 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core import champion
-from pipeline.core.decisions import decided
+from pipeline.core.challengers import C, Incomparable, PairedMeasure, Statistics, gains
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.groups import CROSS, crossings, group_names
 from pipeline.core.intervals import Interval
-from pipeline.core.measures import METRICS
-from pipeline.core.metrics import BinaryMetrics
-from pipeline.core.paired import bounds, gain_of_shares
+from pipeline.core.paired import bounds
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns
 
 MAX_DEPTH = 3
 """How many sensitive columns are crossed at most."""
 
-Floats = NDArray[np.float64]
-Statistics = Callable[[Floats], dict[str, float]]
 Resample = Callable[[Statistics, int], dict[str, Interval]]
-
-
-@dataclass(frozen=True)
-class Challenger:
-    """The new model on the test rows.
-
-    Attributes:
-        test: The rows, with `_key` and the sensitive columns.
-        labels: 0 or 1, shape (rows,).
-        probability: Of label 1, shape (rows,).
-        decisions: Shape (rows,).
-    """
-
-    test: pl.DataFrame
-    labels: Floats
-    probability: Floats
-    decisions: NDArray[np.bool_]
-
-    def of(self, rows: NDArray[np.bool_]) -> "Challenger":
-        """On some of the rows, shape (rows,)."""
-        test = self.test.filter(pl.Series(rows))
-        return Challenger(test, self.labels[rows], self.probability[rows], self.decisions[rows])
 
 
 def against_champion(
     paths: Paths,
     modality: str,
     columns: Columns,
-    new: Challenger,
+    new: C,
     resample: Resample,
     confidence: float,
 ) -> dict[str, Any]:
@@ -75,15 +49,16 @@ def against_champion(
         return {"outcome": "no_rows", "version": live.version, "num_rows": 0}
     ours = new.of(fresh)
     try:
-        probability = live.policy.probability(live.model.logits(ours.test))
-        decisions = decided(live.policy, live.model, ours.test, probability)
+        theirs = ours.asked(live)
+    except Incomparable as reason:
+        note = f"version {live.version} is live, and cannot be compared: {reason}"
+        return {"outcome": "not_compared", "version": live.version, "note": note}
     except pl.exceptions.PolarsError:  # its message may hold values of rows
         note = (
             f"version {live.version} reads columns that are not there now, or not as it knows them"
         )
         return {"outcome": "unreadable", "note": note}
-    theirs = Challenger(ours.test, ours.labels, probability, decisions)
-    found = resample(gains(ours, theirs), len(ours.labels))
+    found = resample(gains(ours, theirs), ours.test.height)
     return {
         "outcome": "compared",
         "version": live.version,
@@ -95,32 +70,14 @@ def against_champion(
     }
 
 
-def gains(ours: Challenger, theirs: Challenger) -> Statistics:
-    """Paired differences of all measures, as a function of the rows' weights."""
-    new, old = metrics_of(ours), metrics_of(theirs)
-
-    def gained(weights: Floats) -> dict[str, float]:
-        after, before = new(weights), old(weights)
-        return {
-            name: (after[name] - before[name]) * (1 if larger else -1)
-            for name, larger in METRICS.items()
-        }
-
-    return gained
-
-
-def metrics_of(one: Challenger) -> BinaryMetrics:
-    return BinaryMetrics.of(one.labels, one.probability, one.decisions.astype(float))
-
-
 def by_group(
-    ours: Challenger, theirs: Challenger, test: pl.DataFrame, columns: Columns, confidence: float
+    ours: C, theirs: C, test: pl.DataFrame, columns: Columns, confidence: float
 ) -> dict[str, list[dict[str, Any]]]:
-    """By grouping, of every group its rows and its gain in each measure of decisions.
+    """By grouping, of every group its rows and its gain in each measure of single rows.
 
     A group all of whose test rows the champion has seen is there too, with no rows.
     """
-    compared = paired_decisions(ours.labels, ours.decisions, theirs.decisions)
+    compared = ours.paired(theirs)
     found = {}
     for names in crossings(columns.sensitive, MAX_DEPTH):
         groups = group_names(ours.test, names, columns)
@@ -131,44 +88,18 @@ def by_group(
     return found
 
 
-@dataclass(frozen=True)
-class Paired:
-    """One measure of decisions, row by row, of both models.
-
-    Attributes:
-        rows: The rows that it is a share of.
-        gained: Where the new model alone is right.
-        lost: Where the old one alone is.
-    """
-
-    rows: NDArray[np.bool_]
-    gained: NDArray[np.bool_]
-    lost: NDArray[np.bool_]
-
-
-def paired_decisions(labels: Floats, new: Any, old: Any) -> Mapping[str, Paired]:
-    """The measures of `pipeline.core.gate_rules.PAIRED`; all of shape (rows,)."""
-    positive, ours, theirs = labels == 1, np.asarray(new) == 1, np.asarray(old) == 1
-    everyone = np.ones(len(labels), dtype=bool)
-    right, was_right = ours == positive, theirs == positive
-    return {
-        "accuracy": Paired(everyone, right & ~was_right, was_right & ~right),
-        "selection_rate": Paired(everyone, ours & ~theirs, theirs & ~ours),
-        "true_positive_rate": Paired(positive, ours & ~theirs, theirs & ~ours),
-        "false_positive_rate": Paired(~positive, theirs & ~ours, ours & ~theirs),
-    }
-
-
 def gains_of_group(
-    group: str, members: NDArray[np.bool_], compared: Mapping[str, Paired], confidence: float
+    group: str, members: NDArray[np.bool_], compared: Mapping[str, PairedMeasure], confidence: float
 ) -> dict[str, Any]:
     """One group's gains with their bounds."""
     found = {}
     for name, one in compared.items():
-        rows = members & one.rows
-        gain = gain_of_shares(
-            int((rows & one.gained).sum()), int((rows & one.lost).sum()), int(rows.sum())
-        )
+        gain = one.gain(members)
         low, high = bounds(gain, confidence)
-        found[name] = {**gain, "low": round(low, 6), "high": round(high, 6)}
+        found[name] = {**gain, "low": _finite(low), "high": _finite(high)}
     return {"group": group, "num_rows": int(members.sum()), "gains": found}
+
+
+def _finite(bound: float) -> float | None:
+    """A bound as JSON has it; None where there are too few rows for any."""
+    return round(bound, 6) if math.isfinite(bound) else None

@@ -11,6 +11,7 @@ import polars as pl
 
 from pipeline.core import prediction
 from pipeline.core.files import damaged, read_json, read_parquet
+from pipeline.core.output_policy import OutputPolicy, policy_of
 from pipeline.core.policy import Policy
 
 
@@ -20,7 +21,7 @@ class Champion:
 
     version: str
     model: prediction.Predictor
-    policy: Policy
+    policy: Policy | OutputPolicy
     seen: pl.Series
 
 
@@ -49,7 +50,7 @@ def load(folder: Path, modality: str) -> Champion | None:
         return None
     model = prediction.load(folder, modality)
     try:
-        decides = Policy.from_dict(read_json(policy))
+        decides = policy_of(read_json(policy))
     except (AttributeError, KeyError, TypeError) as error:
         raise damaged(policy, "policy", error) from None
     return Champion(

@@ -7,9 +7,8 @@ docs/decisions/0013-against-the-champion.md.
 import math
 from statistics import NormalDist
 
-from pipeline.core.deciding import Found, Outcome, at_confidence, check_of_task, standard_error
-from pipeline.core.gate_rules import POWER, Rule, check_groupings
-from pipeline.core.measures import METRICS_OF
+from pipeline.core.deciding import Found, Outcome, at_confidence, standard_error
+from pipeline.core.gate_rules import POWER, Rule, check_groupings, check_task
 from pipeline.core.paired import bounds, error_of, power
 
 _NORMAL = NormalDist()
@@ -18,12 +17,14 @@ LACKS_POWER = (
     "default that does not refuse (`insufficient: refuse` would)."
 )
 LOSSES = {
+    "mean_absolute_error": "predictions are further off now",
     "accuracy": "fewer decisions are right now",
     "selection_rate": "fewer are selected now",
     "true_positive_rate": "fewer true outcomes are found now",
     "false_positive_rate": "there are more false alarms now",
 }
 NAMES = {
+    "mean_absolute_error": "the mean absolute error",
     "accuracy": "the share of right decisions",
     "selection_rate": "the selection rate",
     "true_positive_rate": "the true positive rate",
@@ -37,8 +38,7 @@ def decide_against(rule: Rule, evaluation: Found) -> Found:
     Raises:
         ProjectError: the rule's measure is of another task; also where there is no champion yet.
     """
-    if rule.by is None:
-        check_of_task(rule, evaluation.get("task", "binary"), METRICS_OF)
+    check_task([rule], evaluation.get("task", "binary"))
     champion = evaluation["champion"]
     confidence = rule.confidence or float(evaluation["confidence"])
     if champion["outcome"] != "compared":
@@ -129,6 +129,8 @@ def compare(low: float, high: float, margin: float) -> Outcome:
 def chance(over: float, error: float) -> float:
     """The probability that another test set's bound lies beyond the limit, which this one's is
     `over` beyond."""
+    if math.isinf(over):  # there were too few rows for a bound
+        return float(over > 0)
     return float(over > 0) if error == 0 else _NORMAL.cdf(over / error)
 
 

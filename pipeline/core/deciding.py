@@ -4,13 +4,11 @@ Everything here takes and gives plain data, so that whoever chooses between mode
 can ask what the gate would say.
 """
 
-from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Any, Literal
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.gate_rules import POWER, Rule, check_groupings
-from pipeline.core.measures import GAPS_OF, METRICS_OF
+from pipeline.core.gate_rules import POWER, Rule, check_groupings, check_task
 
 Outcome = Literal["pass", "fail", "insufficient", "not_applicable"]
 """Of a rule; of a verdict as well `pass_with_override`."""
@@ -72,7 +70,7 @@ def evidence(
         return metric(rule, evaluation, who, confidence), [], ""
     if not assessment[who]:
         return None, [], f"{rule.subject} could not be measured: no sensitive column was named."
-    check_of_task(rule, assessment.get("task", "binary"), GAPS_OF)
+    check_task([rule], assessment.get("task", "binary"))
     check_groupings([rule], tuple(assessment[who]))
     entry = assessment[who][rule.by]
     least = least_group_size(rule, assessment)
@@ -93,27 +91,13 @@ def metric(rule: Rule, evaluation: Found, who: str, confidence: float) -> Found:
         ProjectError: this metric was not measured, or not with this confidence.
     """
     metrics = evaluation[who]["metrics"]
-    check_of_task(rule, evaluation.get("task", "binary"), METRICS_OF)
+    check_task([rule], evaluation.get("task", "binary"))
     if rule.measure not in metrics:
         raise ProjectError(
             f"project.yaml: gate.rules: rule `{rule.title}`: expected a metric that `evaluate` "
             f"measures ({', '.join(metrics)})"
         )
     return at_confidence(metrics[rule.measure], evaluation["confidence"], confidence, rule.title)
-
-
-def check_of_task(rule: Rule, task: str, known: Mapping[str, Mapping[str, bool]]) -> None:
-    """Refuse a rule whose measure is of another task than the project's.
-
-    Raises:
-        ProjectError: it is; the message names the measures that this task has.
-    """
-    if rule.measure not in known[task]:
-        raise ProjectError(
-            f"project.yaml: gate.rules: rule `{rule.title}`: expected a measure of the task "
-            f"{task}, got {rule.measure!r}",
-            hint=f"this task has {', '.join(known[task])}",
-        )
 
 
 def at_confidence(found: Found, reported: float, confidence: float, title: str) -> Found:

@@ -8,6 +8,7 @@ many rows of each group can show. Nobody looks at the test part; of it only the 
 
 import math
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -42,6 +43,8 @@ CALIBRATION_MARGIN = 0.75
 """Over the root of the number of training rows: how far off few rows leave the probabilities."""
 LARGEST_CALIBRATION = 0.15
 """A limit above this says nothing."""
+LARGEST_MARGIN = 0.5
+"""By which a model may be worse than the live one, however few the test rows."""
 LEAST_ABOVE_CHANCE = {"roc_auc": 0.05}
 """A limit lies this far above chance at least; 0.01 of every other measure."""
 _NORMAL = NormalDist()
@@ -184,22 +187,26 @@ def calibration_floor(found: CrossValidated, num_test_rows: int, num_draws: int 
 def _champion_rules(
     found: CrossValidated, columns: Columns, num_test_rows: int
 ) -> list[ProposedRule]:
-    """No worse than the model in use; so far only models of two classes are compared with one."""
-    if found.predicted.task != "binary":
-        return []
-    error = _error("roc_auc", found, num_test_rows)
+    """No worse than the model in use."""
+    task = found.predicted.task
+    measure = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}[task]
+    error = _error(measure, found, num_test_rows)
     margin = max(0.005, math.ceil(round(SHOWN * error / 2 * 200, 6)) / 200)
-    overall = {"measure": "roc_auc", "against": "champion", "margin": margin}
+    overall = {"measure": measure, "against": "champion", "margin": min(margin, LARGEST_MARGIN)}
+    of_group: dict[str, Any] = {"measure": "accuracy", "margin": 0.02}
+    if task == "regression":
+        off = found.metrics["mean_absolute_error"].value
+        of_group = {"measure": "mean_absolute_error", "margin": rounded_up(ERROR_MARGIN * off)}
     comment = (
         "not worse than the model in use, on rows that it was not trained on; without one they pass"
     )
     by_group = [
         ProposedRule(
             {
-                "measure": "accuracy",
+                "measure": of_group["measure"],
                 "against": "champion",
                 "by": name,
-                "margin": 0.02,
+                "margin": of_group["margin"],
                 "power": POWER,
             }
         )

@@ -21,14 +21,21 @@ GAPS = {name: larger for known in GAPS_OF.values() for name, larger in known.ite
 UNBOUNDED = {"log_loss", *REGRESSION_METRICS, *REGRESSION_GAPS}
 """The measures that are no shares: their limit may be any number."""
 Insufficient = Literal["refuse", "warn"]
-PAIRED = {
-    "accuracy": True,
-    "selection_rate": True,
-    "true_positive_rate": True,
-    "false_positive_rate": False,
+PAIRED_OF: Mapping[str, Mapping[str, bool]] = {
+    "binary": {
+        "accuracy": True,
+        "selection_rate": True,
+        "true_positive_rate": True,
+        "false_positive_rate": False,
+    },
+    "multiclass": {"accuracy": True},
+    "regression": {"mean_absolute_error": False},
 }
-"""What is compared with the champion by group, and whether larger is better; of selection rates
-that means: to be selected is."""
+"""What is compared with the champion by group, by task, and whether larger is better; of selection
+rates that means: to be selected is."""
+PAIRED = {name: larger for known in PAIRED_OF.values() for name, larger in known.items()}
+IN_UNITS = ("mean_absolute_error", "root_mean_squared_error")
+"""Measures in the target's own units, for which a margin may be any number."""
 POWER = 0.8
 """The probability with which something is shown that counts as being able to show it."""
 
@@ -49,9 +56,11 @@ class Rule(Frozen):
     """The lower bound of the measure must not lie below this."""
     against: Literal["champion"] | None = None
     """Compares with the live model, on test rows that it was not trained on, instead of a limit."""
-    margin: float | None = Field(None, ge=0, lt=1)
+    margin: float | None = Field(
+        None, ge=0, allow_inf_nan=False, json_schema_extra={"unit": "of the measure"}
+    )
     """With `against`: how much worse than the champion the new model may be; overall, or with `by`
-    in each group."""
+    in each group. Below 1, but for errors in units of the target."""
     power: float | None = Field(None, gt=0, lt=1)
     """With `against` and `by`: an undecided group refuses when these rows had at least this
     probability of showing a loss of `margin` in it; 0.8 when not given."""
@@ -112,6 +121,11 @@ class Rule(Frozen):
             )
         where = "against the champion" + ("" if self.by is None else " with `by`")
         self._check_measure(METRICS if self.by is None else PAIRED, where)
+        if self.margin >= 1 and self.measure not in IN_UNITS:
+            raise Unsuitable(
+                f"expected a `margin` below 1 of {self.measure}, got {self.margin:g}",
+                "it is a share: write 5 % as 0.05",
+            )
 
     def _check_measure(self, known: Mapping[str, bool], where: str) -> None:
         if self.measure in known:
@@ -181,19 +195,22 @@ class Rule(Frozen):
         return f"{self.subject} {sign} {self.bound:g}{own}"
 
 
-def check_task(source: Path, rules: Sequence[Rule], task: Task) -> None:
+def check_task(rules: Sequence[Rule], task: Task, source: Path | str = "project.yaml") -> None:
     """Refuse rules on measures of another task, before anything is trained for them.
 
     Raises:
-        ProjectError: a rule names one.
+        ProjectError: a rule names one; the message names the measures that this task has.
     """
     for rule in rules:
-        known = (METRICS_OF if rule.by is None else GAPS_OF)[task]
-        if rule.against is None and rule.measure not in known:
+        of_groups = PAIRED_OF if rule.against else GAPS_OF
+        known = (METRICS_OF if rule.by is None else of_groups)[task]
+        if rule.measure not in known:
+            where = " against the champion" if rule.against else ""
+            where += "" if rule.by is None else " with `by`"
             raise ProjectError(
                 f"{source}: gate.rules: rule `{rule.title}`: expected a measure of the task "
                 f"{task}, got {rule.measure}",
-                hint=f"known are: {', '.join(known)}",
+                hint=f"known{where} are: {', '.join(known)}",
             )
 
 

@@ -160,6 +160,21 @@ def of_groups(columns: Columns) -> str:
     )
 
 
+def gains_by_group(columns: Columns) -> str:
+    """How the gains of groups over the model in use are counted."""
+    if columns.task == "regression":
+        return (
+            f"The group’s mean gain in absolute error, in units of {columns.target}, positive "
+            "where the new model is less far off. Intervals are by normal approximation of the "
+            "paired differences."
+        )
+    selects = "; for the selection rate, where it selects more" if columns.task == "binary" else ""
+    return (
+        "Counted in shares of the group’s rows, positive where the new model is better"
+        f"{selects}. Tango’s score interval for paired rows."
+    )
+
+
 def unit(columns: Columns) -> str:
     """What a column's part in a prediction is counted in."""
     if columns.task == "regression":

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 import sklearn.metrics as known
+from safetensors.torch import load_file, save_file
 
 from pipeline.core import prediction
 from pipeline.core.errors import ProjectError
@@ -265,12 +266,103 @@ def test_a_number_that_is_text_is_refused(roots: dict[str, Path], tmp_path: Path
         run_stage(root, "train", "people")
 
 
-def test_a_live_model_is_named_and_not_compared(roots: dict[str, Path], tmp_path: Path) -> None:
+def enthrone(root: Path, spoilt: bool, model: Path | None = None) -> None:
+    """Make a copy of the model, or of another root's, the live champion that has seen no test row;
+    `spoilt` turns its answers around."""
+    home = root / "data/people"
+    folder = home / "champion"
+    source = (model or root) / "data/people"
+    for name in ("encoder.json", "model.json", "weights.safetensors"):
+        shutil.copy(source / "40_train" / name, folder / name)
+    if spoilt:
+        weights = load_file(folder / "weights.safetensors")
+        last = max(name for name in weights if name.startswith("layers") and "weight" in name)
+        weights[last] = -weights[last]
+        save_file(weights, folder / "weights.safetensors")
+    shutil.copy(source / "45_calibrate/policy.json", folder / "policy.json")
+    (folder / "champion.json").write_text('{"version": 7}')
+    pl.DataFrame({"_key": pl.Series([], dtype=pl.UInt64)}).write_parquet(folder / "seen.parquet")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_gains_over_a_worse_champion_are_positive(
+    roots: dict[str, Path], tmp_path: Path, task: str
+) -> None:
+    """Overall, and of women and men the paired gains worked out here from both models' answers."""
+    root = shutil.copytree(roots[task], tmp_path / task)
+    enthrone(root, spoilt=True)
+    run_stage(root, "evaluate", "people")
+    found = read(root, "50_evaluate/report.json")["champion"]
+    assert (found["outcome"], found["version"], found["num_rows"]) == ("compared", "7", 120)
+    assert all(gain["low"] > 0 for gain in found["gains"].values())
+
+    home = root / "data/people"
+    test = pl.read_parquet(home / "25_split/test.parquet")
+    live = prediction.load(home / "champion", "tabular")
+    ours, outputs = predictions(root), live.logits(test)
+    if task == "regression":
+        truth = test["wage"].to_numpy()
+        off = np.abs(live.outcome.in_units(outputs) - truth) - np.abs(
+            ours["prediction"].to_numpy() - truth
+        )
+        measure, spread = "mean_absolute_error", off.std(ddof=1)
+        assert spread > 0
+    else:
+        theirs = np.array(live.outcome.classes)[outputs.argmax(axis=1)]
+        right = (ours["decision"] == test["grade"]).to_numpy().astype(float)
+        off, measure = right - (theirs == test["grade"].to_numpy()), "accuracy"
+    for entry in found["by"]["sex"]:
+        members = (test["sex"] == entry["group"]).to_numpy()
+        gain = entry["gains"][measure]
+        assert gain["num_rows"] == members.sum()
+        assert gain["value"] == pytest.approx(off[members].mean(), abs=1e-5)
+        assert gain["low"] < gain["value"] < gain["high"]
+
+
+RULES = {
+    "multiclass": [
+        {"measure": "accuracy", "against": "champion", "margin": 0.05},
+        {"measure": "accuracy", "against": "champion", "by": "sex", "margin": 0.05},
+    ],
+    "regression": [
+        {"measure": "mean_absolute_error", "against": "champion", "margin": 30.0},
+        {"measure": "mean_absolute_error", "against": "champion", "by": "sex", "margin": 30.0},
+    ],
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("better", [True, False])
+def test_the_gate_decides_against_the_champion(
+    roots: dict[str, Path], tmp_path: Path, task: str, better: bool
+) -> None:
+    """A model is refused that is worse than the live one, overall and for the groups."""
+    root = shutil.copytree(roots[task], tmp_path / task)
+    enthrone(root, spoilt=better)
+    if not better:  # the new model is the one that is turned around
+        weights = root / "data/people/40_train/weights.safetensors"
+        enthrone(root, spoilt=True)
+        shutil.copy(root / "data/people/champion/weights.safetensors", weights)
+        enthrone(root, spoilt=False, model=roots[task])
+    set_section(root, "gate", {"rules": RULES[task]})
+    for stage in ("evaluate", "assess", "gate"):
+        run_stage(root, stage, "people")
+    verdict = read(root, "65_gate/verdict.json")
+    expected = "pass" if better else "fail"
+    assert [rule["outcome"] for rule in verdict["rules"]] == [expected, expected]
+    worse = {"multiclass": "fewer decisions are right", "regression": "are further off now"}
+    assert (worse[task] in verdict["rules"][1]["sentence"]) == (not better)
+
+
+def test_a_champion_of_another_task_is_named_and_not_compared(
+    roots: dict[str, Path], tmp_path: Path
+) -> None:
     root = shutil.copytree(roots["multiclass"], tmp_path / "live")
-    (root / "data/people/champion/champion.json").write_text('{"version": 7}')
+    enthrone(root, spoilt=False, model=roots["regression"])
     run_stage(root, "evaluate", "people")
     champion = read(root, "50_evaluate/report.json")["champion"]
     assert (champion["outcome"], champion["version"]) == ("not_compared", "7")
+    assert "its task is regression" in champion["note"]
 
 
 PLANTED = {

@@ -538,7 +538,7 @@ def test_without_a_comparison_the_outcome_says_why(
 @pytest.mark.parametrize("champion", [compared(Female=(3, 5, 150)), {"outcome": "none"}])
 def test_a_comparison_in_a_measure_of_another_task_is_refused(champion: dict[str, Any]) -> None:
     evaluation = champion if "champion" in champion else {**EVALUATION, "champion": champion}
-    with pytest.raises(ProjectError, match="expected a measure of the task binary, got 'r2'"):
+    with pytest.raises(ProjectError, match="expected a measure of the task binary, got r2"):
         decided_against(evaluation, measure="r2", margin=0.1)
 
 

@@ -51,6 +51,13 @@ def test_the_temperature_is_found_again() -> None:
     assert fit_temperature(2.5 * logits, labels) == pytest.approx(2.5, rel=0.05)
 
 
+def test_few_rows_that_are_all_right_do_not_make_certain() -> None:
+    """Of 18 rows and 3 classes the true one counts 19 of 21: e^(2/T) = 19."""
+    labels = np.arange(18) % 3
+    found = fit_temperature(2.0 * np.eye(3)[labels], labels)
+    assert found == pytest.approx(2 / np.log(19), rel=1e-4)
+
+
 def test_extreme_logits_stay_numbers() -> None:
     found = np.exp(log_softmax(np.array([[1e4, 0, -1e4], [3.0, 3.0, 3.0]])))
     np.testing.assert_allclose(found, [[1, 0, 0], [1 / 3] * 3])
