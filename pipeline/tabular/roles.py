@@ -135,7 +135,7 @@ def _identifier(reading: Reading) -> Assigned | None:
         )
     if share == 1.0 and known.len() == reading.values.len() and is_running(reading):
         return Assigned("drop", "a running number: it says where a row stands, nothing about it")
-    nameless = not reading.name.strip()
+    nameless = _is_nameless(reading)
     if share >= MIN_UNIQUE and (nameless or is_of(reading.name, "running")):
         named_so = "without a name" if nameless else "named as a running number"
         return Assigned("drop", f"{named_so}, and unique: it names rows")
@@ -148,6 +148,14 @@ def _identifier(reading: Reading) -> Assigned | None:
         )
         return Assigned("identifier", why, is_key=True)
     return None
+
+
+def _is_nameless(reading: Reading) -> bool:
+    """Whether the column has no name; one that reading named `column_1` for want of one, in a file
+    with or without a header, labels rows where its whole numbers ascend."""
+    if reading.name == "column_1":
+        return reading.kind == "integer" and reading.values.is_sorted()
+    return not reading.name.strip()
 
 
 def is_running(reading: Reading) -> bool:
