@@ -216,7 +216,7 @@ UNIQUE = [f"{one:032x}" for one in RNG.integers(0, 2**60, ROWS)]
         ("", [str(one) for one in range(ROWS)], "drop", "running number"),
         ("", [str(7 * one) for one in range(ROWS)], "drop", "without a name"),
         ("column_1", [str(7 * one) for one in range(ROWS)], "drop", "without a name"),
-        ("column_1", [str(7 * one % 2803) for one in range(ROWS)], "numeric", "different values"),
+        ("column_1", [str(7 * one % 2001) for one in range(ROWS)], "numeric", "different values"),
         ("patient_id", [str(one // 4 * 13) for one in range(ROWS)], "identifier", "4.0 rows"),
         ("paid", [str(7 * one) for one in range(ROWS)], "numeric", "whole numbers"),
         ("fnlwgt", [str(one) for one in RNG.integers(1, 9_999, ROWS)], "weight", "survey"),
