@@ -12,6 +12,7 @@ from typing import Any, Literal
 import click
 
 from flows.checkout import find_root
+from flows.contract_commands import contract
 from flows.frontier_commands import frontier
 from flows.init_command import init
 from flows.override_commands import override
@@ -195,6 +196,7 @@ def cost(project: str) -> None:
 _COMMANDS = (
     init,
     settings,
+    contract,
     override,
     frontier,
     *PROMOTION_COMMANDS,
