@@ -13,6 +13,7 @@ from pipeline.core.errors import ProjectError
 from pipeline.core.paths import READING_ORDER
 from tests.flows.conftest import Tiny
 from tests.flows.frontiers import candidate, typed
+from tests.shipped import make_shipped
 
 __all__ = ["typed"]
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
@@ -118,3 +119,22 @@ def test_no_stage_that_a_point_needs_reads_the_test_part(root: Path) -> None:
 
     assert not [name for name, deps in read.items() if any("test.parquet" in dep for dep in deps)]
     assert any("test.parquet" in dep for dep in stages["evaluate"]["do"]["deps"])
+
+
+@pytest.mark.parametrize(
+    ("name", "families"),
+    [
+        (
+            "wine",
+            {"none", "penalty", "reweigh", "resample", "correlation remover", "synthetic rows"},
+        ),
+        ("diabetes", {"none", "penalty", "correlation remover"}),
+    ],
+)
+def test_the_usual_candidates_are_those_that_know_the_task(
+    tmp_path: Path, name: str, families: set[str]
+) -> None:
+    make_shipped(tmp_path, name)
+    found = candidates(tmp_path, "people")
+    assert {one.family for one in found} == families
+    assert not any("mitigation.method" in key for one in found for key in one.set)
