@@ -67,6 +67,7 @@ class Reader:
         self.names = frozenset(self.fields)
         self.columns = columns
         self.cells = list(cells)
+        self.width = sum(column.width for column in self.cells)
         self.num_numbers = num_numbers
         self.group_cells = list(group_cells)
         self.demanded = frozenset(column.name for column in self.group_cells)
@@ -76,13 +77,16 @@ class Reader:
     def read(self, requests: Sequence[Sequence[Any]]) -> Batch:
         """Read many requests' rows; values that are new are learnt together."""
         rows = [row if type(row) is dict else {} for request in requests for row in request]
-        codes = np.zeros((len(rows), sum(column.width for column in self.cells)))
+        codes = np.zeros((len(rows), self.width))
         troubled: dict[int, list[tuple[str, Any]]] = {}
         place = 0
         for column in self.cells:
             values = [row.get(column.name) for row in rows]
             found, problems = column.read(values)
-            codes[:, place : place + column.width] = np.reshape(found, (-1, column.width))
+            if column.width == 1:  # nearly every column: a slice takes twice as long
+                codes[:, place] = found
+            else:
+                codes[:, place : place + column.width] = np.reshape(found, (-1, column.width))
             place += column.width
             for number, cell in problems:
                 troubled.setdefault(number, []).append((column.name, cell))
