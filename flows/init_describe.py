@@ -29,7 +29,7 @@ LEAK = "alone it nearly gives the target: was it known before?"
 NO_LEAK = (
     "it is under `columns.drop`; if it was known before the outcome was, move it to the features"
 )
-URGENT = ("leak", "rare_target", "looks_sensitive")
+URGENT = ("leak", "too_good", "rare_target", "looks_sensitive")
 Told = Callable[[str], None]
 
 

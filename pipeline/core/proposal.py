@@ -14,6 +14,7 @@ Role = Literal[
 ]
 Kind = Literal[
     "leak",
+    "too_good",
     "constant",
     "near_duplicate",
     "looks_sensitive",

@@ -19,6 +19,9 @@ MIN_STRENGTH = {"binary": 0.95, "multiclass": 0.95, "regression": 0.95}
 CERTAIN = {"binary": 0.995, "multiclass": 0.995, "regression": 0.995}
 LEFT_TO_OTHERS = {"binary": 0.5, "multiclass": 0.5, "regression": 0.33}
 """A leak leaves at most this share of what all others together leave to be explained."""
+WORTH_A_LOOK = 0.8
+"""Where no feature alone gives this much, all together are not asked."""
+NUM_NAMED = 6
 NUM_ROUNDS = 60
 """Of boosting, shared among the classes."""
 PURE, MIN_RECALL = 0.995, 0.5
@@ -27,6 +30,12 @@ SUMMED = 0.9999
 """From this R² on, a sum of features is the target."""
 SAME = 0.99
 """A feature is missing where the target has one value if the two agree in so many rows of both."""
+
+MEASURES = {
+    "binary": "area under the ROC curve",
+    "multiclass": "mean area under the ROC curve",
+    "regression": "R²",
+}
 
 
 @dataclass(frozen=True)
@@ -54,20 +63,23 @@ def leaks(
     outcome = screening.outcome(values.gather(rows), decision.task, decision.positive, seed)
     names = [one.name for one in columns if one.role in ("numeric", "categorical", "date")]
     coded = {name: screening.codes(readings[name], rows) for name in names}
-    suspects = []
     summed = _summed([readings[name] for name in names], rows, outcome)
-    for name, code in coded.items():
-        suspect = _suspect(readings[name], code, rows, outcome)
-        if suspect.missing_class or suspect.pure or suspect.strength >= MIN_STRENGTH[outcome.task]:
-            suspects.append(suspect)
-    if not suspects:
+    alone = [_suspect(readings[name], code, rows, outcome) for name, code in coded.items()]
+    alone.sort(key=lambda one: -max(one.strength, one.pure))
+    enough = MIN_STRENGTH[outcome.task]
+    suspects = [one for one in alone if one.missing_class or one.pure or one.strength >= enough]
+    if not suspects and (not alone or alone[0].strength < WORTH_A_LOOK):
         return summed
-    named = {one.reading.name for one in suspects}
-    others = [code for name, code in coded.items() if name not in named]
-    rest = _together(others, outcome, rng)
-    found = [one for one in suspects if _stands_out(one, rest, outcome)]
-    found.sort(key=lambda one: -max(one.strength, one.pure))
-    return [*(_finding(one, rest, len(others), outcome) for one in found), *summed]
+    others = [one for one in alone if one not in suspects]
+    rest = _together([coded[one.reading.name] for one in others], outcome, rng)
+    found = [
+        _finding(one, rest, len(others), outcome)
+        for one in suspects
+        if _stands_out(one, rest, outcome)
+    ]
+    if rest >= enough and not found:
+        found = [_too_good(alone, rest, outcome)]
+    return [*found, *summed]
 
 
 def _of_classes(values: pl.Series, decision: Decision) -> pl.Series:
@@ -212,11 +224,7 @@ def _stands_out(suspect: Suspect, rest: float, outcome: Outcome) -> bool:
 
 def _finding(suspect: Suspect, rest: float, num_others: int, outcome: Outcome) -> Finding:
     name = suspect.reading.name
-    measure = {
-        "binary": "area under the ROC curve",
-        "multiclass": "mean area under the ROC curve",
-        "regression": "R²",
-    }[outcome.task]
+    measure = MEASURES[outcome.task]
     said = f"{name} alone gives the target with {_shown(measure, suspect.strength)}"
     if suspect.missing_class:
         said = (
@@ -235,6 +243,21 @@ def _finding(suspect: Suspect, rest: float, num_others: int, outcome: Outcome) -
         said + (compared if num_others else ""),
         f"was it known before the outcome was? If not, move {name} to `columns.drop` with the "
         "reason",
+    )
+
+
+def _too_good(alone: list[Suspect], rest: float, outcome: Outcome) -> Finding:
+    """Features that give the target nearly together, none of them much more than the others."""
+    first = alone[:NUM_NAMED]
+    measure = MEASURES[outcome.task]
+    each = ", ".join(f"{one.reading.name} {one.strength:.2f}" for one in first)
+    return Finding(
+        "too_good",
+        tuple(one.reading.name for one in first),
+        f"many features together nearly give the target ({_shown(measure, rest)}, without those "
+        f"that are suspects); the strongest alone: {each}",
+        "were they known before the outcome was? Move those that were not to `columns.drop`, and "
+        "lower the limits under `gate.rules`, which were found with them",
     )
 
 

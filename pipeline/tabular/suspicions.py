@@ -19,6 +19,7 @@ from pipeline.tabular.targets import Decision
 
 URGENCY = (
     "leak",
+    "too_good",
     "looks_sensitive",
     "rare_target",
     "small_group",

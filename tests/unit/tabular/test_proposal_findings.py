@@ -70,6 +70,18 @@ def test_a_strong_but_honest_feature_is_no_leak(plain: pl.DataFrame, hits: pl.Se
     assert not found(planted(plain, [f"{one:.3f}" for one in score]), "leak")
 
 
+def test_leaks_that_hide_each_other_are_told_together(plain: pl.DataFrame, hits: pl.Series) -> None:
+    rng = np.random.default_rng(2)
+    scores = {f"form_{i}": rng.normal(0, 1, ROWS) + 2 * hits.to_numpy() for i in (1, 2, 3, 4)}
+    table = plain.with_columns(
+        pl.Series(name, [f"{one:.3f}" for one in values]) for name, values in scores.items()
+    )
+    assert not found(table, "leak")
+    (told,) = found(table, "too_good")
+    assert set(scores) <= set(told.columns)
+    assert not found(table.drop("form_2", "form_3", "form_4"), "too_good")
+
+
 def test_what_is_filled_only_afterwards_is_a_leak(plain: pl.DataFrame, hits: pl.Series) -> None:
     days = np.random.default_rng(3).integers(1, 90, ROWS).astype(str)
     table = planted(plain, np.where(hits, days, ""), "days_until_paid")
