@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
@@ -52,7 +51,6 @@ def run(project: Project[Settings], paths: Paths) -> None:
     snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"), names)
     task = strictly(Columns, service["columns"], {}).task
     decides = ("decision",) if task == "binary" else ()
-    test = test.filter(sendable(snapshot)[test["_row"].cast(pl.Int64)])
     numbers = chosen(test, names, project.settings.num_rows)
     predictions = read_parquet(
         paths.input("evaluate", "predictions.parquet"), ["_row", EXPECTED[task], *decides]
@@ -166,7 +164,8 @@ def cleaned(bento: Path, rows: pl.DataFrame) -> pl.DataFrame:
     service = read_json(source / packaged.SERVICE)
     rules = TypeAdapter(tuple[Rule, ...]).validate_python(service["rules"])
     cleaning = part(service["modality"], "cleaning")
-    table: pl.DataFrame = cleaning.apply(rows, for_requests(rules, tuple(rows.columns)))[0]
+    finite = cleaning.of_finite_numbers(rows)[0]
+    table: pl.DataFrame = cleaning.apply(finite, for_requests(rules, tuple(rows.columns)))[0]
     if table.height != rows.height:
         raise PipelineError(
             f"expected rows that the bento's cleaning rules keep, {rows.height - table.height} of "
@@ -190,12 +189,6 @@ def check_reported(bento: Path, report: dict[str, Any]) -> None:
             f"found {found[:12]} in {bento}",
             hint="it was changed after it was made: delete it, then `dvc checkout`",
         )
-
-
-def sendable(rows: pl.DataFrame) -> pl.Series:
-    """Whether each row can be asked about, shape (rows,): JSON has no number without end."""
-    endless = pl.any_horizontal(pl.repeat(False, pl.len()), cs.float().is_infinite())
-    return rows.select(~endless.fill_null(False)).to_series()
 
 
 def chosen(test: pl.DataFrame, features: list[str], num_rows: int) -> pl.Series:

@@ -81,14 +81,14 @@ def replayed(client: httpx.Client, bodies: Sequence[tuple[bytes, int]], read: Re
 
 
 def as_requests(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    """Delivered rows as JSON carries them: dates and times in ISO 8601, nan as nothing."""
+    """Delivered rows as JSON carries them: dates and times in ISO 8601, nan and inf as nothing."""
     written = []
     for name, dtype in rows.schema.items():
         column = pl.col(name)
         if isinstance(dtype, pl.Datetime):
             written.append(column.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f"))
         elif dtype.is_float():
-            written.append(column.fill_nan(None))
+            written.append(pl.when(column.is_finite()).then(column))
         elif dtype == pl.Date:
             written.append(column.cast(pl.String))
     return rows.with_columns(written).to_dicts()

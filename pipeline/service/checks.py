@@ -235,9 +235,19 @@ def between_in_words(
     low: float | str | None, high: float | str | None, above: bool = False, below: bool = False
 ) -> str:
     """A range in words, of numbers or of dates."""
-    first, last = (one if isinstance(one, str | None) else f"{one:,}" for one in (low, high))
+    first, last = map(_limit, (low, high))
     if low is not None and high is not None and not above and not below:
         return f"from {first} to {last}"
     least = "" if low is None else f"{'above' if above else 'at least'} {first}"
     most = "" if high is None else f"{'below' if below else 'at most'} {last}"
     return " and ".join(word for word in (least, most) if word)
+
+
+def _limit(value: float | str | None) -> str:
+    if isinstance(value, str | None):
+        return value or ""
+    return f"{value:g}" if abs(value) >= VERY_LARGE else f"{value:,}"
+
+
+VERY_LARGE = 1e18
+"""Numbers from here on are written with a power of ten."""

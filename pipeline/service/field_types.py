@@ -55,6 +55,11 @@ def level_as_delivered(level: Any, delivered: Delivered) -> Any:
     return int(level) if delivered in ("integer", "float") else str(level).lower()
 
 
+def within_64_bits(limit: Any) -> Any:
+    """A whole number that JSON's writers do not take, as a float."""
+    return float(limit) if isinstance(limit, int) and abs(limit) >= 2**63 else limit
+
+
 def type_of(levels: tuple[Any, ...]) -> str:
     if all(isinstance(one, bool) for one in levels):
         return "boolean"

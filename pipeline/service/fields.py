@@ -33,6 +33,7 @@ from pipeline.service.field_types import (
     is_whole,
     level_as_delivered,
     type_of,
+    within_64_bits,
 )
 
 Use = Literal["probability", "decision", "both"]
@@ -266,7 +267,7 @@ def _field(
 
 
 def _bound(choose: Any, limits: list[float | None]) -> float | None:
-    known = [limit for limit in limits if limit is not None]
+    known = [within_64_bits(limit) for limit in limits if limit is not None]
     return choose(known) if known else None
 
 

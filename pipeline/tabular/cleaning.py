@@ -55,13 +55,13 @@ def cleaned(
 ) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
     """The clean table, and a ledger entry for each change.
 
-    What is no number (nan) becomes missing, the rules are applied, and rows that lack a value for
+    What is no finite number becomes missing, the rules are applied, and rows that lack a value for
     which `columns.missing` says so are dropped.
     """
-    table, nans = without_nans(with_positions(snapshot))
+    table, endless = of_finite_numbers(with_positions(snapshot))
     table, entries = apply(table, rules)
     table, dropped = without_gaps(table, columns)
-    return table, [*nans, *entries, *dropped]
+    return table, [*endless, *entries, *dropped]
 
 
 ROWS_AT_ONCE = 500_000
@@ -80,14 +80,14 @@ def cleaned_scan(
     rules = tuple(rules)
     row_wise = tuple(takewhile(lambda rule: not isinstance(rule, DropDuplicates), rules))
     num_rows = snapshot.select(pl.len()).collect().item()
-    tables, nans, entries = [], [], []
+    tables, endless, entries = [], [], []
     try:
         for first in range(0, max(num_rows, 1), at_once):
             rows = with_positions(snapshot.slice(first, at_once).collect(), first)
-            rows, some = without_nans(rows)
+            rows, some = of_finite_numbers(rows)
             rows, of_rules = apply(rows, row_wise)
             tables.append(rows)
-            nans += some
+            endless += some
             entries.append(of_rules)
     except ProjectError:
         return cleaned(snapshot.collect(), rules, columns)
@@ -98,7 +98,7 @@ def cleaned_scan(
             for name in tables[0].columns
         ]
     )
-    ledger = [_summed(nans, table.columns)] if nans else []
+    ledger = [_summed(endless, table.columns)] if endless else []
     for rule, same in zip(row_wise, zip(*entries, strict=True), strict=True):
         ledger.append(_summed(same, named_columns(rule) or table.columns))
     table, others = apply(table, rules[len(row_wise) :])
@@ -116,15 +116,21 @@ def _summed(entries: Sequence[dict[str, Any]], order: Sequence[str]) -> dict[str
     }
 
 
-def without_nans(table: pl.DataFrame) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
-    """A missing value for each nan; an entry where there were some."""
+def of_finite_numbers(table: pl.DataFrame) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """A missing value for each nan and inf, as `cast` reads them and JSON has neither; an entry
+    where there were some."""
     floats = table.select(cs.float())
-    found = {one.name: count for one in floats if (count := int(one.is_nan().sum()))}
+    found = {one.name: count for one in floats if (count := int((~one.is_finite()).sum()))}
     if not found:
         return table, []
-    name = "what is no number (nan) is missing"
+    name = "what is no finite number (nan, inf) is missing"
     entry = {"name": name, "rule": "missing_codes", "cells": found, "rows_dropped": 0}
-    return table.with_columns(cs.float().fill_nan(None)), [entry]
+    return table.with_columns(finite(cs.float())), [entry]
+
+
+def finite(column: pl.Expr) -> pl.Expr:
+    """Floats, those that are not finite missing."""
+    return pl.when(column.is_finite()).then(column)
 
 
 def without_gaps(

@@ -17,6 +17,8 @@ from pipeline.core.page import roles
 from pipeline.core.project import Columns, Project, strictly
 from pipeline.core.replay import as_requests
 from pipeline.ingest import check_columns
+from pipeline.service.checks import between_in_words
+from pipeline.service.field_types import within_64_bits
 from pipeline.split import Settings as SplitSettings
 from pipeline.split import divide
 from pipeline.tabular import correlation, discretization, profile, ranking, slices
@@ -55,12 +57,12 @@ def test_rows_without_a_needed_value_are_dropped_and_counted_by_column() -> None
     ]
 
 
-def test_what_is_no_number_is_missing_and_counted() -> None:
+def test_what_is_no_finite_number_is_missing_and_counted() -> None:
     table = pl.DataFrame({"n": [1.0, float("nan"), float("inf")], "m": [1.0, 2, 3]})
     clean, ledger = cleaned(table, (), columns(numeric=["n"], missing={"n": "drop_row"}))
-    assert clean["n"].to_list() == [1, float("inf")]
-    assert ledger[0]["cells"] == {"n": 1}
-    assert ledger[1]["rows_dropped"] == 1
+    assert clean["n"].to_list() == [1]
+    assert ledger[0]["cells"] == {"n": 2}
+    assert ledger[1]["rows_dropped"] == 2
 
 
 def test_a_date_that_is_none_is_refused_with_the_rule_to_add() -> None:
@@ -164,12 +166,27 @@ def test_names_that_stand_for_several_columns_are_refused(name: str) -> None:
         columns(numeric=[name])
 
 
+def test_limits_of_any_size_are_said_in_few_signs_and_written_as_json() -> None:
+    limit = 13 * 10**307
+    assert between_in_words(-limit, limit) == "from -1.3e+308 to 1.3e+308"
+    assert between_in_words(0, 1_000_000) == "from 0 to 1,000,000"
+    assert between_in_words("2020-01-01", None) == "at least 2020-01-01"
+    assert within_64_bits(limit) == 1.3e308
+    assert within_64_bits(2**62) == 2**62
+    kwargs = {"column": "n", "min_value": -limit, "max_value": limit}
+    entry = {"type": "expect_column_values_to_be_between", "kwargs": kwargs, "severity": "critical"}
+    made = bad_requests(
+        {"n": 1.0}, columns(numeric=["n"]), {"prepared": {"expectations": [entry]}}, 9, 999
+    )
+    assert not any("64 bits" in one.name for one in made)  # 10²⁵ is a good value there
+
+
 def test_delivered_rows_are_written_as_json_carries_them() -> None:
     rows = pl.DataFrame(
         {
             "d": [date(2020, 1, 2), None],
             "t": [datetime(2020, 1, 2, 3, 4, 5, 600), None],
-            "n": [float("nan"), 1.5],
+            "n": [float("inf"), 1.5],
             "b": [True, None],
         }
     )
