@@ -19,7 +19,7 @@ class Rules(Protocol):
 
     def with_positions(self, table: pl.DataFrame) -> pl.DataFrame: ...
 
-    def without_nans(self, table: pl.DataFrame) -> tuple[pl.DataFrame, Any]: ...
+    def of_finite_numbers(self, table: pl.DataFrame) -> tuple[pl.DataFrame, Any]: ...
 
     def without_gaps(self, table: pl.DataFrame, columns: Columns) -> tuple[pl.DataFrame, Any]: ...
 
@@ -35,7 +35,7 @@ def cleaned(
         The table, and for each column that a rule does not suit, why.
     """
     refused: dict[str, str] = {}
-    table, _ = cleaning.without_nans(cleaning.with_positions(table))
+    table, _ = cleaning.of_finite_numbers(cleaning.with_positions(table))
     for rule in rules:
         for one in _parts(rule, table, cleaning):
             try:

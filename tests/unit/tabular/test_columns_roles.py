@@ -16,7 +16,7 @@ from pipeline.core.errors import ProjectError
 from pipeline.core.page import roles
 from pipeline.core.project import Columns, Project, strictly
 from pipeline.core.replay import as_requests
-from pipeline.ingest import check_columns
+from pipeline.ingest import check_names
 from pipeline.service.checks import between_in_words
 from pipeline.service.field_types import within_64_bits
 from pipeline.split import Settings as SplitSettings
@@ -154,7 +154,7 @@ def test_the_service_is_asked_not_to_take_what_is_not_used_and_to_want_what_is_n
 @pytest.mark.parametrize("name", ["_row", "_key", "_weight"])
 def test_names_that_stages_add_are_refused_by_name(name: str) -> None:
     with pytest.raises(ProjectError, match=f"no delivered column '{name}'") as refused:
-        check_columns([name, "label"], ("label",), "raw/x.csv")
+        check_names([name, "label"], "raw/x.csv")
     assert "rename" in refused.value.hint
     with pytest.raises(ValueError, match=f"'{name}'"):
         columns(numeric=[name])
