@@ -15,6 +15,7 @@ MODALITY = "tabular"
 @click.option("--positive", metavar="VALUE", help="Of two classes, the one to look for.")
 @click.option("--sensitive", metavar="A,B", help="The columns whose groups are compared.")
 @click.option("--no-sensitive", metavar="REASON", help="Why there is none; the card shows it.")
+@click.option("--drop", metavar="A,B", help="Columns to leave out before limits are found.")
 @click.option("--name", help="Of the project; else made of the file's name.")
 @click.option("--query", metavar="SQL", help="FILE is a database's URL: what to ask it.")
 @click.option(
@@ -30,6 +31,7 @@ def init(
     positive: str | None,
     sensitive: str | None,
     no_sensitive: str | None,
+    drop: str | None,
     name: str | None,
     query: str | None,
     task: str | None,
@@ -73,6 +75,7 @@ def init(
         positive=positive,
         sensitive=sensitive,
         no_sensitive=no_sensitive,
+        drop=drop,
         query=query,
         task=task,
     )

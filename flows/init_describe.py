@@ -4,7 +4,6 @@ Everything that looks at rows is asked of the pipeline; this module only hands t
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from flows.init_request import Wanted
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.modality import part
 from pipeline.core.project import Columns, nearest, section
-from pipeline.core.proposal import Finding, Proposal
+from pipeline.core.proposal import Finding, Proposal, ProposedColumn
 from pipeline.core.proposed_rule import ProposedRule
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ FEW_ROWS = 1_000
 SMALL_SHARES = {"train": 0.42, "validation": 0.13, "calibration": 0.13, "test": 0.32}
 """Of tables with fewer rows: what stops the training and what fits the threshold need some."""
 FEATURES = ("numeric", "categorical", "date")
+LEFT_OUT = "left out by whoever made the project (`--drop`)"
 LEAK = "alone it nearly gives the target: was it known before?"
 NO_LEAK = (
     "it is under `columns.drop`; if it was known before the outcome was, move it to the features"
@@ -117,9 +117,12 @@ def described(wanted: Wanted, file: Path, name_of_file: str, told: Told) -> Desc
 def texts_of(found: Described) -> dict[str, str]:
     """The two files that people read and edit."""
     from flows.project_text import project_text
+    from pipeline.core.contract import contract_text
 
-    contract = json.dumps(found.contract, indent=2, ensure_ascii=False, allow_nan=False)
-    return {"project.yaml": project_text(found), "contract.json": contract + "\n"}
+    return {
+        "project.yaml": project_text(found),
+        "contract.json": contract_text(dict(found.contract)),
+    }
 
 
 def digest(file: Path) -> str:
@@ -140,7 +143,11 @@ def _read(file: Path) -> tuple[dict[str, Any], "pl.DataFrame"]:
 
 
 def _check_columns(wanted: Wanted, found: list[str]) -> None:
-    for option, names in (("--target", (wanted.target,)), ("--sensitive", wanted.sensitive)):
+    for option, names in (
+        ("--target", (wanted.target,)),
+        ("--sensitive", wanted.sensitive),
+        ("--drop", wanted.drop),
+    ):
         for name in names:
             if name not in found:
                 raise ProjectError(
@@ -153,7 +160,13 @@ def _proposed(wanted: Wanted, delivered: "pl.DataFrame") -> Proposal:
     given: dict[str, Any] = {"positive": wanted.positive, "sensitive": wanted.sensitive}
     if wanted.task:
         given["task"] = wanted.task
-    return without_leaks(part(MODALITY, "proposal").propose(delivered, wanted.target, **given))
+    propose = part(MODALITY, "proposal").propose
+    found = without_leaks(propose(delivered.drop(wanted.drop), wanted.target, **given))
+    known = {one.name: one for one in found.columns}
+    columns = [
+        known.get(name, ProposedColumn(name, "drop", LEFT_OUT)) for name in delivered.columns
+    ]
+    return replace(found, columns=tuple(columns))
 
 
 def without_leaks(found: Proposal) -> Proposal:

@@ -24,6 +24,7 @@ class Wanted:
         positive: Of a binary task, the value that counts as positive.
         sensitive: Columns whose groups are compared.
         no_sensitive: Why no column is sensitive.
+        drop: Columns to leave out.
         query: Of a database, the SQL whose answer is the data.
         task: What is predicted, where the data do not say it well enough.
         name: Of the project.
@@ -35,6 +36,7 @@ class Wanted:
     positive: str | None = None
     sensitive: tuple[str, ...] = ()
     no_sensitive: str | None = None
+    drop: tuple[str, ...] = ()
     query: str | None = None
     task: str | None = None
 
@@ -49,6 +51,7 @@ class Wanted:
             "positive": self.positive,
             "sensitive": list(self.sensitive),
             "no_sensitive": self.no_sensitive,
+            "drop": list(self.drop),
             "query": self.query,
             "task": self.task,
         }
@@ -62,6 +65,7 @@ def wanted(
     positive: str | None,
     sensitive: str | None,
     no_sensitive: str | None,
+    drop: str | None,
     query: str | None,
     task: str | None,
 ) -> Wanted:
@@ -80,12 +84,14 @@ def wanted(
             "--no-sensitive: expected the reason why no column is sensitive, got nothing",
             hint='for instance --no-sensitive "measurements of wines, no people"',
         )
-    named = tuple(part.strip() for part in (sensitive or "").split(",") if part.strip())
-    if sensitive is not None and not named:
-        raise ProjectError(
-            "--sensitive: expected names of columns with commas between them, got none",
-            hint="for instance --sensitive sex,age",
-        )
+    named, dropped = _names("--sensitive", sensitive), _names("--drop", drop)
+    for one in dropped:
+        if one == target or one in named:
+            raise ProjectError(
+                "--drop: expected other columns than the target and the sensitive ones, "
+                f"got {one!r}",
+                hint="a column is left out, or it is used",
+            )
     if target in named:
         raise ProjectError(
             f"--sensitive: expected other columns than the target, got {target!r}",
@@ -98,7 +104,28 @@ def wanted(
         )
     source, query = _checked_source(source, query)
     given = name or _name_of(source)
-    return Wanted(source, target, check_name(given), positive, named, no_sensitive, query, task)
+    return Wanted(
+        source=source,
+        target=target,
+        name=check_name(given),
+        positive=positive,
+        sensitive=named,
+        no_sensitive=no_sensitive,
+        drop=dropped,
+        query=query,
+        task=task,
+    )
+
+
+def _names(option: str, given: str | None) -> tuple[str, ...]:
+    """The columns that an option names, with commas between them."""
+    names = tuple(part.strip() for part in (given or "").split(",") if part.strip())
+    if given is not None and not names:
+        raise ProjectError(
+            f"{option}: expected names of columns with commas between them, got none",
+            hint=f"for instance {option} one,other",
+        )
+    return names
 
 
 def _checked_source(source: str, query: str | None) -> tuple[str, str | None]:

@@ -12,7 +12,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core.cross_validation import CrossValidated
-from pipeline.core.gate_rules import POWER
 from pipeline.core.groups import levels
 from pipeline.core.largest_gap import Means, Rates, max_gap, max_mean_gap
 from pipeline.core.project import Columns
@@ -26,6 +25,8 @@ LARGEST = 0.25
 LARGEST_OF_NUMBER = 0.5
 """The same of a number, in standard deviations: a medium difference (J. Cohen, Statistical power
 analysis for the behavioral sciences, 2nd ed., 1988)."""
+SHOWN = 0.95
+"""A model without any gap keeps the proposed limit in so many of such test sets."""
 GROUP_SIZES = (200, 100, 50, 20)
 """Least numbers of test rows of a group, from the stage's default on."""
 Floats = NDArray[np.float64]
@@ -128,10 +129,10 @@ def _largest(found: CrossValidated) -> float:
 
 
 def _shown_limit(groups: Groups, found: CrossValidated) -> float:
-    """The least limit that a model without any gap keeps in four of five such test sets."""
+    """The least limit that a model without any gap keeps in 95 of 100 such test sets."""
     totals = groups.expected[groups.large]
     # Either of two groups may be the luckier one, and so may each of the others.
-    unlucky = NormalDist().inv_cdf(1 - (1 - POWER) / (2 * max(len(totals) - 1, 1)))
+    unlucky = NormalDist().inv_cdf(1 - (1 - SHOWN) / (2 * max(len(totals) - 1, 1)))
     if found.predicted.task == "regression":
         residual = found.decisions - found.truth
         spread = float(residual.var())

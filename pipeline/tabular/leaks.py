@@ -256,8 +256,8 @@ def _too_good(alone: list[Suspect], rest: float, outcome: Outcome) -> Finding:
         tuple(one.reading.name for one in first),
         f"many features together nearly give the target ({_shown(measure, rest)}, without those "
         f"that are suspects); the strongest alone: {each}",
-        "were they known before the outcome was? Move those that were not to `columns.drop`, and "
-        "lower the limits under `gate.rules`, which were found with them",
+        "were they known before the outcome was? Leave out those that were not, before limits are "
+        "found with them: `hallmark init … --drop A,B --force`",
     )
 
 

@@ -169,7 +169,7 @@ INIT: dict[str, Said] = {
     ),
     "init new.csv --target income --sensitive ,": (
         "ProjectError: --sensitive: expected names of columns with commas between them, got none",
-        "for instance --sensitive sex,age",
+        "for instance --sensitive one,other",
     ),
     "init new.csv --target income --sensitive income": (
         "ProjectError: --sensitive: expected other columns than the target, got 'income'",

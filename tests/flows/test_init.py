@@ -395,6 +395,14 @@ def test_a_suspected_leak_is_no_feature_until_a_person_says_so(base: Path, tmp_p
     assert float(limit[1]) < 0.9  # it was found without the leak
 
 
+def test_what_is_to_be_left_out_is_dropped_before_anything_is_found(base: Path) -> None:
+    ended = hallmark(base, "init", "../people.csv", *ARGUMENTS, "--drop", "job, hours", "--dry-run")
+    assert ended.code == 0, ended.err
+    rows = [line.split() for line in ended.out.splitlines()]
+    assert ["job", "drop", "left", "out"] in [row[:4] for row in rows]
+    assert ["hours", "drop", "left", "out"] in [row[:4] for row in rows]
+
+
 def test_a_named_task_is_what_is_predicted(base: Path, tmp_path: Path) -> None:
     ended = hallmark(
         base, "init", "../people.csv", "--target", "income", "--task", "multiclass", "--dry-run"
@@ -437,6 +445,16 @@ def test_without_a_word_on_groups_the_screen_and_the_file_ask_for_it(
             ["../people.csv", "--target", "income", "--sensitive", "sex", "--no-sensitive", "-"],
             "expected `--sensitive` or `--no-sensitive`, got both",
             "say why there is none",
+        ),
+        (
+            ["../people.csv", "--target", "income", "--drop", "jobb"],
+            "--drop: expected a column of people.csv, got 'jobb'",
+            "did you mean `job`?",
+        ),
+        (
+            ["../people.csv", "--target", "income", "--sensitive", "sex", "--drop", "sex"],
+            "--drop: expected other columns than the target and the sensitive ones, got 'sex'",
+            "or it is used",
         ),
         (
             ["../people.csv", "--target", "income", "--no-sensitive", " "],

@@ -149,7 +149,7 @@ def test_few_rows_have_the_limit_that_a_model_without_a_gap_keeps() -> None:
     for _ in range(300):
         drawn = rng.binomial(sizes.astype(int), 0.3).astype(float)
         kept += max_gap(Rates(drawn, sizes), confidence=0.95).high <= limit
-    assert 0.75 <= kept / 300 <= 0.95  # four in five, of so many rows with one rate
+    assert 0.9 <= kept / 300 <= 1  # nearly all, of so many rows with one rate
 
 
 def test_rows_that_can_show_no_limit_of_use_are_told_so() -> None:
