@@ -109,7 +109,8 @@ def make_task_project(root: Path, task: str, **sections: Any) -> Path:
         "multiclass": {"measure": "accuracy", "at_least": 0.4},
         "regression": {"measure": "r2", "at_least": 0.1},
     }
-    given = {"columns": task_columns(task), "gate": {"rules": [rule[task]]}, **sections}
+    given = {"columns": task_columns(task), "gate": {"rules": [rule[task]]}}
+    given |= {"explain": {"num_rows": 40, "num_cases": 12}, **sections}
     home = make_project(root, **given)
     write_parts(home, task_people(task))
     (home / "champion").mkdir(exist_ok=True)

@@ -24,7 +24,7 @@ from pipeline.core.column_changes import (
 from pipeline.core.contract import PARTS, check_named_columns
 from pipeline.core.errors import ContractBreach
 from pipeline.core.expectations import check, refuse_unknown, summed_up
-from pipeline.core.project import Columns
+from pipeline.core.project import RESERVED, Columns
 from pipeline.core.rules import Rule
 from pipeline.core.tolerant_cleaning import Rules, cleaned
 
@@ -77,7 +77,7 @@ def compare(
     """
     rules = tuple(rules)
     refuse_unknown(contract, f"data/{project}/contract.json")
-    known = dict.fromkeys((*columns.all, *snapshot.columns))
+    known = dict.fromkeys((*columns.all, *snapshot.columns, *RESERVED))  # which cleaning adds
     check_named_columns(contract, tuple(known), f"data/{project}/contract.json")
     check_columns(snapshot.columns, contract, columns, f"data/{project}/project.yaml")
     changes = column_changes(snapshot, contract, columns, rules, cleaning)
