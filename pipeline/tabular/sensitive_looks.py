@@ -82,17 +82,14 @@ def grounds() -> tuple[Ground, ...]:
 def looks_sensitive(
     readings: Mapping[str, Reading], columns: Iterable[ProposedColumn]
 ) -> list[Finding]:
-    """The features that look sensitive, by content or by name."""
-    found = []
-    for column in columns:
-        if column.role not in ("numeric", "categorical", "date"):
-            continue
-        if finding := _of_column(readings[column.name]):
-            found.append(finding)
-    return found
+    """The features that look sensitive, by content or by name; grounds in the data file's order."""
+    features = [one.name for one in columns if one.role in ("numeric", "categorical", "date")]
+    found = [_of_column(readings[name]) for name in features]
+    known = sorted((one for one in found if one), key=lambda one: grounds().index(one[0]))
+    return [finding for _, finding in known]
 
 
-def _of_column(reading: Reading) -> Finding | None:
+def _of_column(reading: Reading) -> tuple[Ground, Finding] | None:
     counts = _levels(reading)
     held = next((one for one in grounds() if counts is not None and one.is_held(counts)), None)
     named = next((one for one in grounds() if one.is_named(reading.name)), None)
@@ -103,12 +100,11 @@ def _of_column(reading: Reading) -> Finding | None:
     shown = f"{reading.num_distinct} {'dates' if reading.is_date else 'different values'}"
     if held is None and counts is not None and reading.is_number:
         shown = f"{counts.height} codes"
-    return Finding(
-        "looks_sensitive",
-        (reading.name,),
-        f"{reading.name} looks like {ground.ground}: its {how} ({shown}); it is a feature now",
-        _advice(reading.name, ground),
+    sentence = (
+        f"{reading.name} looks like {ground.ground}: its {how} ({shown}); it is a feature now"
     )
+    advice = _advice(reading.name, ground)
+    return ground, Finding("looks_sensitive", (reading.name,), sentence, advice)
 
 
 def _is_no_group(reading: Reading, ground: Ground) -> bool:
