@@ -7,9 +7,9 @@
 
 Makes the table from a seed (`made_tables.py`), writes it as csv into a copy of the repository, and
 runs `hallmark init` and `hallmark build` there; only the gate is changed between, to let the model
-through. A stage's seconds and peak are those of its
-own process; the build's are of everything below it, DVC and stages side by side included, and are
-what the limits are about. Ends with exit code 1 where one does not hold.
+through. A stage's seconds and peak are those of its own process; the build's are of everything
+below it, DVC and stages side by side included, and are what the limits are about. Ends with exit
+code 1 where one does not hold.
 """
 
 import argparse

@@ -282,8 +282,8 @@ def _register_pairs_in_set() -> None:
 
 
 def _register_unique() -> None:
-    """Replace the metric under `expect_column_values_to_be_unique`: the library's own makes a
-    Python text of each value, 1.4 GB for five million of them."""
+    """Replace the metric under `expect_column_values_to_be_unique`: the library's own takes
+    0.8 GB for five million texts, three times as much."""
     from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
     from great_expectations.expectations.metrics import map_metric_provider as library
 

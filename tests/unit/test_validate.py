@@ -1,6 +1,7 @@
 """What a delivery must meet, and what a person reads when it does not."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,25 @@ def test_pairs_are_counted_by_row_and_missing_values_are_no_pair() -> None:
         table=table,
     )
     assert line["num_unexpected"] == 3  # (x, 2), (missing, 1) and (x, missing)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["a", "b", "a", None, "c", None],
+        [3, 1, 3, 2, None, 3],
+        [0.5, None, 0.5, 1.0],
+        [True, False],
+        [1, "1", 1, None],
+    ],
+)
+def test_a_value_that_is_met_twice_counts_each_time(values: list[Any]) -> None:
+    times = Counter(value for value in values if value is not None)
+    kind = pl.Object if len({type(value) for value in times}) > 1 else None
+    table = pl.DataFrame({"sex": pl.Series(values, dtype=kind, strict=kind is None)})
+    (found,) = lines(expectation("expect_column_values_to_be_unique", column="sex"), table=table)
+    assert found["num_unexpected"] == sum(count for count in times.values() if count > 1)
+    assert found["success"] is (found["num_unexpected"] == 0)
 
 
 def test_expectations_on_the_table_see_all_its_rows_and_columns() -> None:
