@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from shlex import quote
 
 import polars as pl
 
@@ -122,8 +123,8 @@ def _advice(name: str, ground: Ground) -> str:
             "groups; the audit measures how well it tells the sensitive columns"
         )
     return (
-        f"name it under `columns.sensitive` (`--sensitive {name}`): its groups are audited, and it "
-        "is no feature"
+        f"name it under `columns.sensitive` (`--sensitive {quote(name)}`): its groups are audited, "
+        "and it is no feature"
     )
 
 

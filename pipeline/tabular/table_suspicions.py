@@ -18,9 +18,30 @@ MAX_COMPARED = 5_000_000
 
 
 def of_target(target: Reading, decision: Decision) -> list[Finding]:
-    """A class that is too rare, or a number that is skewed."""
-    if decision.task == "regression":
-        return _of_number(target)
+    """Rows without an outcome, a class that is too rare, or a number that is skewed."""
+    of_values = (
+        _of_number(target) if decision.task == "regression" else _of_classes(target, decision)
+    )
+    return [*_without_outcome(target), *of_values]
+
+
+def _without_outcome(target: Reading) -> list[Finding]:
+    total = target.values.len()
+    if not target.num_missing:
+        return []
+    return [
+        Finding(
+            "missing",
+            (target.name,),
+            f"{target.name} has no value in {target.num_missing} of {total} rows "
+            f"({target.num_missing / total:.1%}); cleaning drops them",
+            "ask why the outcome is missing: where it depends on the outcome or on a group, the "
+            "rows that are left stand for others than those that will be asked about",
+        )
+    ]
+
+
+def _of_classes(target: Reading, decision: Decision) -> list[Finding]:
     text = target.values.drop_nulls().cast(pl.String).replace(decision.mapping)
     total = text.len()
     counts = dict(text.value_counts(name="count").sort("count").iter_rows())

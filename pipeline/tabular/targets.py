@@ -245,7 +245,10 @@ def _multiclass(
         raise ProjectError(
             f"--target {target.name}: expected at least {MIN_CLASS_ROWS} rows of each class, found "
             f"fewer of {rare.height} of {levels.height}",
-            findings=[f"{value!r}: {count} rows" for value, count in rare.iter_rows()],
+            findings=[
+                f"{value!r}: {count} {'row' if count == 1 else 'rows'}"
+                for value, count in rare.iter_rows()
+            ],
             hint="four parts are made of them, each with rows of every class: bring rare classes "
             "together at the source, leave them out, or say with `--positive` which one is sought",
         )

@@ -1,5 +1,6 @@
 """What `propose` suspects: found where it is planted, and absent from a table without it."""
 
+import shlex
 from typing import Any
 
 import numpy as np
@@ -253,3 +254,20 @@ def test_leaks_come_first_and_the_seed_settles_the_rest(
 
     assert kinds(propose(table, "outcome")) == ["leak", "looks_sensitive", "constant"]
     assert propose(table, "outcome", seed=3).findings == propose(table, "outcome", seed=3).findings
+
+
+def test_rows_without_an_outcome_are_counted(plain: pl.DataFrame) -> None:
+    row = pl.int_range(ROWS)
+    table = plain.with_columns(pl.when(row % 20 > 0).then(pl.col("outcome")).alias("outcome"))
+    (finding,) = found(table, "missing")
+    assert finding.columns == ("outcome",)
+    assert (
+        finding.sentence == "outcome has no value in 100 of 2000 rows (5.0%); cleaning drops them"
+    )
+
+
+def test_the_option_in_an_advice_can_be_pasted_into_a_shell(plain: pl.DataFrame) -> None:
+    table = planted(plain, np.arange(ROWS) % 2 + 1, "the person's sex")
+    (looks,) = found(table, "looks_sensitive")
+    option = looks.advice.split("`")[3]
+    assert shlex.split(option) == ["--sensitive", "the person's sex"]
