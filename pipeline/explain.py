@@ -26,6 +26,7 @@ from pipeline.core.scored import names_of
 SECTIONS = ("columns",)
 
 Floats = NDArray[np.float64]
+FACTORS = (1, 2, 4, 8)
 
 
 class Settings(Frozen):
@@ -35,7 +36,8 @@ class Settings(Frozen):
     """Single predictions that the report shows, spread over the range of probabilities, or of
     predicted numbers."""
     num_steps: int = Field(128, ge=8)
-    """Steps of the integral from the reference to the row."""
+    """Steps of the integral from the reference to the row; where attributions do not add up, up to
+    eight times as many."""
     max_completeness_error: float = Field(0.05, gt=0, json_schema_extra={"unit": "logits"})
     """The largest mean error, in logits, between the sum of a row's attributions and the change
     of its logit; of a regression, in standard deviations of the target."""
@@ -47,7 +49,10 @@ def run(project: Project[Settings], paths: Paths) -> None:
     rows = test.sort("_key", "_row").head(settings.num_rows)
     model = prediction.load(paths.input("train", ""), project.modality)
     explanation = part(project.modality, "explanation")
-    explained = explanation.attributions(model, rows, settings.num_steps)
+    for num_steps in (factor * settings.num_steps for factor in FACTORS):
+        explained = explanation.attributions(model, rows, num_steps)
+        if mean_error(explained.errors) <= settings.max_completeness_error:
+            break
     check_completeness(explained.errors, settings.max_completeness_error)
     policy = read_json(paths.input("calibrate", "policy.json"))
     answers = answered(model, policy, rows, explained.logits)
@@ -59,7 +64,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
         "reference": explained.reference,
         "num_rows": rows.height,
         "completeness_error": {
-            "mean": round(float(np.abs(explained.errors).mean()), 6),
+            "mean": round(mean_error(explained.errors), 6),
             "max": round(float(np.abs(explained.errors).max()), 6),
             "limit_of_mean": settings.max_completeness_error,
         },
@@ -68,11 +73,15 @@ def run(project: Project[Settings], paths: Paths) -> None:
     }
     reference = {
         "words": explained.reference,
-        "num_steps": settings.num_steps,
+        "num_steps": num_steps,
         "values": explanation.reference_of(model, rows),
     }
     write_json(paths.output("report.json"), report)
     write_json(paths.output("reference.json"), reference)
+
+
+def mean_error(errors: Floats) -> float:
+    return float(np.abs(errors).mean())
 
 
 def check_completeness(errors: Floats, limit: float) -> None:
@@ -80,12 +89,13 @@ def check_completeness(errors: Floats, limit: float) -> None:
 
     Source: M. Sundararajan, A. Taly, Q. Yan, Axiomatic attribution for deep networks, ICML 2017.
     """
-    mean = float(np.abs(errors).mean())
+    mean = mean_error(errors)
     if not mean <= limit:
         raise PipelineError(
             f"explain: expected attributions to add up within {limit:g} logits on average, "
             f"got {mean:.4f}",
-            hint="raise `explain.num_steps`",
+            hint=f"{FACTORS[-1]} times `explain.num_steps` were taken: raise it, or "
+            "`explain.max_completeness_error`",
         )
 
 

@@ -32,6 +32,8 @@ PARTS = ("train", "validation", "calibration", "test")
 KEY = "_key"
 ALPHA = 1e-4
 """The level of the test on label rates: one sound split in ten thousand is refused."""
+MIN_SINGLE = 0.5
+"""With more copies than this, rows do not fall independently and the test decides nothing."""
 
 
 class Shares(Frozen):
@@ -250,16 +252,23 @@ def stratification(parts: Mapping[str, pl.DataFrame], columns: Columns, by: str)
     """A chi-square test of each part's label rate against that of all other rows.
 
     One degree of freedom, no correction (Pearson 1900). It decides only where rows fall
-    independently: rows of one group fall together, and a rate may well change over time. Where the
-    target has several classes, or is a number, see `pipeline.core.strata`.
+    independently: rows of one group fall together, and so do copies, of which there may be few; a
+    rate may well change over time. Where the target has several classes, or is a number, see
+    `pipeline.core.strata`.
     """
     tests = _label_rates(parts, columns) if columns.task == "binary" else _strata(parts, columns)
     return {
         "alpha": ALPHA,
-        "decides": by in ("content", "identifier"),
+        "decides": by in ("content", "identifier") and are_mostly_single(parts),
         "success": all(test["p_value"] >= ALPHA for test in tests.values()),
         "parts": tests,
     }
+
+
+def are_mostly_single(parts: Mapping[str, pl.DataFrame]) -> bool:
+    """Whether rows with a key of their own, or the first of it, are at least MIN_SINGLE of all."""
+    num_keys = sum(part[KEY].n_unique() for part in parts.values())
+    return num_keys >= MIN_SINGLE * sum(part.height for part in parts.values())
 
 
 def _label_rates(

@@ -19,6 +19,19 @@ def report_of(root: Path) -> dict[str, Any]:
     return found
 
 
+def test_more_steps_are_taken_until_attributions_add_up(built: Path) -> None:
+    """With eight steps they are too far off for this limit; the service takes as many as held."""
+    few = {**SETTINGS["explain"], "num_steps": 8}
+    set_section(built, "explain", few)
+    run_stage(built, "explain", "people")
+    error = report_of(built)["completeness_error"]["mean"]
+    set_section(built, "explain", {**few, "max_completeness_error": error / 1.5})
+    run_stage(built, "explain", "people")
+    assert report_of(built)["completeness_error"]["mean"] <= error / 1.5
+    taken = json.loads((built / "data/people/60_explain/reference.json").read_text())["num_steps"]
+    assert taken in (16, 32, 64)
+
+
 def test_completeness_holds_and_is_reported(finished: Path) -> None:
     error = report_of(finished)["completeness_error"]
     assert 0 <= error["mean"] <= error["max"]

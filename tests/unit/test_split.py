@@ -156,7 +156,8 @@ def test_a_part_without_both_classes_is_refused() -> None:
 
 def halves(num_yes: int) -> dict[str, pl.DataFrame]:
     def labels(num: int) -> pl.DataFrame:
-        return pl.DataFrame({"label": ["yes"] * num + ["no"] * (100 - num)})
+        labels = ["yes"] * num + ["no"] * (100 - num)
+        return pl.DataFrame({"label": labels, "_key": range(100)})
 
     return {"train": labels(num_yes), "test": labels(100 - num_yes)}
 
@@ -231,3 +232,14 @@ def test_the_stage_writes_four_parts_and_a_report(tmp_path: Path) -> None:
     train = report["parts"]["train"]
     assert train["positive_rate_low"] < train["positive_rate"] < train["positive_rate_high"]
     assert sum(group["num_rows"] for group in train["groups"]["sex"]) == train["rows"]
+
+
+def test_many_copies_of_few_rows_are_told_and_not_refused() -> None:
+    """Twenty kinds of rows fall as twenty, not as thousands: their rates differ by chance."""
+    few = rows(20).drop("_row")
+    parts = divide(pl.concat([few] * 300), Settings(), COLUMNS)
+    tests = stratification(parts, COLUMNS, "content")
+    assert not tests["success"]
+    assert not tests["decides"]
+    check_stratification(tests)
+    assert stratification(divide(rows(6_000), Settings(), COLUMNS), COLUMNS, "content")["decides"]
