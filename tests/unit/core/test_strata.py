@@ -15,7 +15,7 @@ GRADES = Columns(target="grade", task="multiclass")
 WAGES = Columns(target="wage", task="regression")
 
 
-def tested(parts: dict[str, pl.DataFrame], columns: Columns, by: str) -> dict[str, Any]:
+def of_single_rows(parts: dict[str, pl.DataFrame], columns: Columns, by: str) -> dict[str, Any]:
     """The test of rows that each have a key of their own."""
     keyed = {name: part.with_row_index("_key") for name, part in parts.items()}
     return stratification(keyed, columns, by)
@@ -40,17 +40,17 @@ def test_of_two_classes_it_is_the_same_as_for_a_binary_task() -> None:
         "train": pl.DataFrame({"grade": ["a"] * 60 + ["b"] * 40}),
         "test": pl.DataFrame({"grade": ["a"] * 40 + ["b"] * 60}),
     }
-    binary = tested(parts, Columns(target="grade", positive="a"), "content")
-    several = tested(parts, GRADES, "content")
+    binary = of_single_rows(parts, Columns(target="grade", positive="a"), "content")
+    several = of_single_rows(parts, GRADES, "content")
     assert several == binary
 
 
 def test_a_part_with_another_share_of_one_class_is_refused() -> None:
     alike = graded(train=[500, 300, 200], test=[240, 160, 100])
-    check_stratification(tested(alike, GRADES, "content"))
+    check_stratification(of_single_rows(alike, GRADES, "content"))
     other = graded(train=[500, 300, 200], test=[240, 40, 220])
     with pytest.raises(ProjectError, match="label rate"):
-        check_stratification(tested(other, GRADES, "content"))
+        check_stratification(of_single_rows(other, GRADES, "content"))
 
 
 def test_numbers_are_compared_by_quarters_of_all_values() -> None:
@@ -65,8 +65,8 @@ def test_numbers_that_drift_between_parts_are_refused() -> None:
         "test": pl.DataFrame({"wage": [float(i % 100) / 2 for i in range(400)]}),
     }
     with pytest.raises(ProjectError, match="label rate"):
-        check_stratification(tested(parts, WAGES, "content"))
-    check_stratification(tested(parts, WAGES, "time"))
+        check_stratification(of_single_rows(parts, WAGES, "content"))
+    check_stratification(of_single_rows(parts, WAGES, "time"))
 
 
 @pytest.mark.parametrize("lacking", ["train", "test"])
