@@ -2,13 +2,13 @@
 
 import contextlib
 import json
-import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from flows.champion_files import NOBODY, NOTE
+from flows.dvc_add import add_to_dvc
 from flows.init_record import RECORD, record_text
 from flows.init_request import Wanted
 
@@ -98,6 +98,7 @@ def write_project(
             (made / path).parent.mkdir(parents=True, exist_ok=True)
             (made / path).write_text(text, encoding="utf-8")
         add_to_dvc(root, made / "raw")
+        keep_in_embedded(made / "raw")
         (folder / "params.yaml").write_text(params, encoding="utf-8")
         if not home.exists():
             moves = [(made, home)]
@@ -142,21 +143,11 @@ def _moved(moves: Sequence[tuple[Path, Path]], old: Path) -> None:
         raise
 
 
-def add_to_dvc(root: Path, raw: Path) -> None:
-    """`dvc add`: the bytes go into DVC's cache, `raw.dvc` and .gitignore stand beside the folder.
-
-    As all data of this repository they belong to the remote `embedded`, to which nothing is pushed
-    unless a person says so.
-    """
-    from dvc.repo import Repo
+def keep_in_embedded(raw: Path) -> None:
+    """As all data of this repository the raw folder belongs to the remote `embedded`, to which
+    nothing is pushed unless a person says so."""
     from ruamel.yaml import YAML
 
-    from flows.plan import explained
-
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)
-    with explained(), contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo:
-        repo.lock._friendly = False  # no progress bar while it waits
-        repo.add(str(raw))
     source = raw.with_name("raw.dvc")
     yaml = YAML()
     content = yaml.load(source)

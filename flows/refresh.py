@@ -4,13 +4,13 @@ What was there stays in DVC's cache, so that `git checkout` and `dvc checkout` b
 """
 
 import contextlib
-import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from flows.dvc_add import add_to_dvc, opened
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import replacing
 from pipeline.core.project import known_project, load_project
@@ -173,23 +173,5 @@ def _is_known(root: Path, raw: Path) -> bool:
     pointer = raw.with_name("raw.dvc")
     if not pointer.exists():
         return False
-    with _repo(root) as repo:
+    with opened(root) as repo:
         return not repo.status(targets=[str(pointer)])
-
-
-def add_to_dvc(root: Path, raw: Path) -> None:
-    """`dvc add`: the bytes go into DVC's cache, `raw.dvc` stands beside the folder."""
-    with _repo(root) as repo:
-        repo.add(str(raw))
-
-
-@contextlib.contextmanager
-def _repo(root: Path) -> Iterator[Any]:
-    from dvc.repo import Repo
-
-    from flows.plan import explained
-
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)
-    with explained(), contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo:
-        repo.lock._friendly = False  # no progress bar while it waits
-        yield repo
