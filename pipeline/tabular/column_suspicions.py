@@ -20,7 +20,7 @@ SHOWN = 3
 def of_column(reading: Reading, column: ProposedColumn, assigned: Assigned | None) -> list[Finding]:
     """Everything about one column but how it goes with others."""
     found: list[Finding | None] = [rule(reading, column) for rule in RULES]
-    found.append(_key(reading, assigned))
+    found.append(_key(reading, column, assigned))
     return [one for one in found if one is not None]
 
 
@@ -213,15 +213,23 @@ def _contact(reading: Reading, column: ProposedColumn) -> Finding | None:
     )
 
 
-def _key(reading: Reading, assigned: Assigned | None) -> Finding | None:
+def _key(reading: Reading, column: ProposedColumn, assigned: Assigned | None) -> Finding | None:
+    """A key that repeats: `init` already splits by the one that stays."""
     if assigned is None or not assigned.is_key:
         return None
     num_rows = reading.values.len() - reading.num_missing
+    repeats = f"{reading.name} repeats: {reading.num_distinct} values in {num_rows} rows"
+    if column.role == "identifier":
+        return Finding(
+            "other",
+            (reading.name,),
+            f"{repeats}; the rows of one share a part",
+            "it is under `split.column`; take it out only if rows of one have nothing in common",
+        )
     return Finding(
         "other",
         (reading.name,),
-        f"{reading.name} repeats: {reading.num_distinct} values in {num_rows} rows, so that rows "
-        "of one may fall on both sides of the split",
+        f"{repeats}, so that rows of one may fall on both sides of the split",
         f"set `split: {{by: group, column: {reading.name}}}`",
     )
 

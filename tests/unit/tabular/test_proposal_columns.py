@@ -243,8 +243,19 @@ def test_columns_that_name_rows_or_people(
     assert not any(value and len(value) > 3 and value in column.reason for value in values)
 
 
-def test_a_key_that_repeats_is_advised_as_the_group_of_the_split() -> None:
+def test_of_a_key_that_repeats_it_is_said_that_init_already_splits_by_it() -> None:
     proposal, _ = about([str(one // 4 * 13) for one in range(ROWS)], "patient_id")
+    assert "it is under `split.column`" in sentences(proposal)
+    assert "may fall on both sides" not in sentences(proposal)
+
+
+def test_a_second_key_that_repeats_is_advised_as_the_group_of_the_split() -> None:
+    found = table(
+        clinic_id=[str(one // 8 * 17) for one in range(ROWS)],
+        patient_id=[str(one // 4 * 13) for one in range(ROWS)],
+    )
+    proposal = propose(found, "outcome")
+    assert proposal.named("identifier") == ["clinic_id"]
     assert "split: {by: group, column: patient_id}" in sentences(proposal)
 
 
