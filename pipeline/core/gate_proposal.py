@@ -45,6 +45,8 @@ LARGEST_CALIBRATION = 0.15
 """A limit above this says nothing."""
 LARGEST_MARGIN = 0.5
 """By which a model may be worse than the live one, however few the test rows."""
+LEAST_BALANCED = 0.52
+"""A model that decides alike for everybody has a balanced accuracy of 0.5."""
 LEAST_ABOVE_CHANCE = {"roc_auc": 0.05}
 """A limit lies this far above chance at least; 0.01 of every other measure."""
 _NORMAL = NormalDist()
@@ -83,7 +85,22 @@ def _metric_rules(found: CrossValidated, num_test_rows: int) -> list[ProposedRul
         rules[0] = _above_chance(names[0], found, num_test_rows)
     if task == "binary":
         rules.append(_calibration_rule(found, num_test_rows))
+        rules += _balanced_rule(found)
     return rules
+
+
+def _balanced_rule(found: CrossValidated) -> list[ProposedRule]:
+    """Of a rare class: a model that never decides for it has no gaps and few errors, and no use."""
+    rate = found.chance.get("average_precision", 0.5)
+    if RARE <= rate <= 1 - RARE:
+        return []
+    return [
+        ProposedRule(
+            {"measure": "balanced_accuracy", "at_least": LEAST_BALANCED},
+            "a model that decides alike for everybody has 0.5, and no gap between groups; where it "
+            "does, set `calibrate.maximise: balanced_accuracy`",
+        )
+    ]
 
 
 def _of_decisions(found: CrossValidated) -> str:

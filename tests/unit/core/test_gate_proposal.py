@@ -103,6 +103,15 @@ def test_other_tasks_have_their_own_measures(task: str) -> None:
         Rule.model_validate(dict(rule.rule))
 
 
+@pytest.mark.parametrize("rate", [0.05, 0.97])
+def test_where_a_class_is_rare_a_model_must_decide_for_it_at_times(rate: float) -> None:
+    """A model that never does has a balanced accuracy of 0.5, whatever its other measures."""
+    (rule,) = gate_proposal._balanced_rule(found({}, {"average_precision": rate}))
+    assert Rule.model_validate(dict(rule.rule)).title == "balanced_accuracy ≥ 0.52"
+    assert "calibrate.maximise: balanced_accuracy" in rule.comment
+    assert gate_proposal._balanced_rule(found({}, {"average_precision": 0.4})) == []
+
+
 def test_a_rare_positive_is_judged_by_average_precision() -> None:
     rare = found({}, {"average_precision": 0.05})
     assert gate_proposal._of_decisions(rare) == "average_precision"
