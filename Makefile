@@ -22,7 +22,7 @@ help: ## list the targets
 
 install: $(VENV)/.run ## install what a run needs into .venv
 run: install ## build the Adult project end to end: data, model, verdict, report
-	@dvc pull --quiet data/adult/raw.dvc
+	@dvc pull --quiet data/*/raw.dvc
 	@hallmark build adult --flow
 up: install ## start the whole stack on 127.0.0.1: Prefect, a worker, MLflow, the service, an overview
 	@hallmark up
@@ -31,10 +31,10 @@ down: install ## end the stack that `make up` started; what it has stored stays
 serve: install ## serve Adult's champion, or else its candidate, on 127.0.0.1:3000
 	@hallmark serve adult
 test: $(VENV)/.dev ## run the tests
-	@dvc pull --quiet data/adult/raw.dvc
+	@dvc pull --quiet data/*/raw.dvc
 	@pytest -n 2 --dist loadfile -m "not slow and not browser"
 test-slow: $(VENV)/.dev ## run the tests that start services and the whole stack, and break them
-	@dvc pull --quiet data/adult/raw.dvc
+	@dvc pull --quiet data/*/raw.dvc
 	@pytest -m slow
 test-browser: $(VENV)/.dev ## use the stack in Chromium, which apt installs where it is not there
 	@command -v chromium >/dev/null || { $(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y chromium >/dev/null; }

@@ -83,7 +83,8 @@ def build_once(folder: Path) -> None:
     (folder / "home").mkdir()
     clone = Clone(fresh_clone(folder / "clone"))
     (clone.root / "dvc.lock").unlink(missing_ok=True)  # whatever was built before
-    pulled = clone.dvc("pull", "data/adult/raw.dvc")
+    raw = sorted(str(file.relative_to(clone.root)) for file in clone.root.glob("data/*/raw.dvc"))
+    pulled = clone.dvc("pull", *raw)
     assert pulled.returncode == 0, pulled.stderr
     built = clone.run("flows.cli", "build", "adult", HALLMARK_TRACKING="on")
     assert built.returncode == 0, built.stdout + built.stderr
