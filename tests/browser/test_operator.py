@@ -96,7 +96,7 @@ def start_a_build(operator: Operator, strength: str) -> None:
     operator.open("page")
     expect(page.get_by_role("heading", name="adult")).to_be_visible()
     operator.look("1-overview")
-    page.get_by_role("link", name="start a build", exact=True).click()
+    page.get_by_role("link", name="start a build", exact=True).first.click()  # adult comes first
     page.get_by_role("link", name="adult", exact=True).first.click()
     page.wait_for_url("**/deployment/**")
     page.get_by_role("button", name="Run", exact=True).click()

@@ -156,6 +156,7 @@ def test_a_server_that_cannot_start_is_told_with_its_last_lines(
     assert "hint: `hallmark build PROJECT --engine` builds without Prefect" in shown
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_costs_no_build(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
