@@ -142,8 +142,10 @@ def _checked_source(source: str, query: str | None) -> tuple[str, str | None]:
     if query is not None:
         return source, query
     if is_url and source.split("://")[0] in ("http", "https", "s3", "gs", "az", "abfs"):
+        from pipeline.core.sql import without_user
+
         raise ProjectError(
-            f"expected a file on this machine, got {source}",
+            f"expected a file on this machine, got {without_user(source)}",
             hint="download it first: its copy is what DVC keeps",
         )
     if is_url or Path(source).suffix in DATABASE_FILES:
@@ -178,7 +180,14 @@ def _beside(file: Path) -> str:
 
 
 def _name_of(source: str) -> str:
-    """A name made of the file's, or of the database's: `Credit Data (1).csv` → credit-data-1."""
+    """A name made of the file's, or of the database's: `Credit Data (1).csv` → credit-data-1.
+
+    Of a database's URL nothing else is taken: what stands before its name may be a password.
+    """
+    if "://" in source:
+        from pipeline.core.sql import database_of
+
+        source = database_of(source)
     stem = re.sub(r"[?#].*", "", source).rstrip("/").rpartition("/")[2].split(".")[0]
     words = re.findall(r"[a-z0-9]+", stem.lower())
     name = "-".join(words)[:MAX_NAME_LENGTH].rstrip("-")

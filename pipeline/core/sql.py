@@ -62,19 +62,35 @@ def query_table(url: str, query: str) -> pl.DataFrame:
     return plain(pl.concat(parts, how="vertical_relaxed").lazy(), shown).collect()
 
 
-def _address(url: str) -> Any:
-    """The URL taken apart, with the driver that is installed here."""
+def database_of(url: str) -> str:
+    """The name of the database, the last part of its URL; empty where the URL names none."""
+    return _taken_apart(url).database or ""
+
+
+def without_user(url: str) -> str:
+    """A URL as it was written, but for user and password: it need not be a right one."""
+    return re.sub("(?s):/*.*@", "://***@", re.sub("(password=)[^&]*", r"\1***", url))
+
+
+def _taken_apart(url: str) -> Any:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
         address = make_url(re.sub("^postgres(?=:|\\+)", "postgresql", url))
     except (ArgumentError, ValueError):
+        address = None
+    if address is None or "@" in (address.host or ""):  # an @ in a password ends it too early
         raise ProjectError(
-            f"expected the URL of a database ({EXAMPLES}), got "
-            f"{re.sub('//[^/]*@', '//***@', url)!r}",
+            f"expected the URL of a database ({EXAMPLES}), got {without_user(url)!r}",
             hint="in a user's name or password write %40 for @, %3A for : and %2F for /",
-        ) from None
+        )
+    return address
+
+
+def _address(url: str) -> Any:
+    """The URL taken apart, with the driver that is installed here."""
+    address = _taken_apart(url)
     kind = address.get_backend_name()
     if kind == "postgresql":
         return address.set(drivername="postgresql+psycopg")

@@ -482,6 +482,16 @@ def test_without_a_word_on_groups_the_screen_and_the_file_ask_for_it(
             "download it first",
         ),
         (
+            ["https://me:secret@example.org/people.csv", "--target", "income"],
+            "expected a file on this machine, got https://***@example.org/people.csv",
+            "download it first",
+        ),
+        (
+            ["postgresql://me:secret@localhost", "--query", "SELECT 1", "--target", "income"],
+            "--name: expected a name, found none in the file's name",
+            "for instance --name",
+        ),
+        (
             ["../people.csv", "--target", "income", "--task", "regression"],
             "--task regression: expected numbers in the target 'income'",
             "leave --task out",
@@ -507,6 +517,7 @@ def test_bad_input_is_told_in_words(
     assert found in ended.err
     assert hint in ended.err
     assert "Traceback" not in ended.err
+    assert "secret" not in ended.err
     assert contents(base) == before
 
 

@@ -94,6 +94,10 @@ URLS = {
     "postgresql://USER@HOST:5432/DATABASE), got 'people'",
     "postgresql://u:sec:secret@h:x/d": "expected the URL of a database (sqlite:///people.db, "
     "postgresql://USER@HOST:5432/DATABASE), got 'postgresql://***@h:x/d'",
+    "postgresql://u:x@secret@h/d": "expected the URL of a database (sqlite:///people.db, "
+    "postgresql://USER@HOST:5432/DATABASE), got 'postgresql://***@h/d'",
+    "postgresql://u:secret/secret@h:x/d": "expected the URL of a database (sqlite:///people.db, "
+    "postgresql://USER@HOST:5432/DATABASE), got 'postgresql://***@h:x/d'",
     "mysql://u:secret@h/d": "expected the URL of SQLite or PostgreSQL (sqlite:///people.db, "
     "postgresql://USER@HOST:5432/DATABASE), got one of mysql",
     "sqlite:////nowhere/people.db": "expected an SQLite database at /nowhere/people.db, "
