@@ -26,11 +26,13 @@ class Standing:
     Attributes:
         record: The content of its init.json; None where there is none.
         exists: Whether params.yaml or data/ knows the name.
+        is_listed: Whether params.yaml does: a call that was killed may have left it out.
         edited: The files that differ from what was written.
     """
 
     record: Mapping[str, Any] | None
     exists: bool
+    is_listed: bool
     edited: tuple[str, ...]
 
 
@@ -39,10 +41,11 @@ def standing(root: Path, name: str) -> Standing:
     from pipeline.core.project import projects
 
     home = root / "data" / name
-    exists = home.exists() or ((root / "params.yaml").is_file() and name in projects(root))
+    is_listed = (root / "params.yaml").is_file() and name in projects(root)
+    exists = home.exists() or is_listed
     source = home / RECORD
     if not source.is_file():
-        return Standing(None, exists, ())
+        return Standing(None, exists, is_listed, ())
     try:
         record = json.loads(source.read_text(encoding="utf-8"))
         written = dict(record["written"])
@@ -52,7 +55,7 @@ def standing(root: Path, name: str) -> Standing:
             hint=f"`git checkout data/{name}/{RECORD}` restores it",
         ) from None
     edited = [file for file in WATCHED if _differs(home / file, written.get(file))]
-    return Standing(record, True, tuple(edited))
+    return Standing(record, True, is_listed, tuple(edited))
 
 
 def _differs(file: Path, digest: str | None) -> bool:
@@ -93,7 +96,7 @@ def is_settled(there: Standing, wanted: Wanted, sha256: str, force: bool) -> boo
             f"{' and '.join(there.edited)} {'differs' if len(there.edited) == 1 else 'differ'}",
             hint="--dry-run shows the difference, --force overwrites what was edited",
         )
-    return True
+    return there.is_listed
 
 
 def what_differs(record: Mapping[str, Any], wanted: Wanted, sha256: str) -> list[str]:

@@ -288,6 +288,16 @@ def test_an_error_in_the_middle_leaves_the_repository_as_it_was(
     assert [path.name for path in (base / "data").iterdir()] == ["first"]
 
 
+def test_a_call_that_was_killed_before_the_last_move_is_brought_to_its_end(here: Path) -> None:
+    whole = (here / "params.yaml").read_text()
+    (here / "params.yaml").write_text(PARAMS)
+    files = contents(here / "data/people")
+    ended = hallmark(here, "init", "../people.csv", *ARGUMENTS)
+    assert ended.code == 0
+    assert (here / "params.yaml").read_text() == whole
+    assert contents(here / "data/people") == files
+
+
 def _fail(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
