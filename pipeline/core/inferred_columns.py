@@ -240,6 +240,8 @@ def limits(quartiles: list[float], whole: bool, num_distinct: int) -> tuple[floa
     spread = (upper - lower) / 2
     below = max(spread, (middle - least) / 4) or abs(least) / 10 or 1.0
     above = max(spread, (most - middle) / 4) or abs(most) / 10 or 1.0
+    if not math.isfinite(below + above + most - least):  # nothing lies beyond such numbers
+        return least, most
     low, high = rounded(least - below, below, -1, whole), rounded(most + above, above, 1, whole)
     if least >= 0:
         low = max(low, 0)

@@ -86,7 +86,7 @@ def _pattern(delivered: pl.Series, prepared: pl.Series, role: Role) -> list[dict
         return []
     words = f"{delivered.name} is delivered as {what}; another form could not be read."
     if bool((bare != texts).any()):
-        form = f" *(?:{form}) *"
+        form = rf"\s*(?:{form})\s*"  # all that `strip_chars` takes for a blank
     codes = [re.escape(one) for one in others.to_list()]
     regex = f"^(?:{'|'.join([form, *codes])})$" if codes or "|" in form else f"^{form}$"
     evidence: dict[str, Any] = {"rows": delivered.len() - delivered.null_count()}
