@@ -133,8 +133,10 @@ def _checked_source(source: str, query: str | None) -> tuple[str, str | None]:
     is_url = "://" in source
     if query is not None and not is_url:
         if not Path(source).is_file():
+            from pipeline.core.sql import without_user
+
             raise ProjectError(
-                f"--query: expected a database, found no file {source}",
+                f"--query: expected a database, found no file {without_user(source)}",
                 hint="give a URL as SQLAlchemy writes it: sqlite:///people.db, "
                 "postgresql://user@host/name (the password from PGPASSWORD)",
             )

@@ -131,13 +131,18 @@ def _local(delivered: str, query: str | None, target: Path, home: Path) -> Itera
 
     from pipeline.core.delivery import local
     from pipeline.core.files import write_parquet
-    from pipeline.core.sql import query_table
+    from pipeline.core.sql import query_table, without_user
 
     if query is None:
-        if delivered.startswith(("postgres", "sqlite:")):
+        if delivered.startswith(("postgres", "sqlite:", "mysql", "mssql", "oracle")):
             raise ProjectError(
                 "expected a query for a database, got its URL alone",
                 hint="--query 'SELECT * FROM people'",
+            )
+        if "://" in delivered and without_user(delivered) != delivered:
+            raise ProjectError(
+                f"expected a URL without user and password, got {without_user(delivered)}",
+                hint="they would stand in messages: download the file first",
             )
         with local(delivered, home) as file:
             yield file

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from flows.cli import main
-from flows.refresh import refresh
+from flows.refresh import _local, refresh
 from pipeline.core.errors import ProjectError
 from tests.data import make_project, set_section
 
@@ -154,3 +154,10 @@ def test_a_query_is_asked_anew(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert refresh(root, "people", *query).num_rows == 2
     assert pl.read_parquet(raw(root).with_suffix(".parquet"))["age"].to_list() == [22, 39]
     assert refresh(root, "people", *query).is_same
+
+
+@pytest.mark.parametrize("url", ["mysql://u:secret@h/d", "https://u:secret@example.org/a.csv"])
+def test_a_password_in_an_address_is_shown_nowhere(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError) as refused, _local(url, None, tmp_path / "a.csv", tmp_path):
+        pass
+    assert "secret" not in str(refused.value)
