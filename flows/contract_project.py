@@ -1,13 +1,12 @@
 """The edit of project.yaml that goes with a renamed, a missing or a new column."""
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.util import load_yaml_guess_indent
+
+from flows.kept_yaml import opened, written
 
 ROLES = ("numeric", "categorical", "dates", "sensitive")
 NOTES = '"meta":'
@@ -18,13 +17,8 @@ NO_ROLE = "new in a delivery: nobody has given it a role yet"
 def edited(source: Path, kind: str, columns: tuple[str, ...]) -> str:
     """The file's text with the change; as it is where nothing in it needs one."""
     text = source.read_text(encoding="utf-8")
-    _, indent, offset = load_yaml_guess_indent(text)
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=indent or 4, offset=2 if offset is None else offset)
-    content = yaml.load(text)
-    before = _written(yaml, content)
+    yaml, content = opened(text)
+    before = written(yaml, content)
     if kind == "renamed_column":
         for name in [key for key in content if key not in PROSE]:
             content[name] = _renamed(content[name], *columns)
@@ -32,14 +26,8 @@ def edited(source: Path, kind: str, columns: tuple[str, ...]) -> str:
         _drop(content["columns"])[columns[0]] = NO_ROLE
     elif kind == "missing_column":
         _take_out(content["columns"], columns[0])
-    after = _written(yaml, content)
+    after = written(yaml, content)
     return text if after == before else after
-
-
-def _written(yaml: YAML, content: Any) -> str:
-    stream = io.StringIO()
-    yaml.dump(content, stream)
-    return stream.getvalue()
 
 
 def _renamed(content: Any, old: str, new: str) -> Any:

@@ -59,13 +59,14 @@ def init(
     \b
     Exit codes: 0 written, or nothing to do; 2 bad input, with what to change.
     """
-    from flows.init_describe import described, digest, texts_of
+    from flows.init_describe import described, texts_of
     from flows.init_files import new_files, write_project
     from flows.init_record import is_settled, standing
     from flows.init_request import wanted
     from flows.init_screen import show, show_files, telling
     from flows.init_source import local_file, safe_name
     from flows.params_file import params_with
+    from pipeline.core.delivery import digest
 
     root = find_root(Path.cwd())
     asked = wanted(
@@ -82,7 +83,7 @@ def init(
     params = params_with(root, asked.name, MODALITY)
     there = standing(root, asked.name)
     with telling() as told, local_file(asked, told) as file:
-        sha256 = digest(file)
+        sha256 = digest([file])
         if not dry_run and is_settled(there, asked, sha256, force):
             click.echo(
                 f"{asked.name}: nothing to do, data/{asked.name} was made of this file and with "

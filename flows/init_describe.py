@@ -3,7 +3,6 @@
 Everything that looks at rows is asked of the pipeline; this module only hands tables on.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,12 +122,6 @@ def texts_of(found: Described) -> dict[str, str]:
         "project.yaml": project_text(found),
         "contract.json": contract_text(dict(found.contract)),
     }
-
-
-def digest(file: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read(file: Path) -> tuple[dict[str, Any], "pl.DataFrame"]:

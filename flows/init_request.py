@@ -40,10 +40,6 @@ class Wanted:
     query: str | None = None
     task: str | None = None
 
-    @property
-    def is_query(self) -> bool:
-        return self.query is not None
-
     def as_dict(self) -> dict[str, Any]:
         """What tells one call from another; of a database no user and no password."""
         return {

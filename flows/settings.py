@@ -2,7 +2,6 @@
 
 import copy
 import importlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.util import load_yaml_guess_indent
 
+from flows.kept_yaml import opened, written
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_text
 from pipeline.core.gate_rules import Rule, check_groupings, check_task
@@ -117,20 +116,14 @@ def apply(root: Path, project: str, assignments: tuple[str, ...]) -> list[Change
     source = project_file(project)
     read_yaml(root, source)  # refuses what is absent or no mapping, by name
     text = (root / source).read_text(encoding="utf-8")
-    _, indent, offset = load_yaml_guess_indent(text)
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=indent or 4, offset=2 if offset is None else offset)
-    content = yaml.load(text)
+    yaml, content = opened(text)
     before = copy.deepcopy(content)
     defaults = _Defaults(source, before, modality)
     changes = [_assign(source, defaults, content, assignment) for assignment in assignments]
-    stream = io.StringIO()
-    yaml.dump(content, stream)
-    check_content(source, YAML(typ="safe").load(stream.getvalue()), modality)
+    after = written(yaml, content)
+    check_content(source, YAML(typ="safe").load(after), modality)
     if content != before:
-        write_text(root / source, stream.getvalue())
+        write_text(root / source, after)
     return changes
 
 

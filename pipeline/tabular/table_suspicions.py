@@ -13,8 +13,6 @@ from pipeline.tabular.targets import Decision
 RARE_SHARE, RARE_TEST_ROWS, NEVER_RARE = 0.05, 50, 0.4
 """A class is rare by its share, or by its rows in the test part unless it is nearly half."""
 HEAPED, SKEWED = 0.5, 3.0
-MAX_COMPARED = 5_000_000
-"""So many cells are compared for rows that are copies."""
 
 
 def of_target(target: Reading, decision: Decision) -> list[Finding]:
