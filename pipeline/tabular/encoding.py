@@ -159,16 +159,17 @@ def finite(values: pl.Series) -> NDArray[np.float64]:
 def _edges(number: NDArray[np.float64], num_bins: int) -> list[float]:
     if len(number) == 0:
         return [0.0]
-    quantiles = 2 * np.quantile(number * HALF, np.linspace(0, 1, num_bins + 1))
+    quantiles = np.quantile(number * SCALE, np.linspace(0, 1, num_bins + 1)) / SCALE
     return [float(edge) for edge in np.unique(quantiles)]
 
 
-HALF = 0.5
-"""Numbers are halved before they are subtracted, so that no difference overflows; exact."""
+SCALE = 2.0**-4
+"""Numbers are made smaller before they are subtracted and divided by: no difference overflows, no
+slope is so small that a processor may take it for zero. A power of two, so nothing is rounded."""
 
 
 def _median(number: NDArray[np.float64]) -> float:
-    return float(2 * np.median(number * HALF)) if len(number) else 0.0
+    return float(np.median(number * SCALE) / SCALE) if len(number) else 0.0
 
 
 def _levels(values: pl.Series, min_count: int) -> list[str]:
@@ -180,10 +181,10 @@ def _positions(
     values: pl.Series, edges: list[float], median: float, *, indicated: bool
 ) -> NDArray[np.float32]:
     """Positions among edges; of what is missing that of the median, or what stands for it."""
-    places, halves = np.arange(len(edges), dtype=float), np.array(edges) * HALF
+    places, scaled = np.arange(len(edges), dtype=float), np.array(edges) * SCALE
     number: NDArray[np.float64] = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    position = np.interp(number * HALF, halves, places)
-    of_median = np.interp(median * HALF, halves, places)
+    position = np.interp(number * SCALE, scaled, places)
+    of_median = np.interp(median * SCALE, scaled, places)
     gap = MISSING_POSITION - of_median if indicated else of_median
     found: NDArray[np.float32] = np.where(np.isnan(number), gap, position).astype(np.float32)
     return found

@@ -1,6 +1,7 @@
 """Missing values by their rule, dates as parts, and numbers without end, worked out by hand."""
 
 import json
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 
@@ -120,6 +121,15 @@ def test_a_model_from_before_medians_is_read_as_it_was() -> None:
     assert positions(old, pl.DataFrame({"n": [None, 5.0]})) == [[-1], [0.5]]
 
 
+@pytest.fixture(params=[False, True])
+def flushing(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With and without a processor that takes the smallest numbers for zero: libraries set it."""
+    torch.set_flush_denormal(request.param)
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.usefixtures("flushing")
 def test_numbers_of_any_size_keep_their_order_and_fit_in_float32() -> None:
     values = [-1e308, -1.0, 0.0, 1.0, 1e308]
     encoder = fitted(pl.DataFrame({"n": values}), numeric=["n"])
