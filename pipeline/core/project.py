@@ -104,6 +104,10 @@ class Columns(Frozen):
     """Features with levels, booleans among them."""
     dates: tuple[str, ...] = ()
     """Features that are dates or times: parts of each row's own date become numbers."""
+    image: str | None = None
+    """The feature that is an image, PNG or JPEG in bytes; of the modality image."""
+    text: str | None = None
+    """The feature that is a text in words; of the modality text."""
     missing: Mapping[str, Missing] = Field(default_factory=dict)
     """What a missing value of a feature becomes: of a number or a date the `median` of the training
     rows beside an indicator, of a category a `level` of its own; both hold for what is not named.
@@ -126,7 +130,8 @@ class Columns(Frozen):
 
     @property
     def features(self) -> tuple[str, ...]:
-        return self.numeric + self.categorical + self.dates
+        wholes = tuple(name for name in (self.image, self.text) if name)
+        return self.numeric + self.categorical + self.dates + wholes
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -214,7 +219,7 @@ class Columns(Frozen):
         for role in ("numeric", "categorical", "dates", "drop"):
             for column in getattr(self, role):
                 roles.setdefault(column, []).append(role)
-        for role in ("identifier", "weight", "target"):
+        for role in ("image", "text", "identifier", "weight", "target"):
             if column := getattr(self, role):
                 roles.setdefault(column, []).append(role)
         for column in self.sensitive:

@@ -1,46 +1,72 @@
-"""What code each stage runs, from the import graph, and dvc.yaml's account of it.
+"""What code each stage runs, from the import graph, and the repository's account of it.
 
-`python -m tests.contract.code_dependencies` rewrites the code dependencies in dvc.yaml
-(`make deps`); the contract test next to this file compares them.
+dvc.yaml names what a stage runs of every project, and one folder for what it runs of the project's
+modality: `pipeline/<modality>/deps/<stage>/`, of links to modules. So modalities need not have the
+same modules, and an edit of one makes no project of another stale.
+
+`python -m tests.contract.code_dependencies` writes both anew (`make deps`); the contract test next
+to this file compares them.
 """
 
 import ast
+import functools
+import os
+import shutil
 import sys
 from pathlib import Path
 
 import grimp
 from ruamel.yaml import YAML
 
-MODALITY = "${item.modality}"
+FOLDER = "pipeline/${item.modality}/deps/"
 
 
-def code_dependencies(root: Path, stage: str, modality: str = "tabular") -> set[str]:
-    """The files below pipeline/ that running `stage` imports, modality folders written as DVC does.
+def modalities(root: Path) -> list[str]:
+    """The folders of `pipeline/` that hold a kind of data."""
+    return sorted(file.parent.name for file in root.glob("pipeline/*/settings.py"))
 
-    Starts at the stage's module and at `pipeline.__main__`, which calls it; follows imports,
-    also those inside functions, and calls of `part(…, "name")`, which import a modality's module.
-    What lies beside a module under its name (`page.html.j2` beside `page.py`) is part of it.
+
+def code_dependencies(root: Path, stage: str) -> set[str]:
+    """The files below pipeline/ that `stage` runs whatever the modality, and the folder of what it
+    runs of the modality, where it asks for any.
+
+    Starts at the stage's module and at `pipeline.__main__`, which calls it; follows imports, also
+    those inside functions. What lies beside a module under its name (`page.html.j2` beside
+    `page.py`) is part of it.
     """
+    reached = closure(root, {f"pipeline.{stage}", "pipeline.__main__"}, None)
+    asks = any(modality_parts(root, module) for module in reached)
+    return files(root, reached) | ({FOLDER + stage} if asks else set())
+
+
+def modality_dependencies(root: Path, stage: str, modality: str) -> set[str]:
+    """The files that `stage` runs of a modality, through calls of `part(…, "name")`, and what only
+    those import."""
+    starts = {f"pipeline.{stage}", "pipeline.__main__"}
+    return files(root, closure(root, starts, modality) - closure(root, starts, None))
+
+
+def closure(root: Path, starts: set[str], modality: str | None) -> set[str]:
+    """The modules that these import, and they in turn; with a modality also what they ask of it."""
     graph = import_graph(root)
     reached: set[str] = set()
-    waiting = {f"pipeline.{stage}", "pipeline.__main__"}
+    waiting = set(starts)
     while waiting:
         module = waiting.pop()
         reached.add(module)
         found = graph.find_modules_directly_imported_by(module)
-        found |= {f"pipeline.{modality}.{name}" for name in modality_parts(root, module)}
+        if modality is not None:
+            found |= {f"pipeline.{modality}.{name}" for name in modality_parts(root, module)}
         waiting |= {name for name in found if is_file(root, name)} - reached
-    prefix = f"pipeline.{modality}."
-    return {
-        f"pipeline/{MODALITY}/{name.removeprefix(prefix)}{suffix}"
-        if name.startswith(prefix)
-        else name.replace(".", "/") + suffix
-        for name in reached
-        for suffix in suffixes(root, name)
-    }
+    return reached
 
 
-def import_graph(root: Path) -> grimp.ImportGraph:
+def files(root: Path, modules: set[str]) -> set[str]:
+    return {name.replace(".", "/") + suffix for name in modules for suffix in suffixes(root, name)}
+
+
+@functools.lru_cache(maxsize=1)
+def _graph(root: Path, state: int) -> grimp.ImportGraph:
     """The import graph of the package `pipeline` in `root`, read from the files, never imported."""
     sys.path.insert(0, str(root))
     imported = sys.modules.pop("pipeline", None)  # grimp would look where this one came from
@@ -50,6 +76,12 @@ def import_graph(root: Path) -> grimp.ImportGraph:
         sys.path.remove(str(root))
         if imported is not None:
             sys.modules["pipeline"] = imported
+
+
+def import_graph(root: Path) -> grimp.ImportGraph:
+    """The import graph of the files as they are, made once while none is changed."""
+    sources = sorted((root / "pipeline").rglob("*.py"))
+    return _graph(root, hash(tuple((file, file.stat().st_mtime_ns) for file in sources)))
 
 
 def is_file(root: Path, module: str) -> bool:
@@ -86,8 +118,17 @@ def declared(root: Path) -> dict[str, set[str]]:
     }
 
 
+def linked(root: Path, stage: str, modality: str) -> set[str]:
+    """The files that a modality's folder of this stage links to."""
+    folder = root / "pipeline" / modality / "deps" / stage
+    return {
+        os.path.relpath(Path(os.path.normpath(folder / link.readlink())), root)
+        for link in folder.glob("*")
+    }
+
+
 def rewrite(root: Path) -> None:
-    """Write the derived code dependencies into dvc.yaml, leaving everything else as it is."""
+    """Write the derived code dependencies, leaving everything else in dvc.yaml as it is."""
     yaml = YAML()
     yaml.width, yaml.preserve_quotes = 200, True
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -97,6 +138,20 @@ def rewrite(root: Path) -> None:
         others = [dep for dep in deps if not dep.startswith("pipeline/")]
         deps[:] = [*sorted(code_dependencies(root, stage)), *others]
     yaml.dump(content, root / "dvc.yaml")
+    for modality in modalities(root):
+        shutil.rmtree(root / "pipeline" / modality / "deps", ignore_errors=True)
+        for stage in content["stages"]:
+            for file in modality_dependencies(root, stage, modality):
+                link(root, root / "pipeline" / modality / "deps" / stage, file)
+
+
+def link(root: Path, folder: Path, file: str) -> None:
+    """A link to a file, named as it is below pipeline/: `core.dates.py`, or `encoding.py` of the
+    modality itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    below = Path(file).relative_to("pipeline").parts
+    name = ".".join(below[1:] if below[0] == folder.parents[1].name else below)
+    (folder / name).symlink_to(os.path.relpath(root / file, folder))
 
 
 if __name__ == "__main__":

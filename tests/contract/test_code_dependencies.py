@@ -5,13 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.code_dependencies import code_dependencies, declared, rewrite
+from tests.contract.code_dependencies import (
+    code_dependencies,
+    declared,
+    linked,
+    modalities,
+    modality_dependencies,
+    rewrite,
+)
 
 
 def differences(root: Path) -> dict[str, set[str]]:
     """By stage, what is declared or imported alone; `make deps` mends it."""
     stages = declared(root)
     both = {stage: stages[stage] ^ code_dependencies(root, stage) for stage in stages}
+    for stage in stages:
+        for modality in modalities(root):
+            wanted = modality_dependencies(root, stage, modality)
+            both[stage] |= linked(root, stage, modality) ^ wanted
     return {stage: found for stage, found in both.items() if found}
 
 
@@ -40,7 +51,18 @@ def test_a_modality_part_counts_for_the_stage_that_asks_for_it(copy: Path) -> No
     (copy / "pipeline/tabular/novel.py").write_text('"""New."""\n')
     with (copy / "pipeline/gate.py").open("a") as gate:
         gate.write('\n\nfrom pipeline.core.modality import part\npart("tabular", "novel")\n')
-    assert "pipeline/${item.modality}/novel.py" in differences(copy)["gate"]
+    assert differences(copy) == {"gate": {"pipeline/tabular/novel.py"}}
+
+
+def test_a_modality_depends_on_its_own_modules_and_on_no_other_modalitys(root: Path) -> None:
+    for modality in modalities(root):
+        others = [f"pipeline/{other}/" for other in modalities(root) if other != modality]
+        for stage in declared(root):
+            found = modality_dependencies(root, stage, modality)
+            assert not [file for file in found if file.startswith(tuple(others))]
+            assert bool(found) == (
+                f"pipeline/${{item.modality}}/deps/{stage}" in declared(root)[stage]
+            )
 
 
 def test_a_file_beside_a_module_under_its_name_counts(copy: Path) -> None:

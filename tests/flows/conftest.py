@@ -66,7 +66,7 @@ def main(stage, output, inputs):
         Path("orders", stage + ".pid").write_text(str(os.getpid()) + " ready")
         time.sleep(60)
     if words[0] == "meet":  # ends only when the other stage has begun as well
-        until = time.time() + 60
+        until = time.time() + 200
         while not Path("orders", words[1] + ".pid").exists() and time.time() < until:
             time.sleep(0.05)
     if words[0] == "restore":
@@ -239,7 +239,7 @@ class Tiny:
         return content
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 150) -> None:
     """Wait for something that will happen; the limit only ends a test that has failed."""
     until = time.monotonic() + timeout_s
     while not condition():

@@ -1,0 +1,1 @@
+"""The text modality: one text and its label."""
