@@ -83,6 +83,8 @@ def file_reason(path: str, how: str) -> Reason:
     """The reason that a dependency differs, by what sort of file it is."""
     if path.endswith(".lock"):
         return Reason("lock", path, how)
+    if "/deps/" in path and path.startswith("pipeline/"):
+        return Reason("code", f"{path.partition('/deps/')[0]} (modules that it runs)", how)
     return Reason("code" if path.endswith(".py") else "file", path, how)
 
 

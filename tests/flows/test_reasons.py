@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.reasons import Reason, parameter_reasons
+from flows.reasons import Reason, file_reason, parameter_reasons
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,9 @@ def test_a_missing_output_is_not_a_changed_one() -> None:
 
 def test_lost_outputs_are_one_reason() -> None:
     assert str(Reason("outputs", how="deleted")) == "its outputs are missing"
+
+
+def test_a_modalitys_modules_are_named_by_their_folder() -> None:
+    reason = file_reason("pipeline/tabular/deps/train", "modified")
+
+    assert str(reason) == "code pipeline/tabular (modules that it runs) changed"
