@@ -63,7 +63,6 @@ def difference(root: Path, project: str, file: str) -> Difference:
         ProjectError: the file cannot be read, or the project is not sound.
     """
     from pipeline.core.contract_causes import compare
-    from pipeline.core.modality import part
     from pipeline.core.project import load_project
     from pipeline.core.reading import read
     from pipeline.core.rules import Cleaning
@@ -83,7 +82,7 @@ def difference(root: Path, project: str, file: str) -> Difference:
         contract,
         known.columns,
         cleaning.rules,
-        part(known.modality, "cleaning"),
+        known.modality,
         project,
     )
     return Difference(root, project, contract, found, table.height)

@@ -236,7 +236,7 @@ def _parts(
     from pipeline import split as stage
 
     settings = section(Path("project.yaml"), {"split": split}, "split", stage.Settings, MODALITY)
-    parts = stage.divide(prepared, settings, columns)
+    parts = stage.divide(prepared, settings, columns, part(MODALITY, "content"))
     try:
         stage.check_classes(parts, columns)
     except PipelineError as error:

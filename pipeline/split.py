@@ -22,6 +22,7 @@ from pipeline.core.files import read_json, read_parquet, write_json, write_parqu
 from pipeline.core.hashing import keyed_hash
 from pipeline.core.intervals import wilson
 from pipeline.core.labels import positives
+from pipeline.core.modality import part
 from pipeline.core.paths import Paths
 from pipeline.core.problems import Unsuitable
 from pipeline.core.project import Columns, Frozen, Project, nearest
@@ -90,7 +91,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     settings, columns = project.settings, project.columns
     contract = read_json(paths.input("validate", "report.json"))
     table = read_parquet(paths.input("clean", "table.parquet"))
-    parts = divide(table, settings, columns)
+    parts = divide(table, settings, columns, part(project.modality, "content"))
     named = settings.column if settings.by in ("identifier", "group") else None
     leakage = {name: num_shared(parts, name) for name in (KEY, named) if name}
     check_leakage(leakage)
@@ -111,10 +112,15 @@ def run(project: Project[Settings], paths: Paths) -> None:
     write_json(paths.output("report.json"), report)
 
 
-def divide(table: pl.DataFrame, settings: Settings, columns: Columns) -> dict[str, pl.DataFrame]:
-    """The parts by name, in the order of PARTS, each with the column `_key` (UInt64)."""
+def divide(
+    table: pl.DataFrame, settings: Settings, columns: Columns, content: Any
+) -> dict[str, pl.DataFrame]:
+    """The parts by name, in the order of PARTS, each with the column `_key` (UInt64).
+
+    `content` is the modality's module of that name, which knows when two rows are the same.
+    """
     _check_columns(table, settings)
-    keys = keyed_hash(table.select(_key_columns(settings, columns)), settings.key)
+    keys = keyed_hash(_told_apart_by(table, settings, columns, content), settings.key)
     table = table.with_columns(pl.Series(KEY, keys, dtype=pl.UInt64))
     if settings.by == "time":
         number = _by_time(table[str(settings.column)], settings.shares)
@@ -123,13 +129,14 @@ def divide(table: pl.DataFrame, settings: Settings, columns: Columns) -> dict[st
     return {name: table.filter(pl.Series(number == i)) for i, name in enumerate(PARTS)}
 
 
-def _key_columns(settings: Settings, columns: Columns) -> list[str]:
-    """What tells rows apart: dropped columns do not, so rows that a model cannot tell apart
-    share a part."""
+def _told_apart_by(
+    table: pl.DataFrame, settings: Settings, columns: Columns, content: Any
+) -> pl.DataFrame:
+    """What tells rows apart: those that are the same in it share a part."""
     if settings.by in ("identifier", "group"):
-        return [str(settings.column)]
-    content = (*columns.features, *columns.sensitive)
-    return list(dict.fromkeys((*content, settings.column) if settings.column else content))
+        return table.select(settings.column)
+    found: pl.DataFrame = content.keys(table, columns)
+    return found.with_columns(table[settings.column]) if settings.column else found
 
 
 def _check_columns(table: pl.DataFrame, settings: Settings) -> None:

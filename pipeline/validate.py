@@ -11,7 +11,6 @@ from typing import Any
 from pipeline.core.contract import load_contract
 from pipeline.core.contract_causes import Comparison, compare, refuse
 from pipeline.core.files import read_parquet, write_json
-from pipeline.core.modality import part
 from pipeline.core.paths import Paths
 from pipeline.core.project import Frozen, Project
 from pipeline.core.rules import Cleaning
@@ -33,7 +32,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
         load_contract(paths.home / "contract.json", name),
         project.columns,
         given.rules,
-        part(project.modality, "cleaning"),
+        project.modality,
         project.name,
     )
     refuse(found, project.name)

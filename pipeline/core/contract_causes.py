@@ -24,9 +24,10 @@ from pipeline.core.column_changes import (
 from pipeline.core.contract import PARTS, check_named_columns
 from pipeline.core.errors import ContractBreach
 from pipeline.core.expectations import check, refuse_unknown, summed_up
+from pipeline.core.modality import part
 from pipeline.core.project import RESERVED, Columns
 from pipeline.core.rules import Rule
-from pipeline.core.tolerant_cleaning import Rules, cleaned
+from pipeline.core.tolerant_cleaning import cleaned
 
 FEWER_VALUES = ("expect_column_unique_value_count_to_be_between",)
 
@@ -39,8 +40,8 @@ class Comparison:
         changes: What became of its columns.
         reports: What `check` says of each part.
         causes: What would break, the critical first.
-        tables: The rows that each part was checked on, under the contract's names; without the
-            delivered ones where nothing of them broke.
+        tables: The rows that each part was checked on, under the contract's names and with what
+            was measured; without the delivered ones where nothing of them broke.
     """
 
     changes: ColumnChanges
@@ -58,7 +59,7 @@ def compare(
     contract: dict[str, Any],
     columns: Columns,
     rules: Iterable[Rule],
-    cleaning: Rules,
+    modality: str,
     project: str,
 ) -> Comparison:
     """Check a delivery against both parts of its contract, and say what breaks and why.
@@ -68,7 +69,7 @@ def compare(
         contract: What `load_contract` returned.
         columns: What the project says of each column.
         rules: The cleaning rules.
-        cleaning: How they are applied.
+        modality: Of the project: how the rules are applied, and what is measured of a value.
         project: The project's name, for messages.
 
     Raises:
@@ -77,20 +78,26 @@ def compare(
     """
     rules = tuple(rules)
     refuse_unknown(contract, f"data/{project}/contract.json")
-    known = dict.fromkeys((*columns.all, *snapshot.columns, *RESERVED))  # which cleaning adds
-    check_named_columns(contract, tuple(known), f"data/{project}/contract.json")
+    cleaning = part(modality, "cleaning")
+    measured = part(modality, "contract_columns").measured
+    names = dict.fromkeys((*columns.all, *snapshot.columns, *RESERVED))  # which cleaning adds
+    known = measured(pl.DataFrame(schema=dict.fromkeys(names, pl.Null)), columns)
+    check_named_columns(contract, known.columns, f"data/{project}/contract.json")
     check_columns(snapshot.columns, contract, columns, f"data/{project}/project.yaml")
     changes = column_changes(snapshot, contract, columns, rules, cleaning)
     name = f"data/{project}/contract.json"
     head, table = snapshot.head(1), changes.undone(snapshot)
     del snapshot  # at millions of rows it is a gigabyte
-    reports = {"delivered": _checked(table, contract, "delivered", name, head, changes)}
+    whole = measured(table, columns)
+    bare = head if changes else table
+    reports = {"delivered": _checked(whole, contract, "delivered", name, bare)}
     prepared, refused = cleaned(table, rules, columns, cleaning)
-    tables = {"prepared": prepared}
+    tables = {"prepared": measured(prepared, columns)}
     if not all(line["success"] for line in reports["delivered"]["expectations"]):
-        tables["delivered"] = table
-    del table
-    reports["prepared"] = _checked(prepared, contract, "prepared", name, head, changes)
+        tables["delivered"] = whole
+    bare = head if changes else prepared
+    del table, whole, prepared
+    reports["prepared"] = _checked(tables["prepared"], contract, "prepared", name, bare)
     failing = [
         Failing(part, number, contract[part]["expectations"][number], line)
         for part in PARTS
@@ -117,22 +124,17 @@ def refuse(found: Comparison, project: str) -> None:
 
 
 def _checked(
-    table: pl.DataFrame,
-    contract: dict[str, Any],
-    part: str,
-    name: str,
-    head: pl.DataFrame,
-    changes: ColumnChanges,
+    table: pl.DataFrame, contract: dict[str, Any], part: str, name: str, bare: pl.DataFrame
 ) -> dict[str, Any]:
-    """A part's report; what it says of the columns themselves, it says of those delivered."""
+    """A part's report; what it says of the columns themselves, it says of those of `bare`."""
     report = check(table, contract, part, name)
     entries = contract[part]["expectations"]
     about = [number for number, one in enumerate(entries) if one["type"] in ABOUT_COLUMNS]
-    if not changes or not about:
+    if bare.columns == table.columns or not about:
         return report
     alone = {part: {"expectations": [entries[number] for number in about]}}
     lines = list(report["expectations"])
-    for number, line in zip(about, check(head, alone, part, name)["expectations"], strict=True):
+    for number, line in zip(about, check(bare, alone, part, name)["expectations"], strict=True):
         lines[number] = line
     return summed_up(part, table.height, lines)
 

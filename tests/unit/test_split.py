@@ -26,6 +26,7 @@ from pipeline.split import (
     run,
     stratification,
 )
+from pipeline.tabular import content
 
 COLUMNS = Columns(target="label", positive="yes", numeric=("x",), sensitive=("sex",))
 RNG = np.random.default_rng(7)
@@ -44,12 +45,12 @@ def rows(num: int, first: int = 0) -> pl.DataFrame:
 
 
 def part_of(table: pl.DataFrame, settings: Settings, name: str = "x") -> dict[Any, str]:
-    parts = divide(table, settings, COLUMNS)
+    parts = divide(table, settings, COLUMNS, content)
     return {value: part for part, some in parts.items() for value in some[name]}
 
 
 def test_every_row_is_in_one_part_and_shares_are_about_right() -> None:
-    parts = divide(rows(20_000), Settings(), COLUMNS)
+    parts = divide(rows(20_000), Settings(), COLUMNS, content)
     assert list(parts) == list(PARTS)
     together = pl.concat(parts.values())
     assert sorted(together["x"]) == list(range(20_000))
@@ -99,12 +100,12 @@ def test_a_number_hashes_as_its_digits_whatever_its_type() -> None:
 
 def test_rows_that_differ_in_their_label_alone_stay_together() -> None:
     table = pl.DataFrame({"x": [1, 1] * 50, "sex": ["F"] * 100, "label": ["yes", "no"] * 50})
-    parts = divide(table, Settings(), COLUMNS)
+    parts = divide(table, Settings(), COLUMNS, content)
     assert sorted(part.height for part in parts.values()) == [0, 0, 0, 100]
 
 
 def test_groups_stay_together() -> None:
-    parts = divide(rows(1000), Settings(by="group", column="person"), COLUMNS)
+    parts = divide(rows(1000), Settings(by="group", column="person"), COLUMNS, content)
     people = [set(part["person"]) for part in parts.values()]
     assert sum(map(len, people)) == len(set.union(*people)) == 500
     check_leakage({"person": num_shared(parts, "person")})
@@ -116,7 +117,9 @@ def test_by_time_the_earliest_train_and_one_time_stays_together() -> None:
         {"x": range(20), "sex": ["F"] * 20, "day": days, "label": ["yes", "no"] * 10}
     )
     shares = Shares(train=0.45, validation=0.15, calibration=0.1, test=0.3)
-    parts = divide(table.reverse(), Settings(by="time", column="day", shares=shares), COLUMNS)
+    parts = divide(
+        table.reverse(), Settings(by="time", column="day", shares=shares), COLUMNS, content
+    )
     # Of ten days of two rows: a day is in train while fewer than 45 % of the rows are earlier.
     assert {name: sorted(set(part["day"].dt.day())) for name, part in parts.items()} == {
         "train": [1, 2, 3, 4, 5],
@@ -127,7 +130,7 @@ def test_by_time_the_earliest_train_and_one_time_stays_together() -> None:
 
 
 def test_leakage_is_refused() -> None:
-    parts = divide(rows(100), Settings(by="group", column="person"), COLUMNS)
+    parts = divide(rows(100), Settings(by="group", column="person"), COLUMNS, content)
     parts["test"] = pl.concat([parts["test"], parts["train"].head(1)])
     shared = {name: num_shared(parts, name) for name in ("_key", "person")}
     assert shared == {"_key": 1, "person": 1}
@@ -139,12 +142,12 @@ def test_leakage_is_refused() -> None:
 
 def test_a_dropped_column_does_not_take_twins_apart() -> None:
     table = rows(400).with_columns(x=pl.col("x") // 2, sex=pl.lit("F"), number=pl.col("x"))
-    parts = divide(table, Settings(), COLUMNS)
+    parts = divide(table, Settings(), COLUMNS, content)
     assert num_shared(parts, "x") == 0
 
 
 def test_a_part_without_both_classes_is_refused() -> None:
-    parts = divide(rows(1000), Settings(), COLUMNS)
+    parts = divide(rows(1000), Settings(), COLUMNS, content)
     parts["calibration"] = parts["calibration"].filter(pl.col("label") == "no")
     with pytest.raises(ProjectError) as caught:
         check_classes(parts, COLUMNS)
@@ -201,7 +204,7 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any
 def test_a_column_that_cannot_decide_is_refused(settings: Settings, words: str) -> None:
     table = rows(10).with_columns(gap=pl.when(pl.col("x") > 0).then(pl.col("x")))
     with pytest.raises(ProjectError) as caught:
-        divide(table, settings, COLUMNS)
+        divide(table, settings, COLUMNS, content)
     assert words in str(caught.value)
 
 
@@ -237,9 +240,11 @@ def test_the_stage_writes_four_parts_and_a_report(tmp_path: Path) -> None:
 def test_many_copies_of_few_rows_are_told_and_not_refused() -> None:
     """Twenty kinds of rows fall as twenty, not as thousands: their rates differ by chance."""
     few = rows(20).drop("_row")
-    parts = divide(pl.concat([few] * 300), Settings(), COLUMNS)
+    parts = divide(pl.concat([few] * 300), Settings(), COLUMNS, content)
     tests = stratification(parts, COLUMNS, "content")
     assert not tests["success"]
     assert not tests["decides"]
     check_stratification(tests)
-    assert stratification(divide(rows(6_000), Settings(), COLUMNS), COLUMNS, "content")["decides"]
+    assert stratification(divide(rows(6_000), Settings(), COLUMNS, content), COLUMNS, "content")[
+        "decides"
+    ]

@@ -59,7 +59,7 @@ def contract() -> dict[str, Any]:
 
 
 def compared(table: pl.DataFrame, contract: dict[str, Any]) -> Comparison:
-    return compare(table, contract, COLUMNS, RULES, cleaning, "loans")
+    return compare(table, contract, COLUMNS, RULES, "tabular", "loans")
 
 
 def some(table: pl.DataFrame, column: str, value: str | None, every: int = 50) -> pl.DataFrame:
@@ -265,7 +265,7 @@ def test_a_delivery_of_another_type_is_one_cause(contract: dict[str, Any]) -> No
     own = inferred(typed, prepared, COLUMNS, "loans")
     bare = tuple(rule for rule in RULES if rule.rule != "cast")
     as_text = typed.with_columns(age=pl.lit("many"))
-    found = compare(as_text, own, COLUMNS, bare, cleaning, "loans")
+    found = compare(as_text, own, COLUMNS, bare, "tabular", "loans")
     assert [(one.kind, one.sentence) for one in found.causes] == [
         ("format", "age: now of the type String, which the contract does not expect")
     ]

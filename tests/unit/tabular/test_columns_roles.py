@@ -21,7 +21,7 @@ from pipeline.service.checks import between_in_words
 from pipeline.service.field_types import within_64_bits
 from pipeline.split import Settings as SplitSettings
 from pipeline.split import divide
-from pipeline.tabular import correlation, discretization, profile, ranking, slices
+from pipeline.tabular import content, correlation, discretization, profile, ranking, slices
 from pipeline.tabular.cleaning import cleaned
 from pipeline.tabular.features import binned, levels, matrix, told
 
@@ -133,9 +133,13 @@ def test_identifier_and_weight_must_be_delivered_and_are_neither_shown_nor_hashe
     assert (shown["who"]["top"], shown["who"]["num_distinct"]) == ([], 4)
     assert shown["n"]["top"]
     table = TABLE.with_columns(pl.lit(0).alias("_row"))
-    keys = [part["_key"].to_list() for part in divide(table, SplitSettings(), used).values()]
+    keys = [
+        part["_key"].to_list() for part in divide(table, SplitSettings(), used, content).values()
+    ]
     others = table.with_columns(who=pl.lit("x"), w=pl.lit(7.0))
-    again = [part["_key"].to_list() for part in divide(others, SplitSettings(), used).values()]
+    again = [
+        part["_key"].to_list() for part in divide(others, SplitSettings(), used, content).values()
+    ]
     assert keys == again
     assert "never shown" in roles(used)["who"]
     assert "weighs the rows" in roles(used)["w"]
