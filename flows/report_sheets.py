@@ -11,7 +11,7 @@ from typing import Any
 
 from flows.build_record import Outcome
 from flows.summary import cost_lines, money, verdict_lines
-from pipeline.core import group_words, wording
+from pipeline.core import explanation_words, group_words, wording
 from pipeline.core.balance_words import before_training
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json
@@ -257,8 +257,9 @@ def _assess(content: Any) -> tuple[str, list[Row]]:
 
 
 def _explain(content: Any) -> tuple[str, list[Row]]:
+    what = explanation_words.NAME_OF[content["kind"]]
     rows = [
-        {"column": entry["column"], "mean contribution": _number(entry["mean_absolute"])}
+        {what: entry[what], "mean contribution": _number(entry["mean_absolute"])}
         for entry in content["ranking"]
     ]
     return f"what the model used: {content['method']}, in {content['unit']}", rows

@@ -1,5 +1,8 @@
 """What the model used: attributions by integrated gradients, overall and for single rows.
 
+The modality attributes (`explanation`), and its KIND says how a single row is shown: as `columns`
+with bars, as a `picture` with colours, or as `tokens` with colours.
+
 Reads: split/test.parquet, the model's files, calibrate/policy.json.
 Writes: report.json; reference.json, what the rows were compared with: the service explains by it.
 Refuses when: attributions do not add up to what they explain (completeness).
@@ -56,10 +59,10 @@ def run(project: Project[Settings], paths: Paths) -> None:
     check_completeness(explained.errors, settings.max_completeness_error)
     policy = read_json(paths.input("calibrate", "policy.json"))
     answers = answered(model, policy, rows, explained.logits)
-    numeric = model.outcome.task == "regression"
-    values = explained.values * model.outcome.scale
+    numeric, scale = model.outcome.task == "regression", model.outcome.scale
     report = {
-        "method": "integrated gradients",
+        "kind": explanation.KIND,
+        "method": explanation.METHOD,
         "unit": f"units of {project.columns.target}" if numeric else "logits",
         "reference": explained.reference,
         "num_rows": rows.height,
@@ -68,8 +71,15 @@ def run(project: Project[Settings], paths: Paths) -> None:
             "max": round(float(np.abs(explained.errors).max()), 6),
             "limit_of_mean": settings.max_completeness_error,
         },
-        "ranking": ranking(explained.columns, values),
-        "cases": cases(rows, explained.columns, values, answers, settings.num_cases),
+        "ranking": explanation.ranking(explained, scale),
+        "cases": [
+            {
+                "row": rows["_row"][place],
+                **said(answers.row(place, named=True)),
+                **explanation.case(model, explained, place, rows.row(place, named=True), scale),
+            }
+            for place in spread(answers, settings.num_cases)
+        ],
     }
     reference = {
         "words": explained.reference,
@@ -99,19 +109,6 @@ def check_completeness(errors: Floats, limit: float) -> None:
         )
 
 
-def ranking(columns: list[str], values: Floats) -> list[dict[str, Any]]:
-    """Columns by their mean absolute attribution, the largest first."""
-    strength, direction = np.abs(values).mean(axis=0), values.mean(axis=0)
-    return [
-        {
-            "column": columns[i],
-            "mean_absolute": round(float(strength[i]), 6),
-            "mean": round(float(direction[i]), 6),
-        }
-        for i in np.argsort(-strength, kind="stable")
-    ]
-
-
 def answered(
     model: prediction.Predictor, policy: dict[str, Any], rows: pl.DataFrame, outputs: Floats
 ) -> pl.DataFrame:
@@ -129,45 +126,18 @@ def answered(
     return pl.DataFrame({"probability": chance, "decision": decisions})
 
 
-def cases(
-    rows: pl.DataFrame,
-    columns: list[str],
-    values: Floats,
-    answers: pl.DataFrame,
-    num_cases: int,
-) -> list[dict[str, Any]]:
-    """Single rows, evenly spread over the order of what is said of them, with their attributions.
+def spread(answers: pl.DataFrame, num_cases: int) -> list[int]:
+    """The places of rows that lie evenly in the order of what is said of them.
 
     Args:
-        rows: What was explained.
-        columns: The encoded columns.
-        values: Attributions, shape (rows, columns).
         answers: From `answered`; its first column is the order.
         num_cases: At most.
     """
     order = np.argsort(answers.to_series(0).to_numpy(), kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(num_cases, len(order))).astype(int)]
-    found = []
-    for i in chosen:
-        row, answer = rows.row(int(i), named=True), answers.row(int(i), named=True)
-        attributions = [
-            {"column": name, "value": plain(row[name]), "attribution": round(float(value), 6)}
-            for name, value in zip(columns, values[i], strict=True)
-        ]
-        found.append(
-            {
-                "row": row["_row"],
-                **{key: round(x, 6) if isinstance(x, float) else x for key, x in answer.items()},
-                "attributions": sorted(attributions, key=lambda one: -abs(one["attribution"])),
-            }
-        )
-    return found
+    return [int(place) for place in chosen]
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON and people have it: dates, booleans and numbers without end are text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+def said(answer: dict[str, Any]) -> dict[str, Any]:
+    """A row's answer as the report has it."""
+    return {key: round(x, 6) if isinstance(x, float) else x for key, x in answer.items()}

@@ -31,7 +31,7 @@ REPORTS = {
     ("train", "report.json"): ("num_epochs", "best_epoch", "settings"),
     ("evaluate", "report.json"): ("num_rows", "confidence", "model", "baseline", "champion"),
     ("assess", "report.json"): ("confidence", "min_group_size", "model", "baseline"),
-    ("explain", "report.json"): ("ranking", "cases"),
+    ("explain", "report.json"): ("kind", "ranking", "cases"),
     ("gate", "verdict.json"): ("outcome", "rules", "baseline_outcome"),
 }
 """The JSON files that the page shows, and the parts that each must have."""

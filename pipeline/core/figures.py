@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core import audit_page, groups_page, plots
+from pipeline.core.explanation_words import NAME_OF
 from pipeline.core.measures import METRICS_OF
 from pipeline.core.plots import Row
 from pipeline.core.task_words import slice_measure, spread
@@ -183,15 +184,16 @@ def _span(found: dict[str, Any] | None) -> dict[str, float] | None:
 
 
 def _explanations(card: "Card") -> dict[str, str]:
-    ranking = card.explain["ranking"]
+    ranking, kind = card.explain["ranking"], card.explain["kind"]
     if not ranking:
         return {}
+    what = NAME_OF[kind]
     return {
         "ranking": plots.bars(
             "ranking",
-            "Mean strength of each column's part in the predictions: "
-            + "; ".join(f"{one['column']} {one['mean_absolute']:.2f}" for one in ranking),
-            [(one["column"], one["mean_absolute"]) for one in ranking],
+            f"Mean strength of each {what}’s part in the predictions: "
+            + "; ".join(f"{one[what]} {one['mean_absolute']:.2f}" for one in ranking),
+            [(one[what], one["mean_absolute"]) for one in ranking],
         )
     }
 

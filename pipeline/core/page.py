@@ -6,11 +6,17 @@ from functools import partial
 from importlib import resources
 from typing import Any
 
-from pipeline.core import audit_page, figures, groups_page, task_words, training_words, wording
+from pipeline.core import (
+    audit_page,
+    explanation_words,
+    figures,
+    groups_page,
+    task_words,
+    training_words,
+    wording,
+)
 from pipeline.core.balance_words import before_training, made_rows
 from pipeline.core.project import About, Columns
-
-WITHHELD = "(withheld)"
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,10 @@ def render(card: Card) -> str:
         rules=decided_first(card.gate["rules"]),
         verdict=headline(card.gate),
         roles=roles(card.columns, (card.calibrate.get("by_group") or {}).get("columns", ())),
-        cases=cases(card.explain["cases"], card.columns.sensitive),
+        cases=explanation_words.cases(
+            card.explain["kind"], card.explain["cases"], card.columns.sensitive
+        ),
+        explains=explanation_words,
         settings=flattened(card.train["settings"]),
         not_measured=not_measured(card),
         groups=groups_page,
@@ -94,11 +103,6 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
-
-
-def signed(value: float) -> str:
-    """`+0.25`, `−0.25`, and `0.00` for what rounds to nothing."""
-    return f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
 
 
 def interval(span: dict[str, Any] | None, as_percent: bool = False) -> str:
@@ -178,26 +182,6 @@ def roles(columns: Columns, deciding: Sequence[str] = ()) -> dict[str, str]:
         found[columns.weight] = "weighs the rows in training; not a feature"
     found[columns.target] = task_words.role(columns)
     return found
-
-
-def cases(found: list[dict[str, Any]], sensitive: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Single predictions, each attribution with the length of its bar; sensitive values are out."""
-    whole = max(
-        (abs(one["attribution"]) for case in found for one in case["attributions"]), default=0.0
-    )
-    shown = []
-    for case in found:
-        lines = [
-            {
-                **one,
-                "value": WITHHELD if one["column"] in sensitive else one["value"],
-                "shown": signed(one["attribution"]),
-                "length": round(50 * abs(one["attribution"]) / whole, 1) if whole else 0.0,
-            }
-            for one in case["attributions"]
-        ]
-        shown.append({**case, "attributions": lines})
-    return shown
 
 
 def flattened(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -185,21 +185,12 @@ def unit(columns: Columns) -> str:
 
 
 def cases(columns: Columns) -> str:
-    """How the single cases are to be read."""
-    if columns.task == "regression":
-        return (
-            "Spread from the lowest prediction to the highest. A bar to the right raises the "
-            "prediction, one to the left lowers it."
-        )
-    if columns.task == "multiclass":
-        return (
-            "Spread from the least certain decision to the most certain one. A bar to the right "
-            "speaks for the decided class, one to the left against it."
-        )
-    return (
-        "Spread from the lowest probability to the highest. A bar to the right speaks for the "
-        "positive outcome, one to the left against it."
-    )
+    """The order of the single cases."""
+    return {
+        "binary": "Spread from the lowest probability to the highest.",
+        "multiclass": "Spread from the least certain decision to the most certain one.",
+        "regression": "Spread from the lowest prediction to the highest.",
+    }[columns.task]
 
 
 def case(columns: Columns, found: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.core.modality import part
 from pipeline.service.predictor import Predictor
 
 MODEL = {"model_version": {"type": "string"}, "model_digest": {"type": "string"}}
@@ -72,11 +73,6 @@ def decided_by(predictor: Predictor) -> str:
 
 def schemas(predictor: Predictor) -> dict[str, Any]:
     prediction, unit = predictor.answers.properties(), predictor.answers.unit
-    contribution = {
-        "field": {"type": "string"},
-        "value": {},
-        "contribution": {"type": "number", "description": f"In {unit}"},
-    }
     fields = predictor.fields
     return {
         "Row": {
@@ -91,13 +87,33 @@ def schemas(predictor: Predictor) -> dict[str, Any]:
             {
                 **prediction,
                 "reference": {"type": "string", "description": "What the row is compared with"},
-                "contributions": many(fixed(contribution)),
+                **explained(part(predictor.modality, "explanation").KIND, unit),
                 "unit": {"const": unit},
                 **MODEL,
             }
         ),
         "Error": fixed({"error": {"type": "string"}, "findings": many(fixed(FINDING))}),
     }
+
+
+def explained(kind: str, unit: str) -> dict[str, Any]:
+    """The keys of an explanation that depend on how a row is shown."""
+    part_of = {"type": "number", "description": f"In {unit}"}
+    text = {"type": "string"}
+    if kind == "columns":
+        of_field = {"field": text, "value": {}, "contribution": part_of}
+        return {"contributions": many(fixed(of_field))}
+    if kind == "picture":
+        png = {**text, "description": "PNG in base64"}
+        of_region = {"region": text, "attribution": part_of}
+        parts = {
+            "pictures": many(fixed({"name": text, "png": png})),
+            "attributions": many(fixed(of_region)),
+            "notes": many(text),
+        }
+    else:
+        parts = {"tokens": many(fixed({"token": text, "attribution": part_of}))}
+    return {"kind": {"const": kind}, **parts}
 
 
 def operation(summary: str, body: Any, examples: Any, answer: Any) -> dict[str, Any]:

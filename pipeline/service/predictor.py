@@ -115,28 +115,27 @@ class Predictor:
         return reading.findings, lambda: self._explained(row, batch, warnings)
 
     def _explained(self, row: dict[str, Any], batch: Batch, warnings: list[str]) -> dict[str, Any]:
-        """What each field of one row contributed to its logit, to that of the decided class, or to
-        its number; the largest first."""
+        """What of one row contributed to its logit, to that of the decided class, or to its number:
+        its fields, the largest first, or its picture or tokens as the report shows them."""
         codes, answers = batch.codes, self.answers
-        explained = part(self.modality, "explanation").explained(
+        explanation = part(self.modality, "explanation")
+        explained = explanation.explained(
             self.model,
             self.reader.encoded(codes),
             self.reference["values"],
             self.reference["num_steps"],
         )
-        contributions = [
-            {"field": name, "value": row.get(name), "contribution": round(value, answers.decimals)}
-            for name, value in zip(
-                explained.columns, (explained.values[0] * answers.step).tolist(), strict=True
-            )
-        ]
-        contributions.sort(key=lambda one: -abs(one["contribution"]))
+        shown = explanation.case(self.model, explained, 0, row, answers.step, answers.decimals)
+        if explanation.KIND == "columns":
+            shown = {"contributions": [contribution(one, row) for one in shown["attributions"]]}
+        else:
+            shown["kind"] = explanation.KIND
         predicted = self._predictions(codes, batch.groups)[0]
         return {
             **predicted,
             "warnings": [*warnings, *predicted["warnings"]],
             "reference": self.reference["words"],
-            "contributions": contributions,
+            **shown,
             "unit": answers.unit,
         }
 
@@ -149,6 +148,12 @@ class Predictor:
             return []
         encoded = self.reader.encoded(codes)
         return self.answers.of(self.model.logits_of(encoded), encoded, groups)
+
+
+def contribution(found: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """A column's attribution as the service tells it: with the value that was sent."""
+    name = found["column"]
+    return {"field": name, "value": row.get(name), "contribution": found["attribution"]}
 
 
 def load(folder: Path) -> Predictor:

@@ -1,6 +1,8 @@
 """Attributions of tabular predictions: Captum's integrated gradients, one number per column."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,6 +12,8 @@ from pipeline.core.prediction import Predictor
 from pipeline.tabular.encoding import Inputs
 
 Floats = NDArray[np.float64]
+KIND = "columns"
+METHOD = "integrated gradients"
 ROWS_AT_ONCE = 256
 REFERENCE = "median of each number, mean embedding of each category, over the explained rows"
 
@@ -84,3 +88,51 @@ def explained(
         errors=np.concatenate(errors),
         reference=REFERENCE,
     )
+
+
+def ranking(found: Attributions, scale: float = 1.0) -> list[dict[str, Any]]:
+    """Columns by their mean absolute attribution, the largest first."""
+    values = found.values * scale
+    strength, direction = np.abs(values).mean(axis=0), values.mean(axis=0)
+    return [
+        {
+            "column": found.columns[i],
+            "mean_absolute": round(float(strength[i]), 6),
+            "mean": round(float(direction[i]), 6),
+        }
+        for i in np.argsort(-strength, kind="stable")
+    ]
+
+
+def case(
+    model: Predictor,  # noqa: ARG001 -- other modalities ask it again
+    found: Attributions,
+    index: int,
+    row: Mapping[str, Any],
+    scale: float = 1.0,
+    decimals: int = 6,
+) -> dict[str, Any]:
+    """One row's columns with their values and attributions, the largest first.
+
+    Args:
+        model: What was explained.
+        found: Attributions of several rows.
+        index: The row's place among them.
+        row: Its values by column.
+        scale: Units in one step of the network's output.
+        decimals: Of an attribution.
+    """
+    attributions = [
+        {"column": name, "value": plain(row.get(name)), "attribution": round(value, decimals)}
+        for name, value in zip(found.columns, (found.values[index] * scale).tolist(), strict=True)
+    ]
+    return {"attributions": sorted(attributions, key=lambda one: -abs(one["attribution"]))}
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON and people have it: dates, booleans and numbers without end are text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, str | int | float) else str(value)

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.runner import run_stage
-from pipeline.explain import cases, check_completeness, ranking
+from pipeline.explain import check_completeness, spread
 from tests.data import SETTINGS, set_section
 
 
@@ -54,15 +54,6 @@ def test_a_violation_stops_the_stage_before_it_writes(built: Path) -> None:
     assert (built / "data/people/60_explain/report.json").read_bytes() == before
 
 
-def test_ranking_by_hand() -> None:
-    found = ranking(["a", "b", "unused"], np.array([[1.0, -3, 0], [-2, -4, 0]]))
-    assert found == [
-        {"column": "b", "mean_absolute": 3.5, "mean": -3.5},
-        {"column": "a", "mean_absolute": 1.5, "mean": -0.5},
-        {"column": "unused", "mean_absolute": 0, "mean": 0},
-    ]
-
-
 def test_the_first_rows_by_key_are_explained_and_cases_span_the_probabilities(
     finished: Path,
 ) -> None:
@@ -79,17 +70,10 @@ def test_the_first_rows_by_key_are_explained_and_cases_span_the_probabilities(
     assert found[-1] == pytest.approx(rows["probability"].max(), abs=1e-5)
 
 
-def test_a_case_shows_its_row_with_the_strongest_column_first() -> None:
-    rows = pl.DataFrame({"a": [1.0, 2.0], "b": ["x", None], "_row": [10, 20]})
-    values = np.array([[0.1, -0.5], [2.0, 1.0]])
-    answers = pl.DataFrame({"probability": [0.9, 0.2], "decision": [1, 0]})
-    found = cases(rows, ["a", "b"], values, answers, 5)
-    assert [(one["row"], one["decision"]) for one in found] == [(20, 0), (10, 1)]
-    assert found[1]["attributions"] == [
-        {"column": "b", "value": "x", "attribution": -0.5},
-        {"column": "a", "value": 1.0, "attribution": 0.1},
-    ]
-    assert found[0]["attributions"][1]["value"] is None
+def test_cases_lie_evenly_in_the_order_of_what_is_said() -> None:
+    answers = pl.DataFrame({"probability": [0.9, 0.2, 0.4, 0.3, 0.1], "decision": [1, 0, 0, 0, 0]})
+    assert spread(answers, 3) == [4, 3, 0]
+    assert spread(answers, 9) == [4, 1, 3, 2, 0]
 
 
 def test_explaining_again_gives_the_same_bytes(built: Path) -> None:

@@ -172,6 +172,7 @@ def reports() -> dict[str, Any]:
             "baseline": measured,
         },
         "60_explain/report.json": {
+            "kind": "columns",
             "num_rows": 25,
             "ranking": [{"column": "wind", "mean_absolute": 0.5, "mean": 0.1}],
             "cases": [

@@ -7,7 +7,7 @@ import torch
 
 from pipeline.core.prediction import Predictor
 from pipeline.tabular.encoding import Encoder
-from pipeline.tabular.explanation import attributions
+from pipeline.tabular.explanation import REFERENCE, Attributions, attributions, case, ranking
 from pipeline.tabular.model import TabularNetwork
 
 ENCODER = Encoder({"n": [0.0, 1.0], "unused": [0.0, 1.0]}, {"c": ["a", "b"]})
@@ -72,3 +72,31 @@ def test_one_kind_of_column_alone(encoder: Encoder) -> None:
     assert found.columns == encoder.columns
     assert found.values.shape == (5, len(encoder.columns))
     assert np.abs(found.errors).max() < 0.05
+
+
+def attributed(columns: list[str], values: list[list[float]]) -> Attributions:
+    nothing = np.zeros(len(values))
+    return Attributions(columns, np.array(values), nothing, nothing, REFERENCE)
+
+
+def test_ranking_by_hand() -> None:
+    found = ranking(attributed(["a", "b", "unused"], [[1.0, -3, 0], [-2, -4, 0]]), scale=2)
+    assert found == [
+        {"column": "b", "mean_absolute": 7, "mean": -7},
+        {"column": "a", "mean_absolute": 3, "mean": -1},
+        {"column": "unused", "mean_absolute": 0, "mean": 0},
+    ]
+
+
+def test_a_case_shows_its_row_with_the_strongest_column_first() -> None:
+    model = Predictor(ENCODER, linear())
+    found = attributed(["a", "b"], [[0.1, -0.5], [2.0, 1.0]])
+    assert case(model, found, 0, {"a": 1.0, "b": "x"})["attributions"] == [
+        {"column": "b", "value": "x", "attribution": -0.5},
+        {"column": "a", "value": 1.0, "attribution": 0.1},
+    ]
+    shown = case(model, found, 1, {"a": float("inf"), "b": None}, scale=1 / 3, decimals=2)
+    assert shown["attributions"] == [
+        {"column": "a", "value": "inf", "attribution": 0.67},
+        {"column": "b", "value": None, "attribution": 0.33},
+    ]
