@@ -9,20 +9,26 @@ task that its method does not know.
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.core import outcome, prediction
+from pipeline.core.batches import Part
 from pipeline.core.checkpoint import Checkpoint, checkpoint_of
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, replacing, write_json
 from pipeline.core.groups import group_names
+from pipeline.core.loop import Augment, precision_of
+from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.mitigation import Mitigation, memberships
 from pipeline.core.modality import part
 from pipeline.core.outcome import BINARY, Outcome
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project, nearest, of_modality
-from pipeline.core.training import LoopSettings, Part, Trained, fit
+from pipeline.core.training import fit
+from pipeline.core.training_state import Trained
 
 SECTIONS = ("columns",)
 
@@ -32,6 +38,8 @@ class Settings(LoopSettings):
     """How columns become numbers; the keys are the modality's."""
     network: Annotated[Any, of_modality("NetworkSettings")] = Field(default_factory=dict)
     """The network's shape; the keys are the modality's."""
+    augmentation: Annotated[Any, of_modality("AugmentationSettings")] = Field(default_factory=dict)
+    """How training rows are changed at random in each pass; the keys are the modality's."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
@@ -56,6 +64,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
         settings,
         checkpoint,
         paths.output("curves.jsonl"),
+        part(project.modality, "augmentation").augmenter(settings.augmentation, encoder),
     )
     network = model.mixed(architecture, trained.mixture)
     prediction.save(paths.output(""), encoder, network, trained.weights, predicted)
@@ -75,20 +84,25 @@ def learn(
     settings: Settings,
     checkpoint: Checkpoint,
     curve_file: Path,
+    augment: Augment | None = None,
 ) -> Trained:
     """Train by the method of mitigation; `groups` are those of training and validation rows."""
     if settings.mitigation.method == "penalty":
-        best, progress = fit(network, train, validation, settings, checkpoint, curve_file)
+        best, progress = fit(
+            network, train, validation, settings, checkpoint, curve_file, augment=augment
+        )
         return Trained(best, progress)
     if settings.mitigation.method == "adversarial":
         from pipeline.core import adversary
 
         return adversary.oppose(
-            network, train, validation, groups, settings, checkpoint, curve_file
+            network, train, validation, groups, settings, checkpoint, curve_file, augment
         )
     from pipeline.core import reductions
 
-    return reductions.reduce(network, train, validation, groups, settings, checkpoint, curve_file)
+    return reductions.reduce(
+        network, train, validation, groups, settings, checkpoint, curve_file, augment
+    )
 
 
 def mitigated_columns(mitigation: Mitigation, columns: Columns) -> tuple[str, ...]:
@@ -144,7 +158,15 @@ def tensors(
         torch.from_numpy(weights.cast(pl.Float32).to_numpy(writable=True)),
         memberships(table, mitigated, columns),
         predicted.task,
+        torch.from_numpy(positions(table)),
     )
+
+
+def positions(table: pl.DataFrame) -> NDArray[np.int64]:
+    """Each row's number in the delivered data, -1 of a row that `balance` made."""
+    if "_row" not in table.columns:
+        return np.arange(table.height)
+    return table["_row"].cast(pl.Int64).fill_null(-1).to_numpy(writable=True)
 
 
 def report(
@@ -161,7 +183,8 @@ def report(
         "num_epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "best_validation_loss": progress.best_loss,
-        "stopped": "patience" if progress.epoch < settings.max_epochs else "max_epochs",
+        "stopped": progress.stopped,
+        "precision": precision_of(settings),
         "mitigation": facts,
         "settings": told,
     }

@@ -17,21 +17,16 @@ from fairlearn.adversarial import AdversarialFairnessClassifier
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from pipeline.core.batches import Part
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.constraints import Groups, cost, equally_weighted, measured
 from pipeline.core.learner import logits_of
+from pipeline.core.loop import Augment
+from pipeline.core.loop_settings import LoopSettings
+from pipeline.core.objective import evaluate
 from pipeline.core.progress import epochs
-from pipeline.core.training import (
-    LoopSettings,
-    Part,
-    Progress,
-    Trained,
-    append,
-    evaluate,
-    fit,
-    load_optimizer,
-    optimizer_state,
-)
+from pipeline.core.training import append, fit
+from pipeline.core.training_state import Progress, Trained, load_optimizer, optimizer_state, under
 
 if TYPE_CHECKING:
     import polars as pl
@@ -157,9 +152,9 @@ class Contest:
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go on from a state."""
         self.network.load_state_dict({"vector": state["network"]})
-        self.adversary.load_state_dict(_under("adversary/", state))
+        self.adversary.load_state_dict(under("adversary/", state))
         for i, optimizer in enumerate(self.optimizers):
-            load_optimizer(optimizer, _under(f"optimizer{i}/", state))
+            load_optimizer(optimizer, under(f"optimizer{i}/", state))
 
 
 def oppose(
@@ -170,6 +165,7 @@ def oppose(
     settings: LoopSettings,
     checkpoint: Checkpoint,
     curve_file: Path,
+    augment: Augment | None = None,
 ) -> Trained:
     """Train as without mitigation, then against an adversary; `groups` are those of both parts.
 
@@ -181,9 +177,8 @@ def oppose(
     mitigation, chosen = settings.mitigation, settings.mitigation.adversary
     equally_weighted(train, mitigation.method)
     named = Groups.joined(groups[0].to_numpy(), groups[1].to_numpy(), mitigation.min_group_rows)
-    start, progress = fit(
-        network, train, validation, settings, Checkpoint(checkpoint.folder / "start"), curve_file
-    )
+    begun = Checkpoint(checkpoint.folder / "start")
+    start, progress = fit(network, train, validation, settings, begun, curve_file, augment=augment)
     network.load_state_dict(start)
     contest, saved = (
         Contest(network, train, named.train, settings),
@@ -199,7 +194,7 @@ def oppose(
     before, kept = judged(start)[0], Kept()
     if state := saved.load():
         contest.restore(state[0])
-        kept = Kept(_under("best/", state[0]), **state[1])
+        kept = Kept(under("best/", state[0]), **state[1])
     for point in kept.curve:
         _tell(progress, point, curve_file)
     with epochs(chosen.epochs, len(kept.curve)) as advance:
@@ -265,11 +260,3 @@ def _adversary(num_groups: int, width: int, constraint: str) -> nn.Module:
 def _tell(progress: Progress, point: dict[str, float], curve_file: Path) -> None:
     progress.curve.append(point)
     append(curve_file, point)
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }

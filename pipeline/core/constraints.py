@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline.core.errors import ProjectError
 
 if TYPE_CHECKING:
-    from pipeline.core.training import Part
+    from pipeline.core.batches import Part
 
 JOINED = "(groups with few rows)"
 LABELS_OF = {

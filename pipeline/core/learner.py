@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.batches import Part
 from pipeline.core.checkpoint import Checkpoint
-from pipeline.core.training import LoopSettings, Part, passes
+from pipeline.core.loop import Augment
+from pipeline.core.loop_settings import LoopSettings
+from pipeline.core.training import passes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,6 +49,7 @@ class Learner:
         max_members: Members that are fitted at the most.
         checkpoint: Where members are kept.
         tell: Called with each new member's curve, one point per pass.
+        augment: What is done to the inputs of a training batch.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Learner:
         max_members: int,
         checkpoint: Checkpoint,
         tell: Callable[[Curve], None],
+        augment: Augment | None = None,
     ) -> None:
         self.network = network
         self.start = start
@@ -68,7 +73,7 @@ class Learner:
         self.num_epochs = num_epochs
         self.max_members = max_members
         self.checkpoint = checkpoint
-        self.tell = tell
+        self.tell, self.augment = tell, augment
         self.members: dict[str, Member] = {}
 
     def fitted(self, labels: Bits, weights: Floats) -> Member:
@@ -107,7 +112,12 @@ class Learner:
                 weights=torch.from_numpy(weights.astype(np.float32)),
             )
             tensors, curve = passes(
-                self.network, rows, self.validation, self.settings, self.num_epochs
+                self.network,
+                rows,
+                self.validation,
+                self.settings,
+                self.num_epochs,
+                augment=self.augment,
             )
             kept.save(tensors, {"curve": curve})
         self.tell(curve)
@@ -126,9 +136,10 @@ def logits_of(network: Any, weights: "dict[str, Tensor]", rows: Part) -> Floats:
     network.load_state_dict(weights)
     network.eval()
     device = next(network.parameters()).device
+    size = min(ROWS_AT_ONCE, getattr(network, "rows_at_once", ROWS_AT_ONCE))
     found = []
     with torch.inference_mode():
-        for start in range(0, len(rows.labels), ROWS_AT_ONCE):
-            chunk = rows.take(slice(start, start + ROWS_AT_ONCE)).to(device)
+        for start in range(0, rows.num_rows, size):
+            chunk = rows.take(slice(start, start + size)).to(device)
             found.append(network(*chunk.inputs).double().cpu().numpy())
     return np.concatenate(found)

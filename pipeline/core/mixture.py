@@ -9,7 +9,7 @@ from pipeline.core.constraints import Groups, measured
 from pipeline.core.errors import PipelineError
 from pipeline.core.learner import Floats, Learner, Member, logits_of
 from pipeline.core.mitigation import Mitigation
-from pipeline.core.training import Progress, Trained
+from pipeline.core.training_state import Progress, Trained
 
 LEAST_WEIGHT = 0.01
 """A member with less of the mixture moves no probability by more than this, and is left out."""

@@ -38,13 +38,21 @@ class Predictor:
         return np.concatenate(found)
 
     def logits_of(self, encoded: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-        """The outputs for each row that the encoder encoded, of the same shape."""
+        """The outputs for each row that the encoder encoded, of the same shape.
+
+        They go through the network at once, or as many at a time as its attribute `rows_at_once`
+        says.
+        """
         import torch
 
+        num_rows = len(encoded[0])
+        size = getattr(self.network, "rows_at_once", num_rows) or 1
+        found = []
         with torch.inference_mode():
-            logits = self.network(*(torch.from_numpy(values) for values in encoded))
-        found: NDArray[np.float64] = logits.double().numpy()
-        return found
+            for start in range(0, max(num_rows, 1), size):
+                rows = (torch.from_numpy(values[start : start + size]) for values in encoded)
+                found.append(self.network(*rows).double().numpy())
+        return np.concatenate(found)
 
 
 def save(

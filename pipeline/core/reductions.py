@@ -25,13 +25,17 @@ from fairlearn.reductions import (
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from pipeline.core.batches import Part
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.constraints import LABELS_OF, Groups, cost, equally_weighted, measured
 from pipeline.core.errors import ProjectError
 from pipeline.core.learner import Bits, Curve, Learner, Member, logits_of
+from pipeline.core.loop import Augment
+from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.mitigation import Reduction
 from pipeline.core.mixture import Mixture, mixture_of, trained
-from pipeline.core.training import LoopSettings, Part, Progress, Trained, append, fit
+from pipeline.core.training import append, fit
+from pipeline.core.training_state import Progress, Trained
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,6 +79,7 @@ def reduce(
     settings: LoopSettings,
     checkpoint: Checkpoint,
     curve_file: Path,
+    augment: Augment | None = None,
 ) -> Trained:
     """Train with the reduction that the settings name; `groups` are each row's, of both parts.
 
@@ -88,9 +93,8 @@ def reduce(
     equally_weighted(train, settings.mitigation.method)
     if settings.mitigation.method == "grid_search":
         check_grid(named, settings.mitigation.constraint, chosen.max_members)
-    start, progress = fit(
-        network, train, validation, settings, Checkpoint(checkpoint.folder / "start"), curve_file
-    )
+    begun = Checkpoint(checkpoint.folder / "start")
+    start, progress = fit(network, train, validation, settings, begun, curve_file, augment=augment)
     with _telling(progress, curve_file, chosen.max_members) as tell:
         learner = Learner(
             network,
@@ -102,6 +106,7 @@ def reduce(
             chosen.max_members,
             Checkpoint(checkpoint.folder / "members"),
             tell,
+            augment,
         )
         with threadpool_limits(settings.num_threads):
             search = SEARCHES[settings.mitigation.method]

@@ -1,112 +1,32 @@
-"""The training loop: batches are slices of tensors, early stopping keeps the best weights.
+"""Training: epochs until validation no longer improves, the best weights, and checkpoints.
 
-Each epoch is a function of the state before it, the seed and its number, so a training that was
-killed and resumed at an epoch's start ends with the same bytes as one that was not disturbed.
+A training that was killed and resumed ends with the same bytes as one that was not disturbed. The
+steps stand in `loop`, the batches in `batches`, what is made small in `objective`.
 """
 
 import json
 import math
-import os
 import sys
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
+from pipeline.core.batches import Part
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import PipelineError
-from pipeline.core.losses import LOSSES, mean_loss, penalised_spread
-from pipeline.core.mitigation import Mitigation
-from pipeline.core.project import Frozen, Task
+from pipeline.core.loop import Augment, Loop
+from pipeline.core.loop_settings import LoopSettings
+from pipeline.core.objective import evaluate
+from pipeline.core.training_state import Progress, copy_of, under
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-
-class LoopSettings(Frozen):
-    seed: int = Field(0, ge=0, lt=2**32)
-    """Of initial weights, order of rows and dropout."""
-    max_epochs: int = Field(80, ge=1)
-    """Passes over the training rows at the most."""
-    patience: int = Field(8, ge=1, json_schema_extra={"unit": "epochs"})
-    """Epochs without a better validation loss until training stops."""
-    batch_size: int = Field(1024, ge=2)
-    """Rows per step."""
-    learning_rate: float = Field(1e-3, gt=0, le=1)
-    """AdamW's step size: how far each step moves the weights."""
-    weight_decay: float = Field(1e-2, ge=0, le=1)
-    """AdamW's pull of the weights towards 0; 0 leaves them alone."""
-    num_threads: int = Field(1, ge=1)
-    """CPU threads; part of the settings, as sums in another order give other last digits."""
-    mitigation: Mitigation = Mitigation()
-    """What is done about gaps between groups."""
-
-    @property
-    def max_passes(self) -> int:
-        """Passes over the training rows at the most, those of members included."""
-        return self.max_epochs + self.mitigation.max_member_passes
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows as tensors: what the network takes, labels, weights, and who belongs to which group;
-    and the task, which says what the labels are."""
-
-    inputs: "tuple[Tensor, ...]"
-    labels: "Tensor"
-    weights: "Tensor"
-    members: "Tensor"
-    task: Task = "binary"
-
-    def take(self, rows: Any) -> "Part":
-        return replace(
-            self,
-            inputs=tuple(values[rows] for values in self.inputs),
-            labels=self.labels[rows],
-            weights=self.weights[rows],
-            members=self.members[rows],
-        )
-
-    def to(self, device: Any) -> "Part":
-        return replace(
-            self,
-            inputs=tuple(values.to(device) for values in self.inputs),
-            labels=self.labels.to(device),
-            weights=self.weights.to(device),
-            members=self.members.to(device),
-        )
-
-
-@dataclass
-class Progress:
-    """Where a training stands; plain data beside the tensors of a checkpoint."""
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_loss: float = float("inf")
-    curve: list[dict[str, float]] = field(default_factory=list)
-
-    def finished(self, settings: LoopSettings) -> bool:
-        waited = self.epoch - self.best_epoch
-        return self.epoch >= settings.max_epochs or waited >= settings.patience
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training ends with.
-
-    Attributes:
-        weights: On the CPU; of an ensemble, as its network names them.
-        progress: The passes that were made.
-        mixture: The members' weights in an ensemble; empty for one network.
-        facts: What the report tells of the mitigation.
-    """
-
-    weights: "dict[str, Tensor]"
-    progress: Progress
-    mixture: tuple[float, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
+Watch = Callable[[Progress], str | None]
+SAVE_EVERY_S = 30.0
+"""Seconds between checkpoints inside an epoch; when they are made changes no result."""
 
 
 def fit(
@@ -116,174 +36,143 @@ def fit(
     settings: LoopSettings,
     checkpoint: Checkpoint,
     curve_file: Path,
+    *,
+    augment: Augment | None = None,
+    watch: Watch | None = None,
 ) -> "tuple[dict[str, Tensor], Progress]":
     """Train until validation no longer improves; return the best weights, on the CPU.
 
     Appends one JSON line per epoch to `curve_file`, and resumes from `checkpoint` if it holds a
     state. CPU or GPU, as Lightning Fabric finds it.
+
+    Args:
+        network: With the weights to start from.
+        train: The rows to learn from.
+        validation: The rows that say when to stop, and which weights are best.
+        settings: Of the loop.
+        checkpoint: Where the state is kept.
+        curve_file: One line per epoch, for those who follow it.
+        augment: What is done to the inputs of a training batch.
+        watch: Asked after each step and each epoch; what it returns stops training, with the best
+            weights. In the middle of an epoch, this one is cut short and judged as it is.
     """
-    fabric, network, optimizer = _set_up(network, settings)
-    train, validation = train.to(fabric.device), validation.to(fabric.device)
-    best = _copy(network)
-    progress = Progress()
+    loop = Loop(network, settings, train.num_rows, augment)
+    train, validation = train.to(loop.device), validation.to(loop.device)
+    best, progress, random = copy_of(loop.network), Progress(), None
     if state := checkpoint.load():
-        best, progress = _restore(state, network, optimizer)
-        print(f"resuming after epoch {progress.epoch}", file=sys.stderr)
+        random = loop.restore(state[0])
+        best, progress = under("best/", state[0]), Progress(**state[1])
+        print(f"resuming after epoch {progress.epoch}{_middle(progress)}", file=sys.stderr)
+
+    def save() -> None:
+        kept = {f"best/{name}": value for name, value in best.items()}
+        checkpoint.save({**loop.state(), **kept}, vars(progress))
 
     _rewrite(curve_file, progress.curve)
+    saved_at = time.monotonic()
     with curve_file.open("a", encoding="utf-8") as curve, _bar(settings, progress) as advance:
-        while not progress.finished(settings):
-            progress.epoch += 1
-            train_loss = _epoch(fabric, network, optimizer, train, settings, progress.epoch)
-            point = evaluate(network, validation, settings.mitigation)
-            point = {"epoch": progress.epoch, "train_loss": round(train_loss, 6), **point}
-            _check_finite(point)
+        while not (stopped := progress.reason_to_stop(settings)):
+            for _ in loop.epoch(train, progress.epoch + 1, progress.step, random):
+                progress.step, progress.num_steps = progress.step + 1, progress.num_steps + 1
+                if watch and (reason := watch(progress)):
+                    progress.stopped = reason
+                    break
+                if time.monotonic() - saved_at > SAVE_EVERY_S:
+                    save()
+                    saved_at = time.monotonic()
+            progress.epoch, progress.step, random = progress.epoch + 1, 0, None
+            point = _point(loop, progress.epoch, validation)
             progress.curve.append(point)
             if point["validation_loss"] < progress.best_loss:
-                best, progress.best_epoch = _copy(network), progress.epoch
+                best, progress.best_epoch = copy_of(loop.network), progress.epoch
                 progress.best_loss = point["validation_loss"]
-            _save(checkpoint, network, optimizer, best, progress)
+            save()
+            saved_at = time.monotonic()
             curve.write(json.dumps(point) + "\n")
             curve.flush()
             advance(point)
+            if watch and not progress.stopped:
+                progress.stopped = watch(progress) or ""
+    progress.stopped = stopped
     return {name: value.cpu() for name, value in best.items()}, progress
 
 
 def passes(
-    network: "nn.Module", train: Part, validation: Part, settings: LoopSettings, num_epochs: int
+    network: "nn.Module",
+    train: Part,
+    validation: Part,
+    settings: LoopSettings,
+    num_epochs: int,
+    *,
+    augment: Augment | None = None,
 ) -> "tuple[dict[str, Tensor], list[dict[str, float]]]":
     """Train for a number of epochs, neither stopped nor resumed; the last weights and the curve."""
-    fabric, network, optimizer = _set_up(network, settings)
-    train, validation = train.to(fabric.device), validation.to(fabric.device)
+    settings = settings.model_copy(update={"max_epochs": num_epochs})
+    loop = Loop(network, settings, train.num_rows, augment)
+    train, validation = train.to(loop.device), validation.to(loop.device)
     curve = []
     for epoch in range(1, num_epochs + 1):
-        train_loss = _epoch(fabric, network, optimizer, train, settings, epoch)
-        point = evaluate(network, validation, settings.mitigation)
-        curve.append({"epoch": epoch, "train_loss": round(train_loss, 6), **point})
-        _check_finite(curve[-1])
-    return {name: value.cpu() for name, value in _copy(network).items()}, curve
+        for _ in loop.epoch(train, epoch):
+            pass
+        curve.append(_point(loop, epoch, validation))
+    return {name: value.cpu() for name, value in copy_of(loop.network).items()}, curve
 
 
-def _set_up(network: "nn.Module", settings: LoopSettings) -> tuple[Any, Any, Any]:
-    """Fabric, and network and optimizer on its device; the same bytes again on the same device."""
-    import torch
-    from lightning_fabric import Fabric
+def timed_steps(
+    network: "nn.Module",
+    train: Part,
+    settings: LoopSettings,
+    num_steps: int,
+    augment: Augment | None = None,
+) -> list[float]:
+    """Seconds of each of the first optimizer steps of a training, at its real sizes.
 
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
-    torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(settings.num_threads)
-    fabric = Fabric(accelerator="auto", devices=1)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    return fabric, *fabric.setup(network, optimizer)
-
-
-def _epoch(
-    fabric: Any, network: Any, optimizer: Any, train: Part, settings: LoopSettings, epoch: int
-) -> float:
-    """One pass over the rows in a new order; returns the mean objective per row."""
+    They are made on a copy of the network and leave no trace in state or random numbers. The first
+    ones are slower: they shuffle, and the machine warms up (or compiles).
+    """
     import torch
 
-    torch.manual_seed(settings.seed * 1_000_003 + epoch)
-    num_rows = len(train.labels)
-    shuffled = train.take(torch.randperm(num_rows).to(train.labels.device))
-    total = torch.zeros((), device=train.labels.device)
-    network.train()
-    for start in range(0, num_rows, settings.batch_size):
-        batch = shuffled.take(slice(start, start + settings.batch_size))
-        objective = _objective(network(*batch.inputs), batch, settings.mitigation)
-        optimizer.zero_grad(set_to_none=True)
-        fabric.backward(objective)
-        optimizer.step()
-        total += objective.detach() * len(batch.labels)
-    return float(total) / num_rows
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    seconds: list[float] = []
+    with torch.random.fork_rng(devices):
+        loop = Loop(deepcopy(network), settings, train.num_rows, augment)
+        rows, epoch = train.to(loop.device), 0
+        started = time.perf_counter()
+        while len(seconds) < num_steps:
+            epoch += 1
+            for _ in loop.epoch(rows, epoch):
+                if devices:
+                    torch.cuda.synchronize()
+                now = time.perf_counter()
+                seconds.append(now - started)
+                started = now
+                if len(seconds) == num_steps:
+                    break
+    return seconds
 
 
-def _objective(outputs: "Tensor", part: Part, mitigation: Mitigation) -> "Tensor":
-    """Weighted mean loss plus the penalty, a scalar."""
-    loss = mean_loss(part.task, outputs, part.labels, part.weights)
-    if mitigation.strength == 0:
-        return loss
-    spread = penalised_spread(part.task, outputs, part.labels, part.members, mitigation)
-    return loss + mitigation.strength * spread
+def _point(loop: Loop, epoch: int, validation: Part) -> dict[str, float]:
+    """An epoch's point of the curve.
 
-
-def evaluate(network: Any, part: Part, mitigation: Mitigation) -> dict[str, float]:
-    """The objective on validation rows, and its two parts."""
-    import torch
-
-    network.eval()
-    with torch.inference_mode():
-        outputs = network(*part.inputs)
-        objective = _objective(outputs, part, mitigation)
-        loss = _objective(outputs, part, Mitigation())
-        spread = penalised_spread(part.task, outputs, part.labels, part.members, mitigation)
-    return {
-        "validation_loss": round(float(objective), 6),
-        f"validation_{LOSSES[part.task]}": round(float(loss), 6),
-        "validation_spread": round(float(spread), 6),
+    Raises:
+        PipelineError: a loss is not finite: no later epoch brings it back.
+    """
+    point = {
+        "epoch": epoch,
+        "train_loss": round(loop.train_loss(), 6),
+        **evaluate(loop.network, validation, loop.settings.mitigation),
     }
-
-
-def _check_finite(point: dict[str, float]) -> None:
-    """Refuse to go on with a loss that is no number: no later epoch brings it back."""
     for name in ("train_loss", "validation_loss"):
         if not math.isfinite(point.get(name, 0.0)):
             raise PipelineError(
                 f"train: expected a finite {name}, got {point[name]} in epoch {point['epoch']}",
                 hint="lower `train.learning_rate`; or are there weights or labels missing?",
             )
+    return point
 
 
-def _copy(network: Any) -> "dict[str, Tensor]":
-    return {name: value.detach().clone() for name, value in network.state_dict().items()}
-
-
-def _save(
-    checkpoint: Checkpoint, network: Any, optimizer: Any, best: "dict[str, Tensor]", at: Progress
-) -> None:
-    tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
-    tensors |= {f"best/{name}": value for name, value in best.items()}
-    moments = optimizer_state(optimizer)
-    tensors |= {f"optimizer/{name}": value for name, value in moments.items()}
-    checkpoint.save(tensors, vars(at))
-
-
-def _restore(
-    state: "tuple[dict[str, Tensor], dict[str, Any]]", network: Any, optimizer: Any
-) -> "tuple[dict[str, Tensor], Progress]":
-    """Put a checkpoint's state into network and optimizer; return best weights and progress."""
-    tensors, progress = state
-    network.load_state_dict(_under("network/", tensors))
-    load_optimizer(optimizer, _under("optimizer/", tensors))
-    return _under("best/", tensors), Progress(**progress)
-
-
-def optimizer_state(optimizer: Any) -> "dict[str, Tensor]":
-    """What an optimizer remembers of each parameter, by the parameter's number and a name."""
-    return {
-        f"{index}/{name}": value
-        for index, moments in optimizer.state_dict()["state"].items()
-        for name, value in moments.items()
-    }
-
-
-def load_optimizer(optimizer: Any, state: "dict[str, Tensor]") -> None:
-    """Put back what `optimizer_state` gave."""
-    moments: dict[int, dict[str, Any]] = {}
-    for key, value in state.items():
-        index, name = key.split("/", 1)
-        moments.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-
-
-def _under(prefix: str, tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
+def _middle(progress: Progress) -> str:
+    return f" and {progress.step} steps of the next one" if progress.step else ""
 
 
 def _rewrite(curve_file: Path, curve: list[dict[str, float]]) -> None:

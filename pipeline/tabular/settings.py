@@ -25,6 +25,10 @@ class NetworkSettings(Frozen):
     """Upper limit of an embedding's width; few levels get fewer."""
 
 
+class AugmentationSettings(Frozen):
+    """No keys: rows of a table are learned from as they are."""
+
+
 class SyntheticSettings(Frozen):
     target: Literal["independent", "min_rows"] = "independent"
     """How many rows are made: as few as make group and label independent, or as many as bring every

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline import train
-from pipeline.core import prediction, training
+from pipeline.core import prediction
+from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import ArtifactMissing, ProjectError
 from pipeline.core.learner import Learner
 from pipeline.core.mitigation import Mitigation
@@ -76,15 +77,15 @@ def test_only_training_rows_are_fitted(finished: Path) -> None:
 def test_a_killed_training_ends_in_the_same_bytes(
     built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, real = contents(built), training._save
+    before, real = contents(built), Checkpoint.save
 
-    def save(*arguments: Any) -> None:
-        real(*arguments)
-        if arguments[-1].epoch == 2:
+    def save(self: Checkpoint, tensors: Any, progress: dict[str, Any]) -> None:
+        real(self, tensors, progress)
+        if progress["epoch"] == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_save", save)
+        patch.setattr(Checkpoint, "save", save)
         with pytest.raises(KeyboardInterrupt):
             run_stage(built, "train", "people")
     assert len(list((built / ".local/checkpoints").iterdir())) == 1
@@ -96,14 +97,14 @@ def test_a_killed_training_ends_in_the_same_bytes(
 def test_a_killed_training_of_other_settings_is_not_resumed(
     built: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    real = training._save
+    real = Checkpoint.save
 
     def save(*arguments: Any) -> None:
         real(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_save", save)
+        patch.setattr(Checkpoint, "save", save)
         with pytest.raises(KeyboardInterrupt):
             run_stage(built, "train", "people")
     set_section(built, "train", {**SETTINGS["train"], "seed": 9})

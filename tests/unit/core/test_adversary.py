@@ -11,9 +11,11 @@ from torch import nn
 
 from pipeline.core import adversary
 from pipeline.core.adversary import Contest, FlatNetwork, oppose
+from pipeline.core.batches import Part
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import ProjectError
-from pipeline.core.training import LoopSettings, Part, Trained
+from pipeline.core.loop_settings import LoopSettings
+from pipeline.core.training_state import Trained
 from tests.unit.core.test_reductions import GROUPS, TRAIN, VALIDATION, Killed, network, same
 
 OPPONENT = {"epochs": 8, "alpha": 0.5, "hidden": 8, "learning_rate": 0.01}

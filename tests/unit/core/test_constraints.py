@@ -10,9 +10,9 @@ from fairlearn.reductions import (
     TruePositiveRateParity,
 )
 
+from pipeline.core.batches import Part
 from pipeline.core.constraints import JOINED, Groups, cost, largest_difference, measured
 from pipeline.core.errors import ProjectError
-from pipeline.core.training import Part
 
 MOMENTS = {
     "demographic_parity": DemographicParity,

@@ -11,13 +11,15 @@ import torch
 from torch import nn
 
 from pipeline.core import reductions
+from pipeline.core.batches import Part
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.learner import Learner, Member
+from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.mitigation import Mitigation
 from pipeline.core.mixture import mixture_of
 from pipeline.core.reductions import Estimator
-from pipeline.core.training import LoopSettings, Part, Trained
+from pipeline.core.training_state import Trained
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # Fairlearn's own
 REDUCTION = {"max_members": 8, "epochs": 2}

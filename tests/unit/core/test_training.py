@@ -11,10 +11,13 @@ import torch
 from torch import nn
 
 from pipeline.core import training
+from pipeline.core.batches import Part
 from pipeline.core.checkpoint import FILE, Checkpoint
 from pipeline.core.errors import PipelineError
+from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.mitigation import Mitigation
-from pipeline.core.training import LoopSettings, Part, Progress, fit
+from pipeline.core.training import fit, timed_steps
+from pipeline.core.training_state import Progress
 
 SETTINGS = LoopSettings(seed=5, max_epochs=6, batch_size=32, learning_rate=0.02, patience=6)
 
@@ -244,3 +247,43 @@ def test_a_training_that_diverges_is_refused_with_what_to_change(tmp_path: Path)
         fit(network(), broken, VALIDATION, SETTINGS, Checkpoint(tmp_path), tmp_path / "c.jsonl")
     assert "train.learning_rate" in caught.value.hint
     assert not (tmp_path / FILE).exists()
+
+
+def test_what_watch_says_stops_training_with_the_best_weights(tmp_path: Path) -> None:
+    seen: list[tuple[int, int, int]] = []
+
+    def watch(progress: Progress) -> str | None:
+        seen.append((progress.epoch, progress.step, progress.num_steps))
+        return "budget" if progress.num_steps == 10 else None
+
+    checkpoint = Checkpoint(tmp_path)
+    best, progress = fit(
+        network(), TRAIN, VALIDATION, SETTINGS, checkpoint, tmp_path / "c.jsonl", watch=watch
+    )
+    # seven steps of 32 rows in each pass over 210 rows, then a word at the end of the pass
+    assert seen == [(0, i, i) for i in range(1, 8)] + [(1, 0, 7)] + [
+        (1, i, 7 + i) for i in (1, 2, 3)
+    ]
+    assert (progress.stopped, progress.epoch, progress.best_epoch) == ("budget", 2, 2)
+    whole, _ = train(tmp_path / "whole", SETTINGS.model_copy(update={"max_epochs": 2}))
+    assert not same(best, whole)  # the second pass was cut short
+
+
+def test_why_training_stopped_is_told(tmp_path: Path) -> None:
+    assert train(tmp_path / "a")[1].stopped == "max_epochs"
+    settings = SETTINGS.model_copy(update={"patience": 1, "max_epochs": 500, "batch_size": 210})
+    assert train(tmp_path / "b", settings)[1].stopped == "patience"
+
+
+def test_timed_steps_leave_no_trace() -> None:
+    model = network()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    seconds = timed_steps(model, TRAIN, SETTINGS, 9)  # of seven in a pass
+    assert torch.equal(torch.rand(4), expected)
+    assert same(before, model.state_dict())
+    assert all(value.grad is None for value in model.parameters())
+    assert len(seconds) == 9
+    assert min(seconds) > 0

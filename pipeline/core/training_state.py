@@ -1,0 +1,87 @@
+"""Where a training stands, as tensors and plain data, and what it ends with."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.loop_settings import LoopSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class Progress:
+    """Where a training stands; plain data beside the tensors of a checkpoint.
+
+    Attributes:
+        epoch: Whole passes made; one that was cut short counts when training stopped in it.
+        step: Optimizer steps made of the next pass.
+        num_steps: Optimizer steps made in all.
+        best_epoch: The pass whose weights are the best so far.
+        best_loss: Their loss on validation rows.
+        curve: One point per pass.
+        stopped: Why training ended: `patience`, `max_epochs`, or what `watch` said; empty before.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    num_steps: int = 0
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+    curve: list[dict[str, float]] = field(default_factory=list)
+    stopped: str = ""
+
+    def reason_to_stop(self, settings: LoopSettings) -> str:
+        """Why no further pass is made; empty when one is."""
+        if self.stopped or self.epoch >= settings.max_epochs:
+            return self.stopped or "max_epochs"
+        return "patience" if self.epoch - self.best_epoch >= settings.patience else ""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training ends with.
+
+    Attributes:
+        weights: On the CPU; of an ensemble, as its network names them.
+        progress: The passes that were made.
+        mixture: The members' weights in an ensemble; empty for one network.
+        facts: What the report tells of the mitigation.
+    """
+
+    weights: "dict[str, Tensor]"
+    progress: Progress
+    mixture: tuple[float, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def copy_of(network: Any) -> "dict[str, Tensor]":
+    """A network's state now, on its device."""
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def optimizer_state(optimizer: Any) -> "dict[str, Tensor]":
+    """What an optimizer remembers of each parameter, by the parameter's number and a name."""
+    return {
+        f"{index}/{name}": value
+        for index, moments in optimizer.state_dict()["state"].items()
+        for name, value in moments.items()
+    }
+
+
+def load_optimizer(optimizer: Any, state: "dict[str, Tensor]") -> None:
+    """Put back what `optimizer_state` gave."""
+    moments: dict[int, dict[str, Any]] = {}
+    for key, value in state.items():
+        index, name = key.split("/", 1)
+        moments.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+def under(prefix: str, tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """The tensors whose names begin so, without the prefix."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
