@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter
 
 from pipeline.core import bento as packaged
 from pipeline.core import prediction
+from pipeline.core.cleaning import of_finite_numbers
 from pipeline.core.decisions import decided
 from pipeline.core.errors import ArtifactMissing, PipelineError
 from pipeline.core.files import read_json, read_parquet, write_json
@@ -164,7 +165,7 @@ def cleaned(bento: Path, rows: pl.DataFrame) -> pl.DataFrame:
     service = read_json(source / packaged.SERVICE)
     rules = TypeAdapter(tuple[Rule, ...]).validate_python(service["rules"])
     cleaning = part(service["modality"], "cleaning")
-    finite = cleaning.of_finite_numbers(rows)[0]
+    finite = of_finite_numbers(rows)[0]
     table: pl.DataFrame = cleaning.apply(finite, for_requests(rules, tuple(rows.columns)))[0]
     if table.height != rows.height:
         raise PipelineError(

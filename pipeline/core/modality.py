@@ -1,7 +1,8 @@
 """The parts of a modality: the same module names in every folder `pipeline/<modality>/`.
 
 Stages ask for a part by name, `part(project.modality, "encoding")`, so that adding a modality
-touches no stage. A contract test reads these calls to know what a stage depends on.
+touches no stage; `optional_part` for one that not every modality has. A contract test reads these
+calls to know what a stage depends on.
 """
 
 import importlib
@@ -30,3 +31,9 @@ def part(modality: str, name: str) -> Any:
             f"{name}.py, got {modality!r}",
             hint=nearest(modality, known),
         ) from None
+
+
+def optional_part(modality: str, name: str) -> Any | None:
+    """The module `pipeline.<modality>.<name>`, or None where this modality has no such part."""
+    beside = Path(__file__).parents[1] / modality
+    return part(modality, name) if (beside / f"{name}.py").is_file() else None

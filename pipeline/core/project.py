@@ -405,6 +405,8 @@ def section(source: Path, content: Mapping[str, Any], key: str, model: type[M], 
             f"{source}: expected the section `{key}`, found none",
             hint=f"add `{key}: {{}}` to keep its defaults",
         )
+    if modality:
+        part(modality, "settings")  # an unknown one is refused first of all
     value = content[key]
     if not isinstance(value, dict):
         raise ProjectError(

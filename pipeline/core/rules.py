@@ -1,16 +1,18 @@
 """Cleaning rules as typed settings: row-wise, and fitting nothing.
 
 Each works on the rows as they are, so that the same rules serve a training table and a single
-request. How they are applied is a modality's business, `pipeline/<modality>/cleaning.py`.
+request. How those of all modalities are applied stands in `cleaning_rules`, how a modality's own in
+its module `cleaning`.
 """
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from pipeline.core.problems import Unsuitable
+from pipeline.core.modality import part
+from pipeline.core.problems import Unsuitable, nearest
 from pipeline.core.project import Frozen
 
 Value = str | int | float | bool
@@ -19,6 +21,11 @@ Type = Literal["integer", "float", "boolean", "text", "date", "datetime"]
 
 
 class Named(Frozen):
+    compares_rows: ClassVar[bool] = False
+    """Whether it needs all rows at once: it cannot be applied to one slice after the other."""
+    of_requests: ClassVar[bool] = True
+    """Whether it says something about a single row's values."""
+
     name: str = Field(min_length=1)
     """What the rule is for, in words; the ledger counts under this name."""
 
@@ -104,6 +111,8 @@ class OutsideRange(Named):
 class DropDuplicates(Named):
     """Keep the first of the rows that are the same in `columns`."""
 
+    compares_rows = True
+    of_requests = False
     rule: Literal["drop_duplicates"]
     columns: tuple[str, ...] = ()
     """Which columns make two rows the same; none named means all of them."""
@@ -112,6 +121,7 @@ class DropDuplicates(Named):
 class DropMissing(Named):
     """Drop rows that lack a value in any of `columns`, for instance the target."""
 
+    of_requests = False
     rule: Literal["drop_missing"]
     columns: Columns
     """Which columns."""
@@ -140,6 +150,22 @@ class Cleaning(Frozen):
             )
         return rules
 
+    @field_validator("rules")
+    @classmethod
+    def _known_to_the_modality(
+        cls, rules: tuple[Rule, ...], info: ValidationInfo
+    ) -> tuple[Rule, ...]:
+        if modality := (info.context or {}).get("modality"):
+            known = part(modality, "cleaning").CLEANER.known
+            for rule in rules:
+                if rule.rule not in known:
+                    raise Unsuitable(
+                        f"expected rules for the modality {modality}, got {rule.rule!r} in the "
+                        f"rule {rule.name!r}",
+                        nearest(rule.rule, known),
+                    )
+        return rules
+
 
 def named_columns(rule: Rule) -> tuple[str, ...]:
     """The columns that a rule names; none when it is about all of them."""
@@ -152,11 +178,11 @@ def for_requests(rules: tuple[Rule, ...], columns: tuple[str, ...]) -> tuple[Rul
     """The rules for rows that carry `columns` alone and come one by one, such as requests.
 
     Rules are narrowed to these columns (a request has no target) and left out when nothing
-    remains; `drop_duplicates` and `drop_missing` say nothing about a single row's values.
+    remains; those that say nothing about a single row's values (`drop_missing`) are left out.
     """
     kept: list[Rule] = []
     for rule in rules:
-        if isinstance(rule, DropDuplicates | DropMissing):
+        if not rule.of_requests:
             continue
         named = named_columns(rule)
         present = [name for name in named if name in columns]
@@ -164,10 +190,10 @@ def for_requests(rules: tuple[Rule, ...], columns: tuple[str, ...]) -> tuple[Rul
             continue
         if isinstance(rule, Cast):
             kept.append(_cast_of(rule, present))
-        elif isinstance(rule, StripWhitespace | MissingCodes):
-            kept.append(rule.model_copy(update={"columns": tuple(present)}))
-        else:
+        elif isinstance(rule, Replace | OutsideRange):
             kept.append(rule)
+        else:
+            kept.append(rule.model_copy(update={"columns": tuple(present)}))
     return tuple(kept)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from pipeline.core.cleaning import of_finite_numbers, with_positions, without_gaps
 from pipeline.core.errors import ProjectError
 from pipeline.core.project import Columns
 from pipeline.core.rules import Rule, named_columns, tolerant
@@ -16,12 +17,6 @@ from pipeline.core.rules import Rule, named_columns, tolerant
 
 class Rules(Protocol):
     """How a modality cleans: its module `cleaning`."""
-
-    def with_positions(self, table: pl.DataFrame) -> pl.DataFrame: ...
-
-    def of_finite_numbers(self, table: pl.DataFrame) -> tuple[pl.DataFrame, Any]: ...
-
-    def without_gaps(self, table: pl.DataFrame, columns: Columns) -> tuple[pl.DataFrame, Any]: ...
 
     def apply(self, table: pl.DataFrame, rules: Iterable[Rule]) -> tuple[pl.DataFrame, Any]: ...
 
@@ -35,7 +30,7 @@ def cleaned(
         The table, and for each column that a rule does not suit, why.
     """
     refused: dict[str, str] = {}
-    table, _ = cleaning.of_finite_numbers(cleaning.with_positions(table))
+    table, _ = of_finite_numbers(with_positions(table))
     for rule in rules:
         for one in _parts(rule, table, cleaning):
             try:
@@ -44,7 +39,7 @@ def cleaned(
                 names = named_columns(one) or tuple(table.columns)
                 refused.update(dict.fromkeys(names, error.message))
     missing = {name: how for name, how in columns.missing.items() if name in table.columns}
-    table, _ = cleaning.without_gaps(table, columns.model_copy(update={"missing": missing}))
+    table, _ = without_gaps(table, columns.model_copy(update={"missing": missing}))
     return table, refused
 
 

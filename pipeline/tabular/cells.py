@@ -11,10 +11,11 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.core import casting
+from pipeline.core.casting import DTYPES, WHOLE_BELOW
 from pipeline.core.groups import level_names
 from pipeline.core.rules import Cast, OutsideRange, Rule, for_requests
-from pipeline.tabular import casting, cleaning
-from pipeline.tabular.casting import DTYPES, WHOLE_BELOW
+from pipeline.tabular import cleaning
 from pipeline.tabular.encoding import UNKNOWN_LEVEL, Encoder
 
 MAX_REMEMBERED = 20_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.tabular.casting import read_as
+from pipeline.core.casting import read_as
 from pipeline.tabular.shares import share_matching
 
 FIRST_YEAR, LAST_YEAR = 1800, 2200

@@ -1,6 +1,6 @@
 """How a column is written: its type, the blanks around it, what it writes for missing.
 
-A csv's snapshot is all text; what is read here is read as `pipeline.tabular.casting` will read it
+A csv's snapshot is all text; what is read here is read as `pipeline.core.casting` will read it
 when the rules are applied. Nothing is changed here, and no value of a column is shown.
 """
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 import polars as pl
 
-from pipeline.tabular.casting import FALSE, TRUE, read_as
+from pipeline.core.casting import FALSE, TRUE, read_as
 from pipeline.tabular.date_spellings import DateSpelling, date_spelling, read_dates
 
 Kind = Literal["integer", "float", "boolean", "date", "datetime", "text", "empty", "other"]

@@ -169,7 +169,7 @@ def _given(target: Reading, levels: pl.DataFrame, positive: str) -> str:
 
 
 def _as_boolean(word: str) -> str:
-    from pipeline.tabular.casting import TRUE
+    from pipeline.core.casting import TRUE
 
     return "true" if word.lower() in TRUE else "false"
 

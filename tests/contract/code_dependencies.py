@@ -40,8 +40,8 @@ def code_dependencies(root: Path, stage: str) -> set[str]:
 
 
 def modality_dependencies(root: Path, stage: str, modality: str) -> set[str]:
-    """The files that `stage` runs of a modality, through calls of `part(…, "name")`, and what only
-    those import."""
+    """The files that `stage` runs of a modality, through calls of `part(…, "name")` and
+    `optional_part`, and what only those import."""
     starts = {f"pipeline.{stage}", "pipeline.__main__"}
     return files(root, closure(root, starts, modality) - closure(root, starts, None))
 
@@ -80,7 +80,8 @@ def _graph(root: Path, state: int) -> grimp.ImportGraph:
 
 def import_graph(root: Path) -> grimp.ImportGraph:
     """The import graph of the files as they are, made once while none is changed."""
-    sources = sorted((root / "pipeline").rglob("*.py"))
+    found = sorted((root / "pipeline").rglob("*.py"))
+    sources = [file for file in found if not file.is_symlink()]  # a moved module leaves links
     return _graph(root, hash(tuple((file, file.stat().st_mtime_ns) for file in sources)))
 
 
@@ -95,14 +96,14 @@ def suffixes(root: Path, module: str) -> list[str]:
 
 
 def modality_parts(root: Path, module: str) -> set[str]:
-    """The second arguments of calls `part(…, "name")` in a module."""
+    """The second arguments of calls `part(…, "name")` and `optional_part` in a module."""
     tree = ast.parse((root / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
     return {
         node.args[1].value
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
-        and node.func.id == "part"
+        and node.func.id in ("part", "optional_part")
         and len(node.args) == 2
         and isinstance(node.args[1], ast.Constant)
         and isinstance(node.args[1].value, str)

@@ -54,6 +54,16 @@ def test_a_modality_part_counts_for_the_stage_that_asks_for_it(copy: Path) -> No
     assert differences(copy) == {"gate": {"pipeline/tabular/novel.py"}}
 
 
+def test_a_part_that_not_every_modality_has_counts_where_it_is(copy: Path) -> None:
+    (copy / "pipeline" / "tabular" / "novel.py").write_text('"""New."""\n')
+    with (copy / "pipeline" / "gate.py").open("a") as gate:
+        gate.write("\n\nfrom pipeline.core.modality import optional_part\n")
+        gate.write('optional_part("tabular", "novel")\noptional_part("tabular", "absent")\n')
+    found = modality_dependencies(copy, "gate", "tabular")
+    assert "pipeline/tabular/novel.py" in found
+    assert "pipeline/tabular/absent.py" not in found
+
+
 def test_a_modality_depends_on_its_own_modules_and_on_no_other_modalitys(root: Path) -> None:
     for modality in modalities(root):
         others = [f"pipeline/{other}/" for other in modalities(root) if other != modality]

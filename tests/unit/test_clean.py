@@ -9,11 +9,12 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.clean import Settings, check_classes, run
+from pipeline.core.cleaning import with_positions
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project
 from pipeline.core.rules import Rule, for_requests
-from pipeline.tabular.cleaning import apply, with_positions
+from pipeline.tabular.cleaning import apply
 
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
 

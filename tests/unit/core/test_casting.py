@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline.core.casting import FALSE, TRUE, read_as
 from pipeline.core.errors import ProjectError
 from pipeline.core.rules import Rule, for_requests
-from pipeline.tabular.casting import FALSE, TRUE, read_as
 from pipeline.tabular.cleaning import apply
 
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
