@@ -76,7 +76,7 @@ def difference(root: Path, project: str, file: str) -> Difference:
     home = root / "data" / project
     contract = load_contract(home / "contract.json", f"data/{project}/contract.json")
     source = file if "://" in file else str(Path(file).absolute())
-    table = read(source, known.settings, home)
+    table = read(source, known.settings, home, known.columns.images)
     found = compare(
         table,
         contract,

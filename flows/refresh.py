@@ -57,7 +57,8 @@ def refresh(root: Path, project: str, delivered: str | None, query: str | None) 
 
     known_project(root, project)
     home = root / "data" / project
-    settings = load_project(root, project, "ingest", Settings, ()).settings
+    known = load_project(root, project, "ingest", Settings, ("columns",))
+    settings, images = known.settings, known.columns.images
     raw = home / "raw"
     target = _target(home, settings.source, project)
     if delivered is None and query:
@@ -68,12 +69,12 @@ def refresh(root: Path, project: str, delivered: str | None, query: str | None) 
             delivered = None
     is_known = _is_known(root, raw)
     if delivered is None:
-        num_rows, num_bytes = _weighed(settings, target, home)
+        num_rows, num_bytes = _weighed(settings, target, home, images)
         is_same = is_known
     else:
         _check_place(target, raw, project, is_known)
         with _local(delivered, query, target, home) as file:
-            num_rows, num_bytes = _weighed(settings, file, home, like=target)
+            num_rows, num_bytes = _weighed(settings, file, home, images, like=target)
             is_same = target.exists() and digest(files(file)) == digest([target])
             if not is_same:
                 with replacing(target) as temporary:
@@ -160,7 +161,11 @@ def _local(delivered: str, query: str | None, target: Path, home: Path) -> Itera
 
 
 def _weighed(
-    settings: "Settings", file: Path, home: Path, like: Path | None = None
+    settings: "Settings",
+    file: Path,
+    home: Path,
+    images: tuple[str, ...],
+    like: Path | None = None,
 ) -> tuple[int, int]:
     """Rows and bytes of what can be read as the project says, or is refused as `ingest` would."""
     import polars as pl
@@ -169,7 +174,7 @@ def _weighed(
 
     if settings.format == "auto" and like is not None:
         settings = settings.model_copy(update={"format": format_of(like)})
-    with opened(str(file), settings, home) as found:
+    with opened(str(file), settings, home, images) as found:
         return found.table.select(pl.len()).collect().item(), found.num_bytes
 
 

@@ -1,6 +1,7 @@
 """Take a snapshot of the source as it was delivered.
 
-Reads: the source that `ingest.source` names (csv, parquet or Excel; a path, folder or URL).
+Reads: the source that `ingest.source` names (csv, parquet or Excel; a path, folder or URL; a folder
+of images by class).
 Writes: snapshot.parquet, profile.json.
 Refuses when: the source is absent, empty, damaged, in another encoding, or has a column of a name
 that stages add. Whether its columns are the expected ones `validate` decides.
@@ -31,7 +32,7 @@ class Settings(Reading):
 def run(project: Project[Settings], paths: Paths) -> None:
     source = project.settings.source
     snapshot = paths.output("snapshot.parquet")
-    with opened(source, project.settings, paths.home) as delivered:
+    with opened(source, project.settings, paths.home, project.columns.images) as delivered:
         check_names(delivered.table.collect_schema().names(), source)
         sink_parquet(snapshot, delivered.table)
     withheld = [name for name in (project.columns.identifier,) if name]

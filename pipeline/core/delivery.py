@@ -5,9 +5,14 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.core.errors import ProjectError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 BLOCK_BYTES = 8 * 2**20
 # How files that are no csv begin: what they are, and what to do about it.
@@ -33,6 +38,21 @@ SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (rb"\s*(\{\s*\"|\[\s*[\[\{\"\d\]])", "JSON", "have it written as csv or parquet"),
     (rb"(?i)\s*(%[^\n]*\n\s*)*@relation", "an ARFF file", "have it written as csv or parquet"),
 )
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A delivered file or folder.
+
+    Attributes:
+        table: Its rows, not read yet.
+        sha256: Of its bytes as delivered.
+        num_bytes: Its size.
+    """
+
+    table: "pl.LazyFrame"
+    sha256: str
+    num_bytes: int
 
 
 @contextmanager

@@ -9,31 +9,37 @@
 | columns of nothing but missing values | text |
 """
 
+from collections.abc import Collection
+
 import polars as pl
 
 from pipeline.core.errors import ProjectError
 
 
-def plain(table: pl.LazyFrame, source: str) -> pl.LazyFrame:
+def plain(table: pl.LazyFrame, source: str, images: Collection[str] = ()) -> pl.LazyFrame:
     """The table with each column in a type that the pipeline knows.
 
     Args:
         table: As delivered.
         source: What messages begin with.
+        images: Columns that may hold bytes.
 
     Raises:
         ProjectError: a column holds lists, structures or bytes; the message names each.
     """
     schema = table.collect_schema()
     refused = [
-        f"column {name!r} holds {_kind(dtype)}" for name, dtype in schema.items() if _kind(dtype)
+        f"column {name!r} holds {_kind(dtype)}"
+        for name, dtype in schema.items()
+        if _kind(dtype) and not (dtype == pl.Binary and name in images)
     ]
     if refused:
         raise ProjectError(
             f"{source}: expected numbers, text, booleans, dates or times in each "
             f"column, found {len(refused)} of another kind",
             findings=refused,
-            hint="leave them out at the source, or make a column of each part",
+            hint="leave them out at the source, or make a column of each part; of a project of "
+            "images `columns.image` names the one of bytes",
         )
     return table.with_columns(
         cast for name, dtype in schema.items() if (cast := _cast(name, dtype)) is not None

@@ -1,10 +1,15 @@
 """A progress bar for people at a terminal, plain lines for logs."""
 
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 LINES_EVERY = 5
+SECONDS_BETWEEN = 10.0
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -89,3 +94,21 @@ def fitting(what: str, total: int) -> Iterator[Callable[[float], None]]:
             print(f"{what}, epoch {epoch}: loss {loss:.4f}", file=sys.stderr, flush=True)
 
     yield line
+
+
+def rows(values: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """The values one by one, and how far they are: a bar at a terminal, else a line every ten
+    seconds, so that what is quick says nothing."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track
+
+        console = Console(stderr=True)
+        yield from track(values, what, total, console=console, transient=True)
+        return
+    last = time.monotonic()
+    for number, value in enumerate(values):
+        if time.monotonic() - last >= SECONDS_BETWEEN:
+            last = time.monotonic()
+            print(f"{what}: {number:,} of {total:,}", file=sys.stderr, flush=True)
+        yield value

@@ -36,6 +36,8 @@ Task = Literal["binary", "multiclass", "regression"]
 Missing = Literal["median", "level", "drop_row"]
 RESERVED = ("_row", "_key", "_weight")
 """Columns that `clean`, `split` and `balance` add."""
+WHOLES = ("image", "text")
+"""Roles of a column that is the whole feature; each of the modality of its name."""
 
 
 class Frozen(BaseModel):
@@ -134,6 +136,11 @@ class Columns(Frozen):
         return self.numeric + self.categorical + self.dates + wholes
 
     @property
+    def images(self) -> tuple[str, ...]:
+        """The columns of bytes."""
+        return (self.image,) if self.image else ()
+
+    @property
     def all(self) -> tuple[str, ...]:
         """Every column that must be delivered, once."""
         held_out = [name for name in (self.identifier, self.weight) if name]
@@ -195,7 +202,7 @@ class Columns(Frozen):
                     f"name {column!r} under numeric, categorical or dates, or remove the line",
                 )
             suitable = {"drop_row", "level" if column in self.categorical else "median"}
-            if column not in self.features:
+            if column not in (*self.numeric, *self.categorical, *self.dates):
                 suitable = {"drop_row"}
             if rule not in suitable:
                 raise Unsuitable(
@@ -212,6 +219,36 @@ class Columns(Frozen):
                 "`no_sensitive` is the reason why there is none: remove one of the two",
             )
         return self
+
+    @model_validator(mode="after")
+    def _features_of_the_modality(self, info: ValidationInfo) -> "Columns":
+        modality = (info.context or {}).get("modality")
+        for role in WHOLES if modality else ():
+            if modality != role and getattr(self, role):
+                raise Unsuitable(
+                    f"{role}: expected none of a project of the modality {modality}, "
+                    f"got {getattr(self, role)!r}",
+                    f"say `modality: {role}` under `projects` in params.yaml, or give the column "
+                    "another role",
+                )
+        if modality in WHOLES:
+            self._check_whole(modality)
+        return self
+
+    def _check_whole(self, role: str) -> None:
+        """Refuse a project of images or texts without one, or with other features beside it."""
+        if not getattr(self, role):
+            raise Unsuitable(
+                f"{role}: expected the column that is the {role}, as params.yaml says "
+                f"`modality: {role}`, found none",
+                f"name it under `columns`: `{role}: NAME`",
+            )
+        if others := [*self.numeric, *self.categorical, *self.dates]:
+            raise Unsuitable(
+                f"expected no feature beside the {role}, got {', '.join(map(repr, others))}",
+                f"networks for {role}s see nothing else: move them to `columns.drop` with the "
+                "reason",
+            )
 
     @model_validator(mode="after")
     def _one_role_each(self) -> "Columns":

@@ -1,7 +1,7 @@
 """Read a file that nobody has described yet: how it is written, and what it holds."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,14 @@ from pipeline.core.typed_files import best_sheet
 SAMPLE_BYTES = 2**20
 
 
-def read(source: str, settings: Reading, home: Path) -> pl.DataFrame:
-    """The table that `source` holds: a path below `home`, a URL, or a folder of files.
+def read(source: str, settings: Reading, home: Path, images: Collection[str] = ()) -> pl.DataFrame:
+    """The table that `source` holds: a path below `home`, a URL, or a folder of files; the columns
+    `images` as bytes.
 
     Raises:
         ProjectError: nothing is there, or it is not what `settings` say.
     """
-    with opened(source, settings, home) as delivered:
+    with opened(source, settings, home, images) as delivered:
         return delivered.table.collect()
 
 

@@ -8,8 +8,9 @@ from pipeline.core.project import Frozen
 
 
 class Reading(Frozen):
-    format: Literal["auto", "csv", "parquet", "excel"] = "auto"
-    """The source's format; `auto` goes by the name's ending, and csv is what has no other."""
+    format: Literal["auto", "csv", "parquet", "excel", "images"] = "auto"
+    """The source's format; `auto` goes by the name's ending, and csv is what has no other. `images`
+    is a folder with one of images for each class: `<class>/<name>.png`."""
     separator: str = Field(",", pattern=r"^([\x00-\x7f]|whitespace)$")
     """What stands between two fields of a csv: one ASCII character, or `whitespace` for blanks and
     tabs, however many."""

@@ -7,27 +7,19 @@ its module `cleaning`.
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from pipeline.core.image_rules import ImageRule
 from pipeline.core.modality import part
+from pipeline.core.named_rule import Named
 from pipeline.core.problems import Unsuitable, nearest
 from pipeline.core.project import Frozen
 
 Value = str | int | float | bool
 Columns = Annotated[tuple[str, ...], Field(min_length=1)]
 Type = Literal["integer", "float", "boolean", "text", "date", "datetime"]
-
-
-class Named(Frozen):
-    compares_rows: ClassVar[bool] = False
-    """Whether it needs all rows at once: it cannot be applied to one slice after the other."""
-    of_requests: ClassVar[bool] = True
-    """Whether it says something about a single row's values."""
-
-    name: str = Field(min_length=1)
-    """What the rule is for, in words; the ledger counts under this name."""
 
 
 class StripWhitespace(Named):
@@ -128,7 +120,14 @@ class DropMissing(Named):
 
 
 Rule = Annotated[
-    StripWhitespace | MissingCodes | Replace | Cast | OutsideRange | DropDuplicates | DropMissing,
+    StripWhitespace
+    | MissingCodes
+    | Replace
+    | Cast
+    | OutsideRange
+    | DropDuplicates
+    | DropMissing
+    | ImageRule,
     Field(discriminator="rule"),
 ]
 

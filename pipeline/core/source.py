@@ -1,18 +1,22 @@
-"""Open a delivered file: csv, parquet, Excel, a folder of them, below a project or at a URL.
+"""Open a delivered file: csv, parquet, Excel, a folder of them or of images, below a project or at
+a URL.
 
 A csv's columns stay text, cell for cell what was delivered; other formats keep their types.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from pipeline.core import csv_reading, delivery
+from pipeline.core.delivery import Delivery
 from pipeline.core.errors import ProjectError
+from pipeline.core.image_folder import images as image_folder
+from pipeline.core.plain_types import plain
 from pipeline.core.reading_settings import Reading
 from pipeline.core.typed_files import excel, parquet
 
@@ -20,26 +24,14 @@ PARQUET = (".parquet", ".pq")
 EXCEL = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """A delivered file or folder.
-
-    Attributes:
-        table: Its rows, not read yet.
-        sha256: Of its bytes as delivered.
-        num_bytes: Its size.
-    """
-
-    table: pl.LazyFrame
-    sha256: str
-    num_bytes: int
-
-
 @contextmanager
-def opened(source: str, settings: Reading, home: Path) -> Iterator[Delivery]:
+def opened(
+    source: str, settings: Reading, home: Path, images: Collection[str] = ()
+) -> Iterator[Delivery]:
     """What `source` holds: a path below `home`, a URL, or a folder of files of the same columns.
 
-    The table can be collected, or written to a file, within the block.
+    The table can be collected, or written to a file, within the block. The columns `images` are
+    bytes; no other may be.
 
     Raises:
         ProjectError: nothing is there, or it is not what `settings` say; the message names the
@@ -47,13 +39,19 @@ def opened(source: str, settings: Reading, home: Path) -> Iterator[Delivery]:
     """
     with ExitStack() as stack:
         path = stack.enter_context(delivery.local(source, home))
+        if settings.format == "images":
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            found = image_folder(path, folder, source)
+            yield replace(found, table=plain(found.table, f"ingest.source: {source}", images))
+            return
         files = delivery.files(path)
         tables = []
         for number, file in enumerate(files):
             name = f"{source}/{file.name}" if path.is_dir() else source
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(suffix=f".{number}")))
-            tables.append(stack.enter_context(_scanned(file, settings, folder, name)))
+            tables.append(stack.enter_context(_scanned(file, settings, folder, name, images)))
         _check_same_columns(tables, [file.name for file in files], source)
+        _check_bytes(tables[0].collect_schema(), images, source)
         yield Delivery(
             table=tables[0] if len(tables) == 1 else pl.concat(tables),
             sha256=delivery.digest(files),
@@ -62,19 +60,34 @@ def opened(source: str, settings: Reading, home: Path) -> Iterator[Delivery]:
 
 
 @contextmanager
-def _scanned(file: Path, settings: Reading, folder: Path, source: str) -> Iterator[pl.LazyFrame]:
+def _scanned(
+    file: Path, settings: Reading, folder: Path, source: str, images: Collection[str]
+) -> Iterator[pl.LazyFrame]:
     kind = format_of(file) if settings.format == "auto" else settings.format
     if kind == "csv":
         with csv_reading.scanned(file, settings, folder, source) as table:
             yield table
+    elif kind == "parquet":
+        yield parquet(file, settings, source, images)
     else:
-        yield {"parquet": parquet, "excel": excel}[kind](file, settings, source)
+        yield excel(file, settings, source)
 
 
 def format_of(file: Path) -> str:
     """The format that a name's ending says; csv is what has no other."""
     ending = file.suffix.lower()
     return "parquet" if ending in PARQUET else "excel" if ending in EXCEL else "csv"
+
+
+def _check_bytes(schema: pl.Schema, images: Collection[str], source: str) -> None:
+    for name in images:
+        if name in schema and schema[name] != pl.Binary:
+            raise ProjectError(
+                f"columns.image: expected images as bytes in the column {name!r} of {source}, "
+                f"found {schema[name]}",
+                hint="deliver a parquet file with the bytes themselves, or a folder of images with "
+                "`ingest.format: images`",
+            )
 
 
 def _check_same_columns(tables: list[pl.LazyFrame], files: list[str], source: str) -> None:

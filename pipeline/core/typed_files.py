@@ -1,6 +1,7 @@
 """Parquet files and Excel sheets, with their types: numbers, text, booleans, dates and times."""
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from pipeline.core.reading_settings import Reading
 MAX_TITLE_ROWS = 30
 
 
-def parquet(path: Path, settings: Reading, source: str) -> pl.LazyFrame:
-    """A parquet file as a lazy table; columns of several values a row are refused by name."""
+def parquet(
+    path: Path, settings: Reading, source: str, images: Collection[str] = ()
+) -> pl.LazyFrame:
+    """A parquet file as a lazy table; columns of several values a row are refused by name, but for
+    `images`: they become bytes."""
     _check_ends(path, source)
     try:
         table = pl.scan_parquet(path, glob=False)
@@ -27,7 +31,27 @@ def parquet(path: Path, settings: Reading, source: str) -> pl.LazyFrame:
     if not num_rows:
         raise no_rows(source)
     names = settled(delivered, len(delivered), settings, source)
-    return plain(table.rename(dict(zip(delivered, names, strict=True))), f"ingest.source: {source}")
+    table = table.rename(dict(zip(delivered, names, strict=True)))
+    for name in images:
+        table = _as_bytes(table, name, source)
+    return plain(table, f"ingest.source: {source}", images)
+
+
+def _as_bytes(table: pl.LazyFrame, name: str, source: str) -> pl.LazyFrame:
+    """The table with the column `name` as bytes, where it is a structure of `bytes` and `path`, as
+    Hugging Face's data sets have images."""
+    dtype = table.collect_schema().get(name)
+    if not isinstance(dtype, pl.Struct) or {one.name for one in dtype.fields} != {"bytes", "path"}:
+        return table
+    content, path = (pl.col(name).struct.field(field) for field in ("bytes", "path"))
+    num_bare = table.select((content.is_null() & path.is_not_null()).sum()).collect().item()
+    if num_bare:
+        raise ProjectError(
+            f"columns.image: expected the bytes of each image in {name!r} of {source}, found "
+            f"{num_bare} paths alone",
+            hint="write the images into the file: `datasets` does with `embed_external_files`",
+        )
+    return table.with_columns(content.cast(pl.Binary).alias(name))
 
 
 def _check_ends(path: Path, source: str) -> None:

@@ -1,12 +1,11 @@
 """What a table's columns hold: types, missing values, ranges, most frequent values."""
 
-import math
 from collections.abc import Collection
 from typing import Any
 
 import polars as pl
 
-TOP_VALUES = 5
+from pipeline.core.column_profile import column
 
 
 def columns(table: pl.DataFrame, withheld: Collection[str] = ()) -> list[dict[str, Any]]:
@@ -14,31 +13,4 @@ def columns(table: pl.DataFrame, withheld: Collection[str] = ()) -> list[dict[st
 
     Of the columns `withheld`, whose values name somebody, no value is kept.
     """
-    return [_column(table[name], name in withheld) for name in table.columns]
-
-
-def _column(values: pl.Series, is_withheld: bool) -> dict[str, Any]:
-    present = values.drop_nulls()
-    top = present.rename("value").value_counts(name="count")
-    top = top.sort(["count", "value"], descending=[True, False]).head(TOP_VALUES)
-    ordered = (values.dtype.is_numeric() or values.dtype.is_temporal()) and not is_withheld
-    top = top.clear() if is_withheld else top
-    return {
-        "name": values.name,
-        "dtype": str(values.dtype),
-        "num_missing": values.null_count(),
-        "num_distinct": present.n_unique(),
-        "min": _plain(values.min()) if ordered else None,
-        "max": _plain(values.max()) if ordered else None,
-        "top": [
-            {"value": _plain(value), "count": count}
-            for value, count in zip(top["value"], top["count"], strict=True)
-        ],
-    }
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: dates and numbers that are not finite become text."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return value if isinstance(value, str | int | bool | None) else str(value)
+    return [column(table[name], name in withheld) for name in table.columns]

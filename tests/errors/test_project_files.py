@@ -75,6 +75,12 @@ FILES: dict[str, Broken] = {
         "found it again",
         "remove one of the two",
     ),
+    "an image in a project of tables": Broken(
+        edit("project", "  categorical: [job]", "  categorical: [job]\n  image: photo"),
+        "ProjectError: data/people/project.yaml: columns: image: expected none of a project of the "
+        "modality tabular, got 'photo'",
+        "say `modality: image` under `projects` in params.yaml, or give the column another role",
+    ),
     "an unknown section": Broken(
         edit("project", "audit: {}", "audits: {}"),
         "ProjectError: data/people/project.yaml: unknown section `audits`; known are "

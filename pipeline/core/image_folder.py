@@ -1,0 +1,88 @@
+"""A folder of images by class, `<class>/<name>.png`, as a table: file, image (bytes), label."""
+
+import hashlib
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.core.delivery import Delivery
+from pipeline.core.errors import ProjectError
+from pipeline.core.progress import rows
+
+SHARD_BYTES = 64 * 2**20
+"""So many bytes of images are in memory at a time."""
+SCHEMA = {"file": pl.String, "image": pl.Binary, "label": pl.String}
+
+
+def images(path: Path, folder: Path, source: str) -> Delivery:
+    """The images below `path`, by class and name; their bytes as they are, whatever they are.
+
+    Args:
+        path: The folder that holds one for each class.
+        folder: Where to keep the table as long as it is read.
+        source: What messages call `path`.
+
+    Raises:
+        ProjectError: there are none, a class has none, or a file or folder is out of place.
+    """
+    files = _files(path, source)
+    shard: list[tuple[str, bytes, str]] = []
+    shards: list[Path] = []
+    lines, num_bytes, num_waiting = hashlib.sha256(), 0, 0
+
+    def write() -> None:
+        target = folder / f"{len(shards):06}.parquet"
+        pl.DataFrame(shard, schema=SCHEMA, orient="row").write_parquet(target)
+        shards.append(target)
+        shard.clear()
+
+    for file in rows(files, len(files), "files read"):
+        name, content = f"{file.parent.name}/{file.name}", file.read_bytes()
+        shard.append((name, content, file.parent.name))
+        lines.update(f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode())
+        num_bytes += len(content)
+        num_waiting += len(content)
+        if num_waiting >= SHARD_BYTES or file is files[-1]:
+            write()
+            num_waiting = 0
+    return Delivery(pl.scan_parquet(shards), lines.hexdigest(), num_bytes)
+
+
+def _files(path: Path, source: str) -> list[Path]:
+    """Every image's file, by class and name."""
+    if not path.is_dir():
+        raise ProjectError(
+            f"ingest.source: expected {source} to be a folder of images, found a file",
+            hint="`ingest.format: images` reads a folder with one for each class; without it a "
+            "parquet file of images is read",
+        )
+    classes = _seen(path)
+    if not classes:
+        raise ProjectError(
+            f"ingest.source: expected images in the folder {source}, found it empty",
+            hint="`dvc pull` fetches raw data; or correct `ingest.source` in project.yaml",
+        )
+    inside = {one: _seen(one) for one in classes if one.is_dir()}
+    misplaced = [one for one in classes if not one.is_dir()]
+    misplaced += [one for several in inside.values() for one in several if one.is_dir()]
+    if misplaced:
+        raise ProjectError(
+            f"ingest.source: expected every image of {source} in a folder of its class, "
+            f"`<class>/<name>.png`, found {len(misplaced)} files or folders elsewhere",
+            findings=[one.relative_to(path).as_posix() for one in misplaced],
+            hint="the folder's name is the label: move them into one, or away",
+        )
+    if bare := [one.name for one, several in inside.items() if not several]:
+        raise ProjectError(
+            f"ingest.source: expected images of each class in {source}, found {len(bare)} "
+            "folders without any",
+            findings=bare,
+            hint="remove them where there is no such class; else ask for the delivery again",
+        )
+    return [file for several in inside.values() for file in several]
+
+
+def _seen(path: Path) -> list[Path]:
+    """What lies in a folder, by name; hidden files and DVC's own are left out."""
+    found = (one for one in path.iterdir() if one.name[0] != "." and one.suffix != ".dvc")
+    return sorted(found, key=lambda one: one.name)
