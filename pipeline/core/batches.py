@@ -49,6 +49,11 @@ class Part:
             members=self.members.to(device),
         )
 
+    def ids_of(self, positions: "Tensor") -> list[int]:
+        """The numbers of the rows at these positions."""
+        found = positions if self.ids is None else self.ids[positions]
+        return [int(one) for one in found.tolist()]
+
     @property
     def num_rows(self) -> int:
         return len(self.labels)

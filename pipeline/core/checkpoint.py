@@ -1,13 +1,16 @@
 """The state of a training in the middle: safetensors for arrays, JSON for the rest, no pickle.
 
-Both parts are one file, renamed into place, so that a kill leaves the last whole state. It lies in
-`.local/checkpoints/<digest of what train declares to read>/`: a training with other inputs has
-another digest and never resumes it.
+Both parts are one file, renamed into place, so that a kill leaves the last whole state. The one
+before it is kept too, for when the disk lost a part of the last: each holds a checksum of itself.
+They lie in `.local/checkpoints/<digest of what train declares to read>/`: a training with other
+inputs has another digest and never resumes them.
 """
 
 import hashlib
 import json
 import shutil
+import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +22,7 @@ from pipeline.core.project import Project, read_yaml
 if TYPE_CHECKING:
     from torch import Tensor
 
-FILE = "state.safetensors"
+FILE, PREVIOUS = "state.safetensors", "previous.safetensors"
 NUM_KEPT = 5
 
 
@@ -33,23 +36,52 @@ class Checkpoint:
         """Replace the state by this one: arrays, and plain data for where the training stands."""
         from safetensors.torch import save_file
 
+        for left in self.folder.glob(f".{FILE}.*"):  # by a process that was killed while it saved
+            left.unlink(missing_ok=True)
+        arrays = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        told = {"progress": json.dumps(progress), "crc32": str(_checksum(arrays))}
         with replacing(self.folder / FILE) as temporary:
-            arrays = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-            save_file(arrays, temporary, metadata={"progress": json.dumps(progress)})
+            save_file(arrays, temporary, metadata=told)
+            if (self.folder / FILE).is_file():
+                (self.folder / FILE).replace(self.folder / PREVIOUS)
 
     def load(self) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
-        """The state, or None when there is none that can be read."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(self.folder / FILE, framework="pt") as content:
-                tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-                return tensors, json.loads(content.metadata()["progress"])
-        except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
-            return None  # none there, damaged, or without readable progress
+        """The last state that is whole, or None when there is none."""
+        for name in (FILE, PREVIOUS):
+            source = self.folder / name
+            if source.is_file():
+                if state := _read(source):
+                    return state
+                print(f"the checkpoint {name} is damaged: it is left out", file=sys.stderr)
+                source.unlink(missing_ok=True)
+        return None
 
     def delete(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _read(source: Path) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
+    """A file's state; None if it is damaged, or has no readable progress."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(source, framework="pt") as content:
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+            told = content.metadata()
+            progress = json.loads(told["progress"])
+            return (tensors, progress) if told["crc32"] == str(_checksum(tensors)) else None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _checksum(arrays: "dict[str, Tensor]") -> int:
+    """CRC-32 of all bytes, in the order of names."""
+    import torch
+
+    found = 0
+    for _, value in sorted(arrays.items()):
+        found = zlib.crc32(value.reshape(-1).view(torch.uint8).numpy().data, found)
+    return found
 
 
 def checkpoint_of(project: Project[Any], paths: Paths, device: str) -> Checkpoint:

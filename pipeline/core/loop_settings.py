@@ -31,6 +31,9 @@ class LoopSettings(Frozen):
     """Of the steps of `max_epochs`: in these the step size rises from 0 to `learning_rate`."""
     max_gradient_norm: float | None = Field(None, gt=0, json_schema_extra={"unit": "factor"})
     """A longer gradient is shortened to this length; none is when not given."""
+    max_gradient_growth: float | None = Field(1000, gt=1, json_schema_extra={"unit": "factor"})
+    """A gradient that is so many times longer than usual stops training, unless it is shortened;
+    usual is the median of the last 100 steps, or of the first 100 where that was longer."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the network's arithmetic in training: `auto` is bf16 on a GPU that has it, else fp32."""
     compile: bool = False

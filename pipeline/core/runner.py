@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import PipelineError, ProjectError
+from pipeline.core.errors import MAX_FINDINGS, PipelineError, ProjectError
 from pipeline.core.failures import PANIC, bug, debugging, of_machine
 from pipeline.core.files import write_json
 from pipeline.core.paths import READING_ORDER, Paths, local_state
@@ -69,7 +69,8 @@ def explained(error: BaseException, target: Path) -> tuple[int, dict[str, Any]]:
     """What an error means: exit code, class and text. A bug's traceback is written to `target`."""
     known = error if isinstance(error, PipelineError) else of_machine(error)
     if known is not None:
-        return known.exit_code, {"class": type(known).__name__, "message": str(known)}
+        rest = {"findings": known.findings} if len(known.findings) > MAX_FINDINGS else {}
+        return known.exit_code, {"class": type(known).__name__, "message": str(known), **rest}
     return EXIT_BUG, {
         "class": type(error).__name__,
         "message": bug(error, target),

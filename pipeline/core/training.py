@@ -6,9 +6,11 @@ steps stand in `loop`, the batches in `batches`, what is made small in `objectiv
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Watch = Callable[[Progress], str | None]
+SAVE = "save"
+"""The word at which all processes save; other words end training."""
 SAVE_EVERY_S = 30.0
 """Seconds between checkpoints inside an epoch; when they are made changes no result."""
 
@@ -56,43 +60,48 @@ def fit(
         watch: Asked after each step and each epoch; what it returns stops training, with the best
             weights. In the middle of an epoch, this one is cut short and judged as it is.
     """
-    loop = Loop(network, settings, train.num_rows, augment)
-    train, validation = train.to(loop.device), validation.to(loop.device)
+    loop = Loop(network, train, settings, augment)
+    validation = validation.to(loop.device)
     best, progress, random = copy_of(loop.network), Progress(), None
     if state := checkpoint.load():
         random = loop.restore(state[0])
         best, progress = under("best/", state[0]), Progress(**state[1])
-        print(f"resuming after epoch {progress.epoch}{_middle(progress)}", file=sys.stderr)
+        if loop.writes:
+            print(f"resuming after epoch {progress.epoch}{_middle(progress)}", file=sys.stderr)
+    curve_file = curve_file if loop.writes else Path(os.devnull)
 
-    def save() -> None:
-        kept = {f"best/{name}": value for name, value in best.items()}
-        checkpoint.save({**loop.state(), **kept}, vars(progress))
+    def save() -> float:
+        """Save the state; returns the moment."""
+        tensors = loop.state() | {f"best/{name}": value for name, value in best.items()}
+        if loop.writes:
+            checkpoint.save(tensors, vars(progress))
+        return time.monotonic()
 
     _rewrite(curve_file, progress.curve)
     saved_at = time.monotonic()
-    with curve_file.open("a", encoding="utf-8") as curve, _bar(settings, progress) as advance:
+    with _bar(settings, progress, loop.writes) as advance:
         while not (stopped := progress.reason_to_stop(settings)):
-            for _ in loop.epoch(train, progress.epoch + 1, progress.step, random):
+            for _ in loop.epoch(progress.epoch + 1, progress.step, random):
                 progress.step, progress.num_steps = progress.step + 1, progress.num_steps + 1
-                if watch and (reason := watch(progress)):
-                    progress.stopped = reason
+                word = (watch(progress) if watch else "") or ""
+                if not word and time.monotonic() - saved_at > SAVE_EVERY_S:
+                    word = SAVE
+                if (word := loop.agreed(word, progress.num_steps)) == SAVE:
+                    saved_at = save()
+                elif word:
+                    progress.stopped = word
                     break
-                if time.monotonic() - saved_at > SAVE_EVERY_S:
-                    save()
-                    saved_at = time.monotonic()
             progress.epoch, progress.step, random = progress.epoch + 1, 0, None
             point = _point(loop, progress.epoch, validation)
             progress.curve.append(point)
             if point["validation_loss"] < progress.best_loss:
                 best, progress.best_epoch = copy_of(loop.network), progress.epoch
                 progress.best_loss = point["validation_loss"]
-            save()
-            saved_at = time.monotonic()
-            curve.write(json.dumps(point) + "\n")
-            curve.flush()
+            saved_at = save()
+            append(curve_file, point)
             advance(point)
             if watch and not progress.stopped:
-                progress.stopped = watch(progress) or ""
+                progress.stopped = loop.agreed(watch(progress) or "", 0)
     progress.stopped = stopped
     return {name: value.cpu() for name, value in best.items()}, progress
 
@@ -108,11 +117,11 @@ def passes(
 ) -> "tuple[dict[str, Tensor], list[dict[str, float]]]":
     """Train for a number of epochs, neither stopped nor resumed; the last weights and the curve."""
     settings = settings.model_copy(update={"max_epochs": num_epochs})
-    loop = Loop(network, settings, train.num_rows, augment)
-    train, validation = train.to(loop.device), validation.to(loop.device)
+    loop = Loop(network, train, settings, augment)
+    validation = validation.to(loop.device)
     curve = []
     for epoch in range(1, num_epochs + 1):
-        for _ in loop.epoch(train, epoch):
+        for _ in loop.epoch(epoch):
             pass
         curve.append(_point(loop, epoch, validation))
     return {name: value.cpu() for name, value in copy_of(loop.network).items()}, curve
@@ -135,12 +144,11 @@ def timed_steps(
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     seconds: list[float] = []
     with torch.random.fork_rng(devices):
-        loop = Loop(deepcopy(network), settings, train.num_rows, augment)
-        rows, epoch = train.to(loop.device), 0
+        loop, epoch = Loop(deepcopy(network), train, settings, augment), 0
         started = time.perf_counter()
         while len(seconds) < num_steps:
             epoch += 1
-            for _ in loop.epoch(rows, epoch):
+            for _ in loop.epoch(epoch):
                 if devices:
                     torch.cuda.synchronize()
                 now = time.perf_counter()
@@ -186,7 +194,8 @@ def append(curve_file: Path, point: dict[str, float]) -> None:
         curve.write(json.dumps(point) + "\n")
 
 
-def _bar(settings: LoopSettings, progress: Progress) -> Any:
+def _bar(settings: LoopSettings, progress: Progress, writes: bool) -> Any:
     from pipeline.core.progress import epochs
 
-    return epochs(settings.max_epochs, progress.epoch)
+    silent = nullcontext(lambda point: None)  # noqa: ARG005 -- a bar's signature
+    return epochs(settings.max_epochs, progress.epoch) if writes else silent

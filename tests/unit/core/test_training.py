@@ -18,40 +18,11 @@ from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.mitigation import Mitigation
 from pipeline.core.training import fit, timed_steps
 from pipeline.core.training_state import Progress
-
-SETTINGS = LoopSettings(seed=5, max_epochs=6, batch_size=32, learning_rate=0.02, patience=6)
+from tests.tiny_training import SETTINGS, TRAIN, VALIDATION, network, same
 
 
 class Killed(Exception):
     """Stands for the end of the process."""
-
-
-class Network(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Dropout(0.3), nn.Linear(5, 1))
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.layers(rows).squeeze(1)  # type: ignore[no-any-return]
-
-
-def network() -> Network:
-    torch.manual_seed(0)
-    return Network()
-
-
-def part(num: int, seed: int) -> Part:
-    generator = torch.Generator().manual_seed(seed)
-    rows = torch.randn(num, 3, generator=generator)
-    member = (torch.rand(num, generator=generator) < 0.5).float()
-    score = rows[:, 0] + 2 * member - 1
-    labels = (score > 0.7 * torch.randn(num, generator=generator)).float()
-    rows[:, 1] = member + 0.3 * rows[:, 1]  # lets the network see the group
-    weights = 0.5 + torch.rand(num, generator=generator)
-    return Part((rows,), labels, weights, torch.stack([member, 1 - member], dim=1))
-
-
-TRAIN, VALIDATION = part(210, 1), part(100, 2)
 
 
 def train(folder: Path, settings: LoopSettings = SETTINGS) -> tuple[dict[str, Any], Progress]:
@@ -59,16 +30,12 @@ def train(folder: Path, settings: LoopSettings = SETTINGS) -> tuple[dict[str, An
     return fit(network(), TRAIN, VALIDATION, settings, checkpoint, folder / "curves.jsonl")
 
 
-def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
-
-
 @contextmanager
 def dying_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Inside, a training ends with Killed once it reported this epoch."""
 
     @contextmanager
-    def bar(settings: LoopSettings, progress: Progress) -> Iterator[Any]:
+    def bar(settings: LoopSettings, progress: Progress, writes: bool) -> Iterator[Any]:
         def advance(point: dict[str, float]) -> None:
             if point["epoch"] == epoch:
                 raise Killed
