@@ -6,13 +6,14 @@
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 import pipeline
 from flows.settings import settings_of
+from flows.settings_keys import MODALITY
 from flows.stage_commands import docstring
 from pipeline.core.modality import part
 from pipeline.core.paths import READING_ORDER
@@ -65,7 +66,7 @@ def _plain(field: dict[str, Any]) -> None:
     """Descriptions on one line; no defaults of what has keys of its own, and no OpenAPI."""
     if "description" in field:
         field["description"] = " ".join(field["description"].split())
-    if "$ref" in field:
+    if "$ref" in field or any(MODALITY in kind for kind in field.get("anyOf", ())):
         field.pop("default", None)
     field.get("items", {}).pop("discriminator", None)
 
@@ -93,6 +94,12 @@ def section_model(section: str) -> type[BaseModel] | None:
 
 
 def _of_all_modalities(name: str) -> Any:
-    """The class `name` of each modality's settings, as a union where there are several."""
-    models = [getattr(part(modality, "settings"), name) for modality in modalities()]
+    """The class `name` of each modality's settings, as a union that is marked with them."""
+    models: list[Any] = [
+        Annotated[
+            getattr(part(modality, "settings"), name),
+            Field(json_schema_extra={MODALITY: modality}),
+        ]
+        for modality in modalities()
+    ]
     return reduce(or_, models)

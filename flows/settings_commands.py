@@ -34,7 +34,7 @@ def settings(section: str | None, project: str | None, schema: bool) -> None:
     from flows.settings import project_file
     from flows.settings_keys import keys_of
     from pipeline.core.errors import ProjectError
-    from pipeline.core.project import known_project, nearest, read_yaml
+    from pipeline.core.project import known_project, nearest, projects, read_yaml
 
     if section is not None and section not in SECTION_NAMES:
         raise ProjectError(
@@ -46,14 +46,20 @@ def settings(section: str | None, project: str | None, schema: bool) -> None:
         click.echo(json.dumps(described, indent=2, ensure_ascii=False))
         return
     content: Mapping[str, Any] | None = None
+    modality: str | None = None
     if project is not None:
         root = find_root(Path.cwd())
         content = read_yaml(root, project_file(known_project(root, project)))
+        modality = projects(root)[project]
     for name in (section,) if section else SECTION_NAMES:
         click.echo(
             f"{click.style(name, bold=True)}: {described['properties'][name]['description']}"
         )
-        keys = keys_of(described, name)
+        keys = [
+            key
+            for key in keys_of(described, name)
+            if modality is None or key.modality in ("", modality)
+        ]
         for key in keys:
             for line in key_lines(key, content, project or ""):
                 click.echo(line)
@@ -77,7 +83,8 @@ def key_lines(key: "Key", content: Mapping[str, Any] | None, project: str) -> It
     yield click.wrap_text(
         f"{key.name}: {facts}", width(), initial_indent="  ", subsequent_indent="      "
     )
-    yield click.wrap_text(key.meaning, width(), initial_indent="      ", subsequent_indent="      ")
+    meaning = f"Of {key.modality}: {key.meaning}" if key.modality else key.meaning
+    yield click.wrap_text(meaning, width(), initial_indent="      ", subsequent_indent="      ")
 
 
 def width() -> int:

@@ -7,7 +7,7 @@ not at all where it is a pure number: a share or probability within 0 and 1, or 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 LIMITS = (
@@ -34,6 +34,8 @@ UNIT_ENDINGS = {
     "_width": "dimensions",
 }
 PURE_NUMBERS = ("seed",)
+MODALITY = "x-modality"
+"""Marks, in the schema, the keys that one kind of data has."""
 ENTRY, NAME = "N", "NAME"
 """What stands in a dotted key for an entry's position in a list, and for a key that people choose;
 errors show the position itself: `gate.rules.0.at_most`."""
@@ -51,6 +53,7 @@ class Key:
         unit: What a number counts; empty for pure numbers and what is no number.
         limits: The values that are allowed, beyond the type.
         meaning: One sentence or two.
+        modality: The kind of data that has this key; empty where all have it.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Key:
     unit: str
     limits: str
     meaning: str
+    modality: str = ""
 
     @property
     def is_number(self) -> bool:
@@ -101,6 +105,9 @@ def _key(
         meaning=field.get("description", ""),
     )
     yield from _below(schema, node, name)
+    for kind in node.get("anyOf", ()):
+        if modality := kind.get(MODALITY):
+            yield from (replace(key, modality=modality) for key in _below(schema, kind, name))
     yield from _entries(schema, node.get("items"), f"{name}.{ENTRY}")
     yield from _entries(schema, node.get("additionalProperties"), f"{name}.{NAME}")
 

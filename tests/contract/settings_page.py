@@ -27,7 +27,8 @@ Editors complete and check a project file that begins with
 Keys are dotted, as `hallmark build PROJECT --set train.max_epochs=40` takes them; `N` stands for
 the position of a rule, counted from 0, and `NAME` for a name that you choose. A number without a
 unit is a share or probability within 0 and 1, or a seed; `factor` is a pure number without such
-limits.
+limits. A meaning that begins with *image*, *tabular* or *text* is of a key that projects of this
+modality alone have.
 """
 
 
@@ -56,7 +57,8 @@ def _rows(keys: list[Key]) -> Iterator[str]:
     for key in keys:
         kind = " ".join(filter(None, (key.type, key.limits)))
         default = "required" if key.required else f"`{key.default}`" if key.default else ""
-        cells = (f"`{key.name}`", kind, default, key.unit, key.meaning)
+        meaning = f"*{key.modality}:* {key.meaning}" if key.modality else key.meaning
+        cells = (f"`{key.name}`", kind, default, key.unit, meaning)
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

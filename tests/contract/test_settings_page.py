@@ -69,6 +69,7 @@ def test_nested_keys_rules_and_those_of_the_modality_are_there(keys: list[Key]) 
         "clean.rules.N.cast.on_failure",
         "train.mitigation.reduction.max_members",
         "train.network.hidden",  # the modality's
+        "train.network.architecture",
         "gate.rules.N.at_most",
         "package.fields.NAME.title",
     }
@@ -103,7 +104,7 @@ def test_the_schema_is_one_and_takes_every_project_of_the_repository(
         ("train", {"max_epochs": "40"}, ["train", "max_epochs"]),
         ("train", {"max_epochs": 0}, ["train", "max_epochs"]),
         ("train", {"network": {"hiden": [8]}}, ["train", "network"]),
-        ("train", {"network": {"hidden": [8.5]}}, ["train", "network", "hidden", 0]),
+        ("train", {"network": {"hidden": [8.5]}}, ["train", "network"]),
         ("calibrate", {"maximise": "acuracy"}, ["calibrate", "maximise"]),
         ("clean", {"rules": [{"name": "a", "rule": "cats"}]}, ["clean", "rules", 0]),
         ("gate", {"rules": [{"measure": "auc", "at_least": 0.5}]}, ["gate", "rules", 0, "measure"]),

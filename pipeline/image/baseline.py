@@ -1,0 +1,79 @@
+"""The cheap model that the network has to beat: a linear one of the image made small."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.core.outcome import BINARY, Outcome
+from pipeline.core.project import Columns
+from pipeline.image.encoding import Encoder, Pixels
+
+NAME = "logistic regression on the image made small, 14 × 14 (scikit-learn)"
+SIDE = 14
+PENALTY = 0.1
+"""Scikit-learn's C: small, as neighbouring pixels say nearly the same."""
+
+Floats = NDArray[np.float64]
+
+
+def logits(
+    train: pl.DataFrame,
+    tables: list[pl.DataFrame],
+    columns: Columns,
+    encoder: Encoder,
+    seed: int,
+    outcome: Outcome = BINARY,
+) -> list[Floats]:
+    """Fit on training rows with their weights; return outputs of each table's rows.
+
+    They are what the network's are: logits, of shape (rows,) or, of several classes,
+    (rows, classes); of a regression, numbers as `Outcome.encoded` has them (ridge regression).
+    """
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from threadpoolctl import threadpool_limits
+
+    model = (
+        Ridge(alpha=1 / PENALTY, random_state=seed)
+        if outcome.task == "regression"
+        else LogisticRegression(C=PENALTY, max_iter=200, random_state=seed)
+    )
+    fitted = _features(train, encoder)
+    mean, deviation = fitted.mean(axis=0), fitted.std(axis=0)
+    deviation[deviation == 0] = 1.0
+    weights = train["_weight"].to_numpy() if "_weight" in train.columns else None
+    with threadpool_limits(1):  # sums in a fixed order give fixed bytes
+        model.fit((fitted - mean) / deviation, outcome.encoded(train, columns), weights)
+        return [
+            _outputs(model, (_features(rows, encoder) - mean) / deviation, outcome)
+            for rows in tables
+        ]
+
+
+def _features(table: pl.DataFrame, encoder: Encoder) -> Floats:
+    (pixels,) = encoder.encode(table)
+    small = pooled(pixels)
+    return small.reshape(len(small), small[0].size if len(small) else 0)
+
+
+def pooled(pixels: Pixels) -> Floats:
+    """Means over a grid of at most 14 × 14 parts, from 0 to 1: (rows, channels, parts, parts)."""
+    size = pixels.shape[2]
+    edges = np.linspace(0, size, min(size, SIDE) + 1).astype(int)
+    sums = np.add.reduceat(pixels, edges[:-1], axis=2, dtype=np.int64)
+    sums = np.add.reduceat(sums, edges[:-1], axis=3)
+    areas = np.outer(np.diff(edges), np.diff(edges))
+    return np.asarray(sums / areas / 255)
+
+
+def _outputs(model: Any, features: Floats, outcome: Outcome) -> Floats:
+    """The fitted model's outputs; the logits of two classes that it gives as one are two again."""
+    found: Floats
+    if outcome.task == "regression":
+        found = model.predict(features)
+    else:
+        found = model.decision_function(features)
+    if outcome.num_outputs > 1 and found.ndim == 1:
+        found = np.column_stack([np.zeros(len(found)), found])
+    return found
