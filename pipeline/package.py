@@ -1,7 +1,8 @@
 """Put a passing model into a bento: model, policy, contract, card, and the code that serves them.
 
-Reads: the model's files, calibrate/policy.json, explain/reference.json, gate/verdict.json,
-report/report.html, ingest/profile.json, clean/rules.json, contract.json, requirements.lock.
+Reads: the model's files, train/report.json, calibrate/policy.json, explain/reference.json,
+gate/verdict.json, report/report.html, ingest/profile.json, clean/rules.json, contract.json,
+requirements.lock.
 Writes: bento/, the same bytes for the same inputs; report.json.
 Refuses when: the verdict is no pass, with an override or without; what the project says of a field
 is against the contract.
@@ -16,7 +17,7 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter
 
-from pipeline.core import bento
+from pipeline.core import bento, prediction
 from pipeline.core.contract import load_contract
 from pipeline.core.errors import GateRefused
 from pipeline.core.files import damaged, missing, read_json, write_json
@@ -28,8 +29,10 @@ from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, Frozen, Project
 from pipeline.core.rules import Rule, for_requests
 from pipeline.service import build
-from pipeline.service.checks import IN_SET, Enforcement, demanding, enforcement
-from pipeline.service.fields import FieldText, fields_of, requested
+from pipeline.service.checks import IN_SET, Enforcement
+from pipeline.service.fields import FieldText, fields_of
+from pipeline.service.requested import enforced_of, requested
+from pipeline.service.whole_fields import LIMITS, stated, wholes_of
 
 SECTIONS = ("columns",)
 
@@ -42,7 +45,12 @@ INPUTS = {
     bento.VERDICT: ("gate", "verdict.json"),
 }
 """What goes into the bento as it is, from which stage."""
-SETTINGS = (("ingest", "profile.json"), ("clean", "rules.json"), ("explain", "reference.json"))
+SETTINGS = (
+    ("ingest", "profile.json"),
+    ("clean", "rules.json"),
+    ("train", "report.json"),
+    ("explain", "reference.json"),
+)
 """What the service's settings are made from."""
 
 
@@ -59,6 +67,16 @@ class Settings(Frozen):
     """Rows that may wait; a request beyond is answered 503 and told to come again."""
     body_timeout_s: float = Field(8, gt=0, lt=10)
     """A body that has not arrived by then is refused. BentoML ends any request after 10 seconds."""
+    max_image_bytes: int = Field(524_288, ge=64)
+    """Bytes of an image, before base64, which makes them a third more of the body."""
+    max_image_pixels: int = Field(
+        4_194_304, ge=1, le=50_000_000, json_schema_extra={"unit": "pixels"}
+    )
+    """Width times height of an image, which is read from its header before it is decoded."""
+    max_image_side: int = Field(8_192, ge=1, le=20_000, json_schema_extra={"unit": "pixels"})
+    """Width and height of an image, in pixels."""
+    max_text_characters: int = Field(20_000, ge=1, json_schema_extra={"unit": "characters"})
+    """Characters of a text, before it is cleaned."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
@@ -101,8 +119,7 @@ def gather(project: Project[Settings], paths: Paths, source: Path) -> Enforcemen
         copy(paths.input(stage, file), source / target)
     copy(paths.home / "contract.json", source / bento.CONTRACT)
     policy = read_policy(paths.input("calibrate", "policy.json"))
-    carried = requested(project.columns, policy)
-    enforced = demanding(enforcement(contract, carried), project.columns, carried)
+    enforced = enforced_of(contract, project.columns, project.modality, policy)
     write_json(source / bento.SERVICE, service_settings(project, paths, contract, enforced, policy))
     origins = [paths.input(*one) for one in (*INPUTS.values(), *SETTINGS)]
     origins += [paths.home / "contract.json", paths.root / "requirements.lock"]
@@ -131,7 +148,10 @@ def service_settings(
     rules = rules_of(paths.input("clean", "rules.json"), requested(columns, policy))
     profile = read_json(paths.input("ingest", "profile.json"))
     delivered = {column["name"]: column["dtype"] for column in profile["columns"]}
-    fields = fields_of(columns, rules, enforced, delivered, settings.fields, policy)
+    limits = settings.model_dump(mode="json", exclude={"fields"})
+    of_values = {name: limits.pop(name) for name in LIMITS}
+    wholes = wholes_of(columns, project.modality, enforced, of_values)
+    fields = fields_of(columns, rules, enforced, delivered, settings.fields, policy, wholes)
     return {
         "project": project.name,
         "modality": project.modality,
@@ -140,7 +160,18 @@ def service_settings(
         "rules": [rule.model_dump(mode="json") for rule in rules],
         "fields": [field.as_dict() for field in fields],
         "reference": read_json(paths.input("explain", "reference.json")),
-        "limits": settings.model_dump(mode="json", exclude={"fields"}),
+        "computed": computed(read_json(paths.input("train", "report.json"))),
+        "limits": {**limits, "of_values": stated(wholes)},
+    }
+
+
+def computed(trained: Mapping[str, Any]) -> dict[str, str]:
+    """On what the service computes, and in which precision the model was trained and is served."""
+    precision = trained.get("precision", prediction.PRECISION)
+    return {
+        "device": prediction.DEVICE,
+        "trained_in": precision,
+        "served_in": prediction.PRECISION,
     }
 
 

@@ -7,6 +7,7 @@ Refuses when: the bento is not the one that package reported. A service that doe
 no refusal here: this stage always writes its outcome, and promotion and the build decide on it.
 """
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from pipeline.core.output_policy import OutputPolicy, read_policy
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, Project, strictly
-from pipeline.core.rehearsal import Budget, Rehearsal
+from pipeline.core.rehearsal import TOLERANCES, Budget, Rehearsal
 from pipeline.core.rules import Rule, for_requests
 
 SECTIONS = ()
@@ -40,7 +41,8 @@ Floats = NDArray[np.float64]
 class Settings(Budget):
     num_rows: int = Field(500, ge=1)
     """Test rows to replay; all of them when there are fewer. Half of them, if there are so many,
-    lack a value or have a rare level; the others come in the order of the split's hash."""
+    lack a value, have a rare level, or are the shortest and longest texts or images; the others
+    come in the order of the split's hash."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
@@ -50,9 +52,10 @@ def run(project: Project[Settings], paths: Paths) -> None:
     names = [field["name"] for field in service["fields"]]
     test = read_parquet(paths.input("split", "test.parquet"), ["_row", "_key", *names])
     snapshot = read_parquet(paths.input("ingest", "snapshot.parquet"), names)
-    task = strictly(Columns, service["columns"], {}).task
+    columns = strictly(Columns, service["columns"], {})
+    task = columns.task
     decides = ("decision",) if task == "binary" else ()
-    numbers = chosen(test, names, project.settings.num_rows)
+    numbers = chosen(test, names, project.settings.num_rows, columns.wholes)
     predictions = read_parquet(
         paths.input("evaluate", "predictions.parquet"), ["_row", EXPECTED[task], *decides]
     )
@@ -108,15 +111,24 @@ def to_be_answered(
 ) -> Offline:
     """What a bento's service must answer to rows; arguments as those of `rehearse`."""
     policy = policy_of(bento)
-    labels = read_json(bento / packaged.SOURCE / packaged.SERVICE)["labels"]
+    service = read_json(bento / packaged.SOURCE / packaged.SERVICE)
+    labels, tolerance = service["labels"], settings.tolerance
+    if tolerance is None:
+        tolerance = TOLERANCES[served_in(service)]
     if isinstance(policy, Policy):
         if decisions is None:
             decisions = offline_decisions(bento, rows, expected)
-        return Decisions(expected, decisions, labels, settings.tolerance)
+        return Decisions(expected, decisions, labels, tolerance)
     if labels:
-        return Classes(expected, labels, settings.tolerance)
+        return Classes(expected, labels, tolerance)
     model = read_json(bento / packaged.SOURCE / packaged.MODEL / prediction.ARCHITECTURE)
-    return Numbers(expected, Outcome.from_dict(model), settings.number_tolerance)
+    return Numbers(expected, Outcome.from_dict(model), tolerance)
+
+
+def served_in(service: Mapping[str, Any]) -> str:
+    """The precision that a bento is served in; one that does not say it is of before it could."""
+    precision: str = service.get("computed", {}).get("served_in", prediction.PRECISION)
+    return precision
 
 
 def offline(bento: Path, rows: pl.DataFrame) -> Floats:
@@ -192,15 +204,32 @@ def check_reported(bento: Path, report: dict[str, Any]) -> None:
         )
 
 
-def chosen(test: pl.DataFrame, features: list[str], num_rows: int) -> pl.Series:
-    """The `_row` of the test rows to replay, warts and all, in the order of the split's hash."""
-    levels = [name for name in features if test.schema[name] == pl.String]
+def chosen(
+    test: pl.DataFrame, features: list[str], num_rows: int, wholes: Collection[str] = ()
+) -> pl.Series:
+    """The `_row` of the test rows to replay, warts and all, in the order of the split's hash.
+
+    Args:
+        test: Test rows.
+        features: What requests carry.
+        num_rows: How many to replay.
+        wholes: The features that are an image or a text, no two of which are the same.
+    """
+    texts = [name for name in features if test.schema[name] == pl.String]
+    levels = [name for name in texts if name not in wholes]
     has_warts = pl.any_horizontal(
         pl.lit(False),
         *(pl.col(name).is_null() for name in features),
         *(pl.len().over(name) < RARE for name in levels),
+        *(_is_extreme(name, is_text=name in texts) for name in wholes),
     )
     ordered = test.with_columns(has_warts.alias("_wart")).sort("_key", "_row").with_row_index("_at")
     warts = ordered.filter("_wart").head(num_rows // 2)
     others = ordered.filter(~pl.col("_at").is_in(warts["_at"].implode()))
     return pl.concat([warts, others.head(num_rows - warts.height)]).sort("_at")["_row"]
+
+
+def _is_extreme(name: str, *, is_text: bool) -> pl.Expr:
+    """Whether an image or a text is among the shortest or the longest."""
+    size = pl.col(name).str.len_chars() if is_text else pl.col(name).bin.size()
+    return (size.rank("ordinal") < RARE) | (size.rank("ordinal", descending=True) < RARE)

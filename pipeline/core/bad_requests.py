@@ -5,8 +5,9 @@ service: what it forgot to enforce is not forgotten here.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from pipeline.core.project import Columns
@@ -15,6 +16,8 @@ JSON = {"content-type": "application/json"}
 HUGE = 10**25
 MADE_UP = "a level that nobody delivers"
 Row = Mapping[str, Any]
+BadValue = tuple[str, Any, Sequence[str]]
+"""What is bad about a value, the value, and words that the answer must have."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ def promises(
                 is_number=name in columns.numeric or name in columns.sensitive_edges,
                 is_required="expect_column_values_to_not_be_null" in kinds
                 or "int64" in whole
-                or columns.missing.get(name) == "drop_row",
+                or columns.missing.get(name) == "drop_row"
+                or name in columns.wholes,
                 minimum=next(
                     (r["min_value"] for r in ranges if r.get("min_value") is not None), None
                 ),
@@ -104,6 +108,7 @@ def bad_requests(
     max_rows: int,
     max_body_bytes: int,
     deciding: Sequence[str] = (),
+    values: Iterable[BadValue] = (),
 ) -> list[BadRequest]:
     """All that can be made for a project; more where its contract promises more.
 
@@ -114,6 +119,7 @@ def bad_requests(
         max_rows: The most rows that it takes at once.
         max_body_bytes: The longest body that it takes.
         deciding: The sensitive columns that its policy decides by.
+        values: Bad values of a feature that is an image or a text, as its modality makes them.
     """
     promised = promises(contract, columns, deciding)
     return [
@@ -123,6 +129,7 @@ def bad_requests(
         *_wrong_fields(row, columns, deciding),
         *_left_out(row, promised, deciding),
         *_wrong_values(row, promised),
+        *_bad_wholes(row, columns, values, max_body_bytes),
         *_too_much(row, columns, max_rows, max_body_bytes),
     ]
 
@@ -215,6 +222,16 @@ def _wrong_values(row: Row, promised: Sequence[Promise]) -> Iterator[BadRequest]
     yield BadRequest("one bad row among good ones", encoded(rows), 422, (worst.name, '"row":1'))
 
 
+def _bad_wholes(
+    row: Row, columns: Columns, values: Iterable[BadValue], max_body_bytes: int
+) -> Iterator[BadRequest]:
+    """Rows with an image or a text that must be refused; one that no body may hold is left out."""
+    for name, (what, value, words) in product(columns.wholes, values):
+        made = _with(row, name, value, f"{what} for")
+        if len(made.body) <= max_body_bytes:
+            yield replace(made, names=(name, *words))
+
+
 def _with(row: Row, name: str, value: Any, what: str) -> BadRequest:
     return BadRequest(f"{what} {name}", encoded({**row, name: value}), 422, (name,))
 
@@ -231,6 +248,8 @@ def _too_much(
         "a body that is too long, in pieces", long, 413, (str(max_body_bytes),), chunked=True
     )
     name = columns.features[0]
+    if name in columns.wholes:
+        return  # of long values their own limits say more
     yield _with(row, name, "9" * min(100_000, max_body_bytes // 2), "a very long text in")
 
 

@@ -17,6 +17,8 @@ from pipeline.core.modality import part
 from pipeline.core.outcome import BINARY, Outcome
 
 ROWS_AT_ONCE = 65_536
+DEVICE, PRECISION = "cpu", "fp32"
+"""What stages and service predict on, whatever the model was trained on, and in which precision."""
 ENCODER, ARCHITECTURE, WEIGHTS = "encoder.json", "model.json", "weights.safetensors"
 
 

@@ -132,8 +132,12 @@ class Columns(Frozen):
 
     @property
     def features(self) -> tuple[str, ...]:
-        wholes = tuple(name for name in (self.image, self.text) if name)
-        return self.numeric + self.categorical + self.dates + wholes
+        return self.numeric + self.categorical + self.dates + self.wholes
+
+    @property
+    def wholes(self) -> tuple[str, ...]:
+        """Features that are one whole value: an image, or a text in words."""
+        return tuple(name for name in (self.image, self.text) if name)
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 The stage `rehearse` does so before anything is promoted, and a rollback with what it goes back to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import polars as pl
 from pydantic import Field
 
 from pipeline.core import bento as packaged
-from pipeline.core.bad_requests import bad_requests
+from pipeline.core.bad_requests import BadValue, bad_requests
 from pipeline.core.files import read_json
+from pipeline.core.modality import optional_part
 from pipeline.core.offline import Offline
 from pipeline.core.output_policy import read_policy
 from pipeline.core.project import Columns, Frozen, strictly
@@ -22,6 +23,9 @@ from pipeline.core.served import NotServed, Served, served
 
 HEALTH = ("/livez", "/healthz", "/readyz")
 GIGABYTE = 1e9
+TOLERANCES = {"fp32": 1e-5, "bf16": 1e-2}
+"""By the precision of a service: between runs that add up in another order, in batches of other
+sizes. Numbers of 24 and of 8 binary digits are rounded by up to 6e-8 and 4e-3 of their own."""
 # So that what Python compiles lies beside the copy's own modules.
 COMPILED_IN_PLACE = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": ""}
 PREDICTED, REFUSED = "hallmark_predictions_total", "hallmark_refused_requests_total"
@@ -31,13 +35,13 @@ class Budget(Frozen):
     """What a rehearsal allows. The defaults hold on two slow cores that have other work too: set
     what your service is promised to do, on the machine that it is rehearsed on."""
 
-    tolerance: float = Field(1e-6, gt=0, json_schema_extra={"unit": "of the probability"})
-    """The largest difference between a probability of the service and the offline one."""
-    number_tolerance: float = Field(
-        1e-5, gt=0, json_schema_extra={"unit": "standard deviations of the target"}
+    tolerance: float | None = Field(
+        None, gt=0, json_schema_extra={"unit": "of the probability, or standard deviations"}
     )
-    """The largest difference between a predicted number and the offline one, in standard deviations
-    of the target, or in parts of the number's own distance from the mean where that is more."""
+    """The largest difference between what the service says and what was predicted offline on the
+    same kind of device: of a probability, or of a number in standard deviations of the target, or
+    in parts of its own distance from the mean where that is more. When not given it is that of the
+    precision that the model is served in, 1e-5 in fp32 and 1e-2 in bf16."""
     batch_rows: int = Field(50, ge=2)
     """Rows of one request when rows are replayed in batches."""
     max_startup_s: float = Field(180, gt=0)
@@ -104,6 +108,7 @@ class Rehearsal:
             "bento_digest": packaged.digest(bento),
             "model_digest": self.model_digest,
             "version": version,
+            "computed": self.service.get("computed"),
             "num_rows": rows.height,
             "compared": offline.compares,
             "max_abs_difference": None,
@@ -215,6 +220,7 @@ class Rehearsal:
             limits["max_rows"],
             limits["max_body_bytes"],
             self.deciding,
+            self._bad_values(contract),
         )
         for bad in made:
             wrong = answer_to(client, bad)
@@ -222,6 +228,15 @@ class Rehearsal:
             expected = f"{bad.status}{words}"
             self.checks.add(f"bad request: {bad.name}", wrong is None, expected, wrong or expected)
         return sum(bad.status == httpx.codes.UNPROCESSABLE_ENTITY for bad in made)
+
+    def _bad_values(self, contract: Mapping[str, Any]) -> Iterable[BadValue]:
+        """Bad images or texts; a modality of tables has none of its own."""
+        made = optional_part(self.service["modality"], "bad_values")
+        if made is None:
+            return ()
+        limits = self.service["limits"]["of_values"]
+        found: Iterable[BadValue] = made.bad_values(self.rows[0], self.columns, contract, limits)
+        return found
 
     def _metrics(self, before: Mapping[str, float], after: Mapping[str, float], num: int) -> None:
         """Whether the service counted what it answered and what it refused."""

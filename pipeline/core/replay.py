@@ -81,7 +81,8 @@ def replayed(client: httpx.Client, bodies: Sequence[tuple[bytes, int]], read: Re
 
 
 def as_requests(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    """Delivered rows as JSON carries them: dates and times in ISO 8601, nan and inf as nothing."""
+    """Delivered rows as JSON carries them: dates and times in ISO 8601, nan and inf as nothing,
+    bytes in base64."""
     written = []
     for name, dtype in rows.schema.items():
         column = pl.col(name)
@@ -91,6 +92,8 @@ def as_requests(rows: pl.DataFrame) -> list[dict[str, Any]]:
             written.append(pl.when(column.is_finite()).then(column))
         elif dtype == pl.Date:
             written.append(column.cast(pl.String))
+        elif dtype == pl.Binary:
+            written.append(column.bin.encode("base64"))
     return rows.with_columns(written).to_dicts()
 
 

@@ -9,6 +9,7 @@ import gc
 import hmac
 import os
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -87,12 +88,15 @@ class App:
         self.authorization = f"Bearer {token}".encode() if token else b""
         limits, answers = self.predictor.limits, self.predictor.answers
         self.metrics = Metrics(registry, answers.buckets())
+        is_slow = any(field.is_whole for field in self.predictor.fields)
+        self.beside = ThreadPoolExecutor(1, "answers") if is_slow else None
         self.batcher = Batcher(
             self.predictor.answer,
             limits.max_batch_rows,
             limits.max_waiting_rows,
             self.metrics.batch,
             answers.counted,
+            self.beside,
         )
         self.explaining, self.num_explaining = asyncio.Lock(), 0
         self.documented = orjson.dumps(openapi(self.predictor, self.version))
@@ -148,7 +152,7 @@ class App:
         content = await self.json(scope, receive)
         if not isinstance(content, dict):
             raise Refusal(400, "not_a_row", "expected one row, an object with the model's fields")
-        findings, explain = self.predictor.explanation_of(content)
+        findings, explain = await self.read(content)
         if findings:
             raise invalid(findings)
         if self.num_explaining >= MAX_EXPLAINING:
@@ -161,6 +165,13 @@ class App:
             self.num_explaining -= 1
         named = {"model_version": self.version, "model_digest": self.predictor.digest}
         return Response(200, orjson.dumps({**found, **named}))
+
+    async def read(self, row: Any) -> Any:
+        """What `explanation_of` says of a row, where batches are answered."""
+        if self.beside is None:
+            return self.predictor.explanation_of(row)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.beside, self.predictor.explanation_of, row)
 
     async def page(self, _scope: Scope, _receive: Receive) -> Response:
         return Response(200, self.shown.html, (HTML, *self.shown.headers))
@@ -248,6 +259,7 @@ def description(predictor: Predictor, version: str) -> dict[str, Any]:
         **predictor.answers.described(),
         "max_rows": limits.max_rows,
         "max_body_bytes": limits.max_body_bytes,
+        **limits.of_values,
         "fields": [
             {**field.as_dict(), "expected": field.expected, "note": field.note}
             for field in predictor.fields

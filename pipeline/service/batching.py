@@ -7,9 +7,14 @@ arrives while it runs is the next one. A lone request waits for nobody.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 from pipeline.service.predictor import Answer
+
+Waiting = list[tuple[Sequence[Any], asyncio.Future[Answer]]]
+"""Requests' rows, and where their answers are waited for."""
 
 
 class Saturated(Exception):
@@ -25,6 +30,8 @@ class Batcher:
         max_waiting_rows: Rows that may wait.
         observe: Is told of each batch: its number of requests, and what is counted of its rows.
         counted: The key of each row's answer that is counted.
+        beside: Where batches are answered that take long, so that the event loop goes on; in the
+            loop itself where none is given: a thread would cost a short one more than it takes.
     """
 
     def __init__(
@@ -34,12 +41,14 @@ class Batcher:
         max_waiting_rows: int,
         observe: Callable[[int, list[Any]], None],
         counted: str = "label",
+        beside: Executor | None = None,
     ) -> None:
         self.answer = answer
         self.max_batch_rows = max_batch_rows
         self.max_waiting_rows = max_waiting_rows
         self.observe = observe
         self.counted = counted
+        self.beside, self.is_busy = beside, False
         self.waiting: deque[tuple[Sequence[Any], asyncio.Future[Answer]]] = deque()
         self.num_waiting_rows = 0
 
@@ -53,7 +62,7 @@ class Batcher:
             raise Saturated
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        if not self.waiting:
+        if not self.waiting and not self.is_busy:
             loop.call_soon(self._run, loop)
         self.waiting.append((rows, future))
         self.num_waiting_rows += len(rows)
@@ -61,23 +70,43 @@ class Batcher:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         batch = self._next()
+        requests = [rows for rows, _ in batch]
+        if self.beside is None:
+            self._settle(batch, partial(self.answer, requests))
+            self._go_on(loop)
+            return
+        self.is_busy = True
+        task = loop.run_in_executor(self.beside, self.answer, requests)
+        task.add_done_callback(partial(self._done, loop, batch))
+
+    def _done(
+        self, loop: asyncio.AbstractEventLoop, batch: Waiting, task: asyncio.Future[list[Answer]]
+    ) -> None:
+        self.is_busy = False
+        if not task.cancelled():
+            self._settle(batch, task.result)
+            self._go_on(loop)
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.waiting:
+            loop.call_soon(self._run, loop)
+
+    def _settle(self, batch: Waiting, answers_of: Callable[[], list[Answer]]) -> None:
+        """Hand each request its answer, or all of them the error."""
         try:
-            answers = self.answer([rows for rows, _ in batch])
+            answers = answers_of()
         except Exception as error:
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
-        else:
-            key = self.counted
-            counted = [one[key] for answer in answers for one in answer.predictions]
-            self.observe(len(batch), counted)
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():  # its client has gone
-                    future.set_result(answer)
-        if self.waiting:
-            loop.call_soon(self._run, loop)
+            return
+        counted = [one[self.counted] for answer in answers for one in answer.predictions]
+        self.observe(len(batch), counted)
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():  # its client has gone
+                future.set_result(answer)
 
-    def _next(self) -> list[tuple[Sequence[Any], asyncio.Future[Answer]]]:
+    def _next(self) -> Waiting:
         """What waits, as long as it fits into one batch; at least one request."""
         batch = [self.waiting.popleft()]
         num_rows = len(batch[0][0])

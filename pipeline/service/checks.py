@@ -61,6 +61,14 @@ class Enforcement:
         """The checks of one column alone."""
         return [check for check in self.checks if check.columns == (column,)]
 
+    def of_whole(self, column: str) -> list[Check]:
+        """The checks of a column and of its measures, `<column>.<measure>`, and of no other."""
+        return [
+            check
+            for check in self.checks
+            if all(name == column or name.startswith(f"{column}.") for name in check.columns)
+        ]
+
     @property
     def of_pairs(self) -> list[Check]:
         return [check for check in self.checks if len(check.columns) == 2]
@@ -92,13 +100,19 @@ def enforcement(contract: dict[str, Any], features: Iterable[str]) -> Enforcemen
 
 
 def demanding(enforced: Enforcement, columns: Columns, requested: Iterable[str]) -> Enforcement:
-    """It, and a value in each column whose gaps `clean` dropped rows for: nothing was learnt of
-    rows without one."""
-    names = [name for name in requested if columns.missing.get(name) == "drop_row"]
-    checks = [Check((name,), NOT_NULL, {}, True, NEEDED, _not_null({})[1], WHY) for name in names]
+    """It, and a value in each column whose gaps `clean` dropped rows for, nothing was learnt of
+    rows without one, and of a feature that is one whole value: there is no other."""
+    dropped = [name for name in requested if columns.missing.get(name) == "drop_row"]
+    words = dict.fromkeys(columns.wholes, ("a value", ""))
+    words |= dict.fromkeys(dropped, (NEEDED, WHY))
+    there = _not_null({})[1]
+    checks = [
+        Check((name,), NOT_NULL, {}, True, expected, there, why)
+        for name, (expected, why) in words.items()
+    ]
     lines = [
         {"expectation": NOT_NULL, "columns": [name], "severity": "critical", "refuses": True}
-        for name in names
+        for name in words
     ]
     return replace(
         enforced,

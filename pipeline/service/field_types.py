@@ -7,8 +7,8 @@ from pipeline.core.errors import ProjectError
 from pipeline.core.rules import Cast, Rule
 from pipeline.service.checks import INTEGERS
 
-Kind = Literal["integer", "number", "category", "text", "date", "datetime"]
-Delivered = Literal["text", "integer", "float", "boolean", "date", "datetime"]
+Kind = Literal["integer", "number", "category", "text", "date", "datetime", "image"]
+Delivered = Literal["text", "integer", "float", "boolean", "date", "datetime", "image"]
 INTEGER_TYPES = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
 DELIVERED: dict[str, Delivered] = {
     "String": "text",
@@ -17,6 +17,7 @@ DELIVERED: dict[str, Delivered] = {
     "Float64": "float",
     "Date": "date",
     "Datetime": "datetime",
+    "Binary": "image",
     **dict.fromkeys(INTEGER_TYPES, "integer"),
 }
 """From a column's type in polars, without its arguments, to what a request carries."""

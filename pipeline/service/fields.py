@@ -5,15 +5,15 @@ after the cleaning, which a request goes through as training rows did.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.groups import CROSS, MISSING
 from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, Frozen, nearest
 from pipeline.core.rules import Rule
+from pipeline.service import whole_fields
 from pipeline.service.checks import (
     BETWEEN,
     IN_SET,
@@ -35,6 +35,7 @@ from pipeline.service.field_types import (
     type_of,
     within_64_bits,
 )
+from pipeline.service.requested import Deciding, deciding_columns, requested
 
 Use = Literal["probability", "decision", "both"]
 NOTES: dict[Use, str] = {
@@ -70,6 +71,9 @@ class Field:
         categories: The levels that the contract names; empty when it names none.
         open: Whether other levels are accepted, with a warning.
         example: A valid value.
+        limits: What an image or a text in words may measure, by the name of the setting; empty of
+            other fields.
+        measures: What else the contract has an image or a text measure, in words.
         use: What it is for. A field that decides must be given with every row, also where it may be
             null: a row without it would be decided as if nothing were known of its group.
     """
@@ -86,6 +90,13 @@ class Field:
     open: bool
     example: Any
     use: Use = "probability"
+    limits: Mapping[str, int] = field(default_factory=dict)
+    measures: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all that is known of a row: an image, or a text in words."""
+        return bool(self.limits)
 
     @property
     def decides(self) -> bool:
@@ -100,6 +111,8 @@ class Field:
     @property
     def expected(self) -> str:
         """What a value must be, in words."""
+        if self.is_whole:
+            return whole_fields.expected(self.kind, self.limits)
         if self.kind in ("date", "datetime"):
             return f"{EXPECTED[self.kind]}, written like {self.example}"
         if self.kind in EXPECTED:
@@ -110,8 +123,15 @@ class Field:
         )
 
     @property
+    def instance(self) -> str:
+        """A valid value, in words where it is long."""
+        return whole_fields.INSTANCES[self.kind] if self.is_whole else str(self.example)
+
+    @property
     def schema(self) -> dict[str, Any]:
         """The field in JSON Schema, as OpenAPI 3.1 has it."""
+        if self.is_whole:
+            return whole_fields.schema(self)
         kinds: dict[str, Any] = {"integer": "integer", "number": "number"}
         kind = kinds.get(self.kind) or OF_TYPES.get(self.delivered, ("string",))[0]
         if self.categories and not any(isinstance(one, str) for one in self.categories):
@@ -142,7 +162,8 @@ class Field:
 
     @staticmethod
     def from_dict(state: dict[str, Any]) -> "Field":
-        return Field(**{**state, "categories": tuple(state["categories"])})
+        listed = {name: tuple(state[name]) for name in ("categories", "measures")}
+        return Field(**{**state, **listed})
 
 
 def fields_of(
@@ -152,6 +173,7 @@ def fields_of(
     delivered: Mapping[str, str],
     texts: Mapping[str, FieldText],
     policy: Policy | OutputPolicy | None = None,
+    wholes: Mapping[str, whole_fields.Whole] | None = None,
 ) -> list[Field]:
     """The fields of a project's requests: numbers, categories, what else the decision needs.
 
@@ -162,6 +184,7 @@ def fields_of(
         delivered: The polars type of each delivered column.
         texts: What the project says of single fields.
         policy: Names the sensitive columns without which it cannot decide.
+        wholes: What an image or a text may measure, by its name.
 
     Raises:
         ProjectError: a text is about no feature, its example is against the contract, or a feature
@@ -174,8 +197,11 @@ def fields_of(
             raise ProjectError(
                 f"package.fields: expected a feature, got {name!r}", hint=nearest(name, names)
             )
+    wholes = wholes or {}
     fields = [
-        _field(
+        _whole_field(name, texts.get(name, FieldText()), wholes[name])
+        if name in wholes
+        else _field(
             name,
             columns,
             rules,
@@ -192,34 +218,6 @@ def fields_of(
         else field
         for field in fields
     ]
-
-
-def requested(columns: Columns, policy: Policy | OutputPolicy | None) -> tuple[str, ...]:
-    """The columns that a request carries: the features, and what else the policy decides by."""
-    return tuple(dict.fromkeys((*columns.features, *(policy.columns if policy else ()))))
-
-
-@dataclass(frozen=True)
-class Deciding:
-    """What a policy knows of a column that it decides by: its levels; none of a number that it
-    cuts at edges."""
-
-    levels: tuple[str, ...]
-    is_cut: bool
-
-
-def deciding_columns(policy: Policy | OutputPolicy) -> dict[str, Deciding]:
-    """The columns that a policy decides by."""
-    if policy.by_group is None:
-        return {}
-    split = [name.split(CROSS) for name in policy.by_group.groups]
-    known = [parts for parts in split if len(parts) == len(policy.columns)]
-    found = {}
-    for place, name in enumerate(policy.columns):
-        is_cut = name in policy.by_group.edges
-        levels = sorted({parts[place] for parts in known} - {MISSING})
-        found[name] = Deciding(() if is_cut else tuple(levels), is_cut)
-    return found
 
 
 def _field(
@@ -264,6 +262,25 @@ def _field(
     )
     example = _example(field, rules) if text.example is None else text.example
     return Field(**{**asdict(field), "categories": field.categories, "example": example})
+
+
+def _whole_field(name: str, text: FieldText, whole: whole_fields.Whole) -> Field:
+    """The field of an image, or of a text in words."""
+    return Field(
+        name=name,
+        title=text.title or name,
+        unit=text.unit,
+        kind=whole.kind,
+        delivered=whole.kind,
+        required=True,
+        minimum=None,
+        maximum=None,
+        categories=(),
+        open=False,
+        example=whole.example if text.example is None else text.example,
+        limits=whole.limits,
+        measures=whole.measures,
+    )
 
 
 def _bound(choose: Any, limits: list[float | None]) -> float | None:

@@ -19,8 +19,8 @@ from pipeline.core.policy import Policy
 from pipeline.core.project import Columns, strictly
 from pipeline.core.rules import Rule
 from pipeline.service.answers import Answers, answers_of
-from pipeline.service.checks import demanding, enforcement
-from pipeline.service.fields import Field, requested
+from pipeline.service.fields import Field
+from pipeline.service.requested import enforced_of
 from pipeline.service.requests import Batch, Reader, reader_of
 
 
@@ -34,6 +34,7 @@ class Limits:
         max_batch_rows: Rows that are predicted at once.
         max_waiting_rows: Rows that may wait; more are turned away until some are answered.
         body_timeout_s: Seconds in which a body must have arrived.
+        of_values: Those of one image or text, by the name of the setting.
     """
 
     max_rows: int
@@ -41,6 +42,7 @@ class Limits:
     max_batch_rows: int
     max_waiting_rows: int
     body_timeout_s: float
+    of_values: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,7 @@ def load(folder: Path) -> Predictor:
     columns = strictly(Columns, state["columns"], {})
     rules = TypeAdapter(tuple[Rule, ...]).validate_json(json.dumps(state["rules"]), strict=True)
     fields = [Field.from_dict(one) for one in state["fields"]]
-    carried = requested(columns, policy)
-    enforced = demanding(enforcement(contract, carried), columns, carried)
+    enforced = enforced_of(contract, columns, state["modality"], policy)
     return Predictor(
         project=state["project"],
         modality=state["modality"],

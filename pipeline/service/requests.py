@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.cells import Apply, GroupColumn, Troubled
 from pipeline.core.errors import MAX_FINDINGS
 from pipeline.core.groups import CROSS
 from pipeline.core.modality import part
@@ -23,7 +23,7 @@ from pipeline.service.fields import Field
 MAX_SHOWN = 80
 WITHHELD = "another value"
 
-Encoded = tuple[NDArray[np.float32], NDArray[np.int64]]
+Encoded = tuple[NDArray[Any], ...]
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Batch:
-    """Many requests' rows: the encoder's codes, shape (rows, columns), and each one's reading;
-    each row's group, where the policy decides by groups."""
+    """Many requests' rows: the encoder's codes, shape (rows, …), and each one's reading; each row's
+    group, where the policy decides by groups."""
 
-    codes: NDArray[np.float64]
+    codes: NDArray[Any]
     readings: list[Reading]
     groups: list[str]
 
@@ -58,38 +58,24 @@ class Reader:
         self,
         fields: Sequence[Field],
         columns: Columns,
-        cells: Sequence[Any],
-        num_numbers: int,
+        cells: Any,
         enforcement: Enforcement,
         group_cells: Sequence[Any] = (),
     ) -> None:
         self.fields = {field.name: field for field in fields}
         self.names = frozenset(self.fields)
         self.columns = columns
-        self.cells = list(cells)
-        self.width = sum(column.width for column in self.cells)
-        self.num_numbers = num_numbers
+        self.cells = cells
         self.group_cells = list(group_cells)
         self.demanded = frozenset(column.name for column in self.group_cells)
-        self.by_name = {column.name: column for column in [*self.group_cells, *self.cells]}
-        self.pairs = enforcement.of_pairs
+        of_features = getattr(cells, "columns", ())
+        self.by_name = {column.name: column for column in [*self.group_cells, *of_features]}
+        self.pairs = [one for one in enforcement.of_pairs if set(one.columns) <= set(self.by_name)]
 
     def read(self, requests: Sequence[Sequence[Any]]) -> Batch:
         """Read many requests' rows; values that are new are learnt together."""
         rows = [row if type(row) is dict else {} for request in requests for row in request]
-        codes = np.zeros((len(rows), self.width))
-        troubled: dict[int, list[tuple[str, Any]]] = {}
-        place = 0
-        for column in self.cells:
-            values = [row.get(column.name) for row in rows]
-            found, problems = column.read(values)
-            if column.width == 1:  # nearly every column: a slice takes twice as long
-                codes[:, place] = found
-            else:
-                codes[:, place : place + column.width] = np.reshape(found, (-1, column.width))
-            place += column.width
-            for number, cell in problems:
-                troubled.setdefault(number, []).append((column.name, cell))
+        codes, troubled = self.cells.read(rows)
         groups = self._groups(rows, troubled)
         readings, start = [], 0
         for request in requests:
@@ -98,9 +84,7 @@ class Reader:
             start += len(request)
         return Batch(codes, readings, groups)
 
-    def _groups(
-        self, rows: Sequence[dict[str, Any]], troubled: dict[int, list[tuple[str, Any]]]
-    ) -> list[str]:
+    def _groups(self, rows: Sequence[dict[str, Any]], troubled: Troubled) -> list[str]:
         """Each row's group, none where the policy asks for none; and what is wrong with it."""
         named = []
         for column in self.group_cells:
@@ -111,14 +95,12 @@ class Reader:
                     troubled.setdefault(number, []).append((column.name, cell))
         return [CROSS.join(map(str, parts)) for parts in zip(*named, strict=True)]
 
-    def encoded(self, codes: NDArray[np.float64]) -> Encoded:
+    def encoded(self, codes: NDArray[Any]) -> Encoded:
         """What the network takes, from the codes of rows."""
-        numbers, levels = codes[:, : self.num_numbers], codes[:, self.num_numbers :]
-        return numbers.astype(np.float32), levels.astype(np.int64)
+        inputs: Encoded = self.cells.inputs(codes)
+        return inputs
 
-    def _reading(
-        self, request: Sequence[Any], rows: range, troubled: dict[int, list[tuple[str, Any]]]
-    ) -> Reading:
+    def _reading(self, request: Sequence[Any], rows: range, troubled: Troubled) -> Reading:
         reading = Reading(rows, {}, [])
         for number, (place, row) in enumerate(zip(rows, request, strict=True)):
             if type(row) is not dict:
@@ -147,7 +129,7 @@ class Reader:
             for expected, meaning in cell.problems:
                 if cell.refused:
                     hint = _hint(field, value, meaning)
-                    found = self._shown(name, value)
+                    found = cell.found or self._shown(name, value)
                     self._refuse(reading, number, name, _wanted(field, expected), found, hint)
                     break
                 self._warn(reading, number, f"{name}: expected {expected}", meaning)
@@ -170,7 +152,7 @@ class Reader:
         """Refuse a row that leaves out what decides about it."""
         field = self.fields[name]
         unknown = "" if field.required else "; null where it is not known"
-        hint = f"give {name}, for instance {shown(field.example)}{unknown}: it is {field.note}"
+        hint = f"give {name}, for instance {shown(field.instance)}{unknown}: it is {field.note}"
         self._refuse(reading, number, name, field.expected, None, hint)
 
     def _shown(self, name: str, value: Any) -> Any:
@@ -215,10 +197,10 @@ def _wanted(field: Field, expected: str) -> str:
 
 def _hint(field: Field, value: Any, meaning: str) -> str:
     if value is None:
-        return f"give {field.name}, for instance {shown(field.example)}"
+        return f"give {field.name}, for instance {shown(field.instance)}"
     if field.categories and isinstance(value, str):
         return nearest(value, tuple(map(str, field.categories)))
-    return meaning or f"for instance {shown(field.example)}"
+    return meaning or f"for instance {shown(field.instance)}"
 
 
 def reader_of(
@@ -232,6 +214,26 @@ def reader_of(
 ) -> Reader:
     """The reader of a project's requests."""
     made = part(modality, "cells")
-    cells = made.columns_of(fields, rules, encoder, enforcement)
-    group_cells = made.group_columns_of(fields, rules, policy.by_group, enforcement)
-    return Reader(fields, columns, cells, sum(encoder.widths), enforcement, group_cells)
+    cells = made.cells_of(fields, columns, rules, encoder, enforcement)
+    apply = part(modality, "cleaning").apply
+    group_cells = group_columns_of(fields, rules, policy.by_group, enforcement, apply)
+    return Reader(fields, columns, cells, enforcement, group_cells)
+
+
+def group_columns_of(
+    fields: Sequence[Field], rules: Any, by_group: Any, enforcement: Enforcement, apply: Apply
+) -> list[GroupColumn]:
+    """A column for each that a policy decides by; `by_group` is its `GroupThresholds`, or None."""
+    by_name = {one.name: one for one in fields}
+    return [
+        GroupColumn(
+            name,
+            by_name[name].delivered,
+            by_name[name].expected,
+            rules,
+            enforcement.of(name),
+            apply,
+            edges=by_group.edges.get(name),
+        )
+        for name in (by_group.columns if by_group else ())
+    ]

@@ -1,152 +1,34 @@
-"""Single values of requests, cleaned, checked and encoded by the stages' own code, once each.
+"""The features of a table's rows, column by column: single values, encoded once each."""
 
-Cleaning rules for requests, row-level checks and the encoder all work value by value, so a value
-that was met before needs no work: a column keeps what its values became. What is new in a batch
-goes through `cleaning` and `encoding` as one small table per column.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from pipeline.core import casting
-from pipeline.core.casting import DTYPES, WHOLE_BELOW
-from pipeline.core.groups import level_names
-from pipeline.core.rules import Cast, OutsideRange, Rule, for_requests
+from pipeline.core.cells import CellColumn, Row, Troubled
+from pipeline.core.project import Columns
+from pipeline.core.rules import Rule
 from pipeline.tabular import cleaning
-from pipeline.tabular.encoding import UNKNOWN_LEVEL, Encoder
-
-MAX_REMEMBERED = 20_000
-"""Values that a column keeps; then it starts anew."""
-MAX_TEXT_LENGTH = 100
-"""Longer texts are not kept."""
-PLAIN = frozenset({str, int, float, type(None)})
-"""The types whose values can be told apart by comparing them."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a delivered value became.
-
-    Attributes:
-        code: Its position or level index, as the encoder gives it; of a column that decides, the
-            name of its group.
-        value: The clean value.
-        refused: Whether a request with it is refused.
-        problems: What was expected and why, for each rule that it breaks.
-    """
-
-    code: Any
-    value: Any
-    refused: bool = False
-    problems: tuple[tuple[str, str], ...] = ()
-
-
-class Unreadable:
-    """Marks a value of a type that the column is not delivered in."""
-
-
-UNREADABLE = Unreadable()
+from pipeline.tabular.encoding import UNKNOWN_LEVEL, Encoder, Inputs
 
 
 @dataclass
-class CellColumn:
-    """One feature's values: how they are read, and those that are known.
-
-    A code is a number; of a column that is several numbers, a date, it is a tuple of `width`.
+class Feature(CellColumn):
+    """One feature's values: a code is the encoder's position or level index.
 
     Attributes:
-        name: The delivered column.
-        delivered: How it is delivered: text, integer, float, boolean, date or datetime.
-        expected: What a value must be, in words.
-        rules: The cleaning rules for requests, all columns'.
-        encoder: The whole encoder.
-        known: The cells of values that were met.
-        fine: The codes of those that break no rule.
-        width: How many numbers its code has.
-        decimal: What begins the decimals of numbers that are delivered as text.
-        checks: What a clean value must keep; each has passes, critical, expected and meaning.
+        encoder: The whole encoder; of it is kept what is about this column.
     """
 
-    name: str
-    delivered: str
-    expected: str
-    rules: tuple[Rule, ...]
-    encoder: Encoder
-    checks: Sequence[Any]
-    known: dict[Any, Cell] = field(default_factory=dict)
-    fine: dict[Any, Any] = field(default_factory=dict)
-    width: int = field(init=False, default=1)
-    decimal: str = field(init=False, default=".")
+    encoder: Encoder = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        self.rules = tuple(_never_raising(rule) for rule in for_requests(self.rules, (self.name,)))
+        super().__post_init__()
         self.encoder = self.encoder.of(self.name)
         self.width = sum(self.encoder.widths) or 1
-        casts = [rule for rule in self.rules if isinstance(rule, Cast)]
-        self.decimal = next((rule.decimal for rule in casts if rule.decimal), ".")
-
-    def read(self, values: Sequence[Any]) -> tuple[list[Any], list[tuple[int, Cell]]]:
-        """The codes of values, and the cells, by their place, of those that break a rule."""
-        plain = PLAIN.issuperset(map(type, values))
-        keys = values if plain else [key_of(value) for value in values]
-        codes: list[Any] = list(map(self.fine.get, keys))
-        if None not in codes:
-            return codes, []
-        return self._read_slowly(values, keys, codes)
-
-    def clean(self, value: Any) -> Any:
-        """The clean value of one that was read before."""
-        key = value if type(value) in PLAIN else key_of(value)
-        cell = self.known.get(key) or self._made({key: value})[key]
-        return cell.value
-
-    def _read_slowly(
-        self, values: Sequence[Any], keys: Sequence[Any], codes: list[Any]
-    ) -> tuple[list[Any], list[tuple[int, Cell]]]:
-        """Fill the gaps in `codes`: values that are new, or break a rule."""
-        gaps = [i for i, code in enumerate(codes) if code is None]
-        new = {keys[i]: values[i] for i in gaps if keys[i] not in self.known}
-        fresh = self._made(new) if new else {}
-        troubled = []
-        for i in gaps:
-            cell = fresh[keys[i]] if keys[i] in fresh else self.known[keys[i]]
-            codes[i] = cell.code
-            if cell.problems:
-                troubled.append((i, cell))
-        self._keep(fresh)
-        return codes, troubled
-
-    def _keep(self, cells: Mapping[Any, Cell]) -> None:
-        if len(self.known) + len(cells) > MAX_REMEMBERED:
-            self.known.clear()
-            self.fine.clear()
-        for key, cell in cells.items():
-            if isinstance(key, str) and len(key) > MAX_TEXT_LENGTH:
-                continue
-            self.known[key] = cell
-            if not cell.problems:
-                self.fine[key] = cell.code
-
-    def _made(self, values: Mapping[Any, Any]) -> dict[Any, Cell]:
-        read = {
-            key: as_delivered(value, self.delivered, self.decimal) for key, value in values.items()
-        }
-        unreadable = ((self.expected, ""),)
-        cells = {
-            key: Cell(0 if self.width == 1 else (0,) * self.width, None, True, unreadable)
-            for key, value in read.items()
-            if value is UNREADABLE
-        }
-        keys = [key for key in read if key not in cells]
-        column = pl.Series(self.name, [read[key] for key in keys], DTYPES[self.delivered])
-        table, broken = self._cleaned(column.to_frame())
-        codes = self._coded(table)
-        for key, value, code, why in zip(keys, table[self.name], codes, broken, strict=True):
-            cells[key] = self._cell(value, code, why)
-        return cells
 
     def _coded(self, table: pl.DataFrame) -> list[Any]:
         numbers, levels = self.encoder.encode(table)
@@ -155,131 +37,68 @@ class CellColumn:
         found: list[Any] = (numbers if numbers.shape[1] else levels)[:, 0].tolist()
         return found
 
-    def _cleaned(self, table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-        """The clean values, and for each the rule that cannot take it; empty when all can."""
-        broken = [""] * table.height
-        for rule in self.rules:
-            before = table[self.name]
-            table, _ = cleaning.apply(table, (rule,))
-            if isinstance(rule, Cast | OutsideRange) and rule.name.startswith(REFUSES):
-                gone = (table[self.name].is_null() & before.is_not_null()).arg_true()
-                for i in gone:
-                    broken[i] = broken[i] or rule.name.removeprefix(REFUSES)
-        return table, broken
-
-    def _cell(self, value: Any, code: Any, broken: str) -> Cell:
-        if broken:
-            return Cell(code, value, True, ((self.expected, ""),))
-        failed = [check for check in self.checks if not check.passes(value)]
-        refusing = [check for check in failed if check.critical]
-        problems = [(check.expected, check.meaning) for check in refusing or failed]
-        if not failed and value is not None and self.encoder.levels and code == UNKNOWN_LEVEL:
-            problems.append((f"a value that training rows had often enough, got {value}", ""))
-        if not failed and value is None and self.name in self.encoder.complete:
-            problems.append(("a value, which no training row lacked", ""))
-        return Cell(code, value, bool(refusing), tuple(problems))
+    def _unlearnt(self, value: Any, code: Any) -> list[tuple[str, str]]:
+        if value is None:
+            is_new = self.name in self.encoder.complete
+            return [("a value, which no training row lacked", "")] if is_new else []
+        if self.encoder.levels and code == UNKNOWN_LEVEL:
+            return [(f"a value that training rows had often enough, got {value}", "")]
+        return []
 
 
-@dataclass
-class GroupColumn(CellColumn):
-    """A column that a policy decides by: the code of a value is the name of its group.
+@dataclass(frozen=True)
+class Cells:
+    """The features of rows, column by column.
 
     Attributes:
-        edges: Where numbers are cut.
+        columns: In the order of the network's inputs, numbers first.
+        num_numbers: How many of the codes are numbers; the others are levels.
     """
 
-    edges: Sequence[float] | None = None
+    columns: Sequence[Feature]
+    num_numbers: int
 
-    def _coded(self, table: pl.DataFrame) -> list[Any]:
-        return level_names(table[self.name], self.edges).to_list()
+    def read(self, rows: Sequence[Row]) -> tuple[NDArray[np.float64], Troubled]:
+        """The codes of rows, shape (rows, codes), and which of them break a rule."""
+        codes = np.zeros((len(rows), sum(column.width for column in self.columns)))
+        troubled: Troubled = {}
+        place = 0
+        for column in self.columns:
+            found, problems = column.read([row.get(column.name) for row in rows])
+            if column.width == 1:  # nearly every column: a slice takes twice as long
+                codes[:, place] = found
+            else:
+                codes[:, place : place + column.width] = np.reshape(found, (-1, column.width))
+            place += column.width
+            for number, cell in problems:
+                troubled.setdefault(number, []).append((column.name, cell))
+        return codes, troubled
 
-
-REFUSES = "\0"
-"""Starts the name of a rule that refuses what it cannot take."""
-
-
-def _never_raising(rule: Rule) -> Rule:
-    """A rule that makes a value missing where it would refuse the table or drop the row."""
-    if isinstance(rule, Cast) and rule.on_failure == "refuse":
-        return rule.model_copy(update={"on_failure": "missing", "name": REFUSES + rule.name})
-    if isinstance(rule, OutsideRange) and rule.action == "drop_row":
-        return rule.model_copy(update={"action": "missing", "name": REFUSES + rule.name})
-    return rule
-
-
-def key_of(value: Any) -> Any:
-    """A key for a value, which no value of another JSON type equals: `true` is no 1."""
-    if type(value) in PLAIN:
-        return value
-    return (type(value), value if isinstance(value, bool) else None)
-
-
-def as_delivered(value: Any, delivered: str, decimal: str = ".") -> Any:
-    """A JSON value in the type that its column is delivered in, or UNREADABLE.
-
-    A number stands for its digits where the column is delivered as text, as files deliver it.
-    """
-    if decimal != "." and isinstance(value, float) and delivered == "text":
-        return _number(value, delivered).replace(".", decimal)
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return value if delivered == "boolean" else UNREADABLE
-    if isinstance(value, str):
-        return _text(value, delivered)
-    if isinstance(value, int | float):
-        return _number(value, delivered)
-    return UNREADABLE
+    def inputs(self, codes: NDArray[np.float64]) -> Inputs:
+        """What the network takes, from the codes of rows."""
+        numbers, levels = codes[:, : self.num_numbers], codes[:, self.num_numbers :]
+        return numbers.astype(np.float32), levels.astype(np.int64)
 
 
-def _text(value: str, delivered: str) -> Any:
-    if delivered in ("date", "datetime"):
-        read = casting.read_as(delivered, pl.Series([value]))[0]
-        return UNREADABLE if read is None else read
-    return value if delivered == "text" else UNREADABLE
-
-
-def _number(value: float, delivered: str) -> Any:
-    whole = isinstance(value, int) or (value.is_integer() and abs(value) < WHOLE_BELOW)
-    if delivered == "text":
-        return str(int(value)) if whole else repr(value)
-    if delivered == "integer":
-        return int(value) if whole and -(2**63) <= value < 2**63 else UNREADABLE
-    return float(value) if delivered == "float" else UNREADABLE
-
-
-def columns_of(
-    fields: Iterable[Any], rules: tuple[Rule, ...], encoder: Encoder, enforcement: Any
-) -> list[CellColumn]:
-    """A column for each of the encoder's, in the order of the network's inputs."""
+def cells_of(
+    fields: Iterable[Any],
+    columns: Columns,  # noqa: ARG001 -- as every modality's
+    rules: tuple[Rule, ...],
+    encoder: Encoder,
+    enforcement: Any,
+) -> Cells:
+    """A column for each of the encoder's."""
     by_name = {one.name: one for one in fields}
-    return [
-        CellColumn(
+    found = [
+        Feature(
             name,
             by_name[name].delivered,
             by_name[name].expected,
             rules,
-            encoder,
             enforcement.of(name),
+            cleaning.apply,
+            encoder=encoder,
         )
         for name in encoder.columns
     ]
-
-
-def group_columns_of(
-    fields: Iterable[Any], rules: tuple[Rule, ...], by_group: Any, enforcement: Any
-) -> list[GroupColumn]:
-    """A column for each that a policy decides by; `by_group` is its `GroupThresholds`, or None."""
-    by_name = {one.name: one for one in fields}
-    return [
-        GroupColumn(
-            name,
-            by_name[name].delivered,
-            by_name[name].expected,
-            rules,
-            Encoder({}, {}),
-            enforcement.of(name),
-            edges=by_group.edges.get(name),
-        )
-        for name in (by_group.columns if by_group else ())
-    ]
+    return Cells(found, sum(encoder.widths))

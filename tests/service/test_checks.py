@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.cells import UNREADABLE, as_delivered
 from pipeline.core.policy import GroupThresholds, Mixture, Policy
 from pipeline.core.project import Columns
 from pipeline.service.checks import enforcement
 from pipeline.service.fields import fields_of
-from pipeline.service.requests import Reader
-from pipeline.tabular.cells import UNREADABLE, as_delivered, columns_of, group_columns_of
+from pipeline.service.requests import Reader, group_columns_of
+from pipeline.tabular import cleaning
+from pipeline.tabular.cells import cells_of
 from pipeline.tabular.encoding import Encoder
 from tests.packaged import expectation
 
@@ -83,8 +85,8 @@ def reader(*entries: dict[str, Any]) -> Reader:
     enforced = enforcement({"prepared": {"expectations": list(entries)}}, columns.features)
     fields = fields_of(columns, (), enforced, {"a": "String", "b": "Int64"}, {})
     encoder = Encoder({"b": [0.0, 1.0, 2.0]}, {"a": ["x", "y"]})
-    cells = columns_of(fields, (), encoder, enforced)
-    return Reader(fields, columns, cells, 1, enforced)
+    cells = cells_of(fields, columns, (), encoder, enforced)
+    return Reader(fields, columns, cells, enforced)
 
 
 def test_pairs_are_checked_on_clean_values() -> None:
@@ -164,9 +166,9 @@ def deciding_reader(*entries: dict[str, Any]) -> Reader:
     delivered = {"a": "String", "b": "Int64", "sex": "String"}
     fields = fields_of(columns, (), enforced, delivered, {}, policy)
     encoder = Encoder({"b": [0.0, 1.0, 2.0]}, {"a": ["x", "y"]})
-    cells = columns_of(fields, (), encoder, enforced)
-    groups = group_columns_of(fields, (), SEX_AND_B, enforced)
-    return Reader(fields, columns, cells, 1, enforced, groups)
+    cells = cells_of(fields, columns, (), encoder, enforced)
+    groups = group_columns_of(fields, (), SEX_AND_B, enforced, cleaning.apply)
+    return Reader(fields, columns, cells, enforced, groups)
 
 
 def test_a_rows_group_is_named_as_offline() -> None:

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
+from pipeline.core import cells
 from pipeline.core.policy import Policy
 from pipeline.service.app import App
-from pipeline.tabular import cells
 from tests.packaged import as_delivered
 
 ROW = {"age": "39", "hours": 40.5, "job": "nurse"}
@@ -216,7 +216,7 @@ def test_what_is_remembered_stays_bounded(app: App, monkeypatch: pytest.MonkeyPa
     for start in range(0, 1000, 20):
         rows = [{"hours": (start + i) / 10, "job": "a" * 200} for i in range(20)]
         app.predictor.answer([rows])
-    for column in app.predictor.reader.cells:
+    for column in app.predictor.reader.cells.columns:
         assert len(column.known) <= 50
         assert all(len(key) <= 100 for key in column.known if isinstance(key, str))
     again = app.predictor.answer([[ROW]])[0].predictions[0]["probability"]
