@@ -35,14 +35,14 @@ def run(project: Project[Settings], paths: Paths) -> None:
     with opened(source, project.settings, paths.home, project.columns.images) as delivered:
         check_names(delivered.table.collect_schema().names(), source)
         sink_parquet(snapshot, delivered.table)
-    withheld = [name for name in (project.columns.identifier,) if name]
-    columns = profile(snapshot, part(project.modality, "profile"), withheld)
+    columns = project.columns
+    withheld = [name for name in (columns.identifier, columns.text) if name]
     content = {
         "source": source,
         "sha256": delivered.sha256,
         "bytes": delivered.num_bytes,
         "rows": pl.scan_parquet(snapshot).select(pl.len()).collect().item(),
-        "columns": columns,
+        "columns": profile(snapshot, part(project.modality, "profile"), withheld),
     }
     write_json(paths.output("profile.json"), content)
 

@@ -16,6 +16,7 @@ from pipeline.core.modality import part
 from pipeline.core.named_rule import Named
 from pipeline.core.problems import Unsuitable, nearest
 from pipeline.core.project import Frozen
+from pipeline.core.text_rules import TextRule
 
 Value = str | int | float | bool
 Columns = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -127,7 +128,8 @@ Rule = Annotated[
     | OutsideRange
     | DropDuplicates
     | DropMissing
-    | ImageRule,
+    | ImageRule
+    | TextRule,
     Field(discriminator="rule"),
 ]
 

@@ -1,0 +1,34 @@
+"""What a contract may name of a text: its length, its script, what it holds, whether it is there
+twice.
+
+Beside the column `review` these are `review.num_characters`, `.num_words`, `.is_empty` (it has no
+word, or is missing), `.script` (of most letters; missing without one), `.personal_data` (e-mail
+addresses, telephone and card numbers found) and `.num_near_duplicates` (how many other rows have
+the same words).
+"""
+
+import polars as pl
+
+from pipeline.core.project import Columns
+from pipeline.text.personal_data import num_found
+from pipeline.text.scripts import script
+from pipeline.text.words import each, lengths, same
+
+
+def measured(table: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+    """The table with a column for each measure of its text, where it has one."""
+    name = columns.text
+    if name is None or name not in table.columns or table.schema[name] != pl.String:
+        return table
+    values, words = table[name], lengths(table[name])
+    twice = each(values, same, pl.String()).to_frame()
+    others = pl.when(pl.col(name).is_not_null()).then(pl.len().over(name).cast(pl.Int64) - 1)
+    found = {
+        "num_characters": values.str.len_chars().cast(pl.Int64),
+        "num_words": words,
+        "is_empty": words.fill_null(0) == 0,
+        "script": each(values, script, pl.String()),
+        "personal_data": each(values, num_found, pl.Int64()),
+        "num_near_duplicates": twice.select(others).to_series(),
+    }
+    return table.with_columns(one.alias(f"{name}.{measure}") for measure, one in found.items())
