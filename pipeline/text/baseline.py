@@ -1,0 +1,62 @@
+"""The cheap model that the network has to beat: words and pairs of words, weighted and added up."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.core.outcome import BINARY, Outcome
+from pipeline.core.project import Columns
+from pipeline.text.encoding import Encoder, text_of
+
+NAME = "TF-IDF of words and pairs of words, logistic regression (scikit-learn)"
+PENALTY = 4.0
+"""Scikit-learn's C; its default of 1 is too strong for rows of length 1 with many features."""
+
+
+def logits(
+    train: pl.DataFrame,
+    tables: list[pl.DataFrame],
+    columns: Columns,
+    encoder: Encoder,  # noqa: ARG001 -- every modality's baseline is called with it
+    seed: int,
+    outcome: Outcome = BINARY,
+) -> list[NDArray[np.float64]]:
+    """Fit on training rows with their weights; return outputs of each table's rows.
+
+    They are what the network's are: logits, of shape (rows,) or, of several classes,
+    (rows, classes); of a regression, numbers as `Outcome.encoded` has them (ridge regression).
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from threadpoolctl import threadpool_limits
+
+    column = text_of(columns)
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode")
+    model = (
+        Ridge(alpha=1.0, solver="sparse_cg", random_state=seed)
+        if outcome.task == "regression"
+        else LogisticRegression(C=PENALTY, max_iter=1000, random_state=seed)
+    )
+    weights = train["_weight"].to_numpy() if "_weight" in train.columns else None
+    with threadpool_limits(1):  # sums in a fixed order give fixed bytes
+        fitted = words.fit_transform(_texts(train, column))
+        model.fit(fitted, outcome.encoded(train, columns), sample_weight=weights)
+        return [_outputs(model, words.transform(_texts(rows, column)), outcome) for rows in tables]
+
+
+def _texts(table: pl.DataFrame, column: str) -> list[str]:
+    return table[column].cast(pl.String).fill_null("").to_list()
+
+
+def _outputs(model: Any, features: Any, outcome: Outcome) -> NDArray[np.float64]:
+    """The fitted model's outputs; the logits of two classes that it gives as one are two again."""
+    found: NDArray[np.float64]
+    if outcome.task == "regression":
+        found = model.predict(features)
+    else:
+        found = model.decision_function(features)
+    if outcome.num_outputs > 1 and found.ndim == 1:
+        found = np.column_stack([np.zeros(len(found)), found])
+    return found

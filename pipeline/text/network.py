@@ -1,0 +1,105 @@
+"""What every network of texts does: reads a batch as far as its longest text, then decides."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class TextNetwork(nn.Module):
+    """From word pieces to one output each, or to one per class; subclasses say how it reads.
+
+    A subclass has `embed`, pieces (rows, length) to embeddings (rows, length, width), and `read`,
+    which makes of embeddings and of what counts among them one vector for each text.
+
+    Args:
+        padding: The piece that fills texts up at their end.
+        width: Of a text's vector.
+        dropout: Share of a vector's values dropped while training.
+        num_outputs: Classes of a multiclass target, else 1.
+    """
+
+    rows_at_once = 64
+    """In one pass without gradients, so that memory is bounded."""
+
+    def __init__(self, padding: int, width: int, dropout: float, num_outputs: int) -> None:
+        super().__init__()
+        self.padding = padding
+        self.decide = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, num_outputs))
+
+    def forward(self, pieces: Tensor) -> Tensor:
+        """Outputs, shape (rows,), or (rows, classes) of several, from pieces (rows, max_length)."""
+        pieces = pieces[:, : longest(pieces, self.padding)]
+        return self.from_embedded(self.embed(pieces), counted(pieces, self.padding))
+
+    def from_embedded(self, embedded: Tensor, counts: Tensor) -> Tensor:
+        """Outputs from embeddings; attribution starts here: it has gradients."""
+        outputs: Tensor = self.decide(self.read(embedded, counts))
+        return outputs.squeeze(1)  # which leaves the logits of several classes as they are
+
+    def embed(self, pieces: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def read(self, embedded: Tensor, counts: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+def longest(pieces: Tensor, padding: int) -> int:
+    """Pieces of the longest text, at least 1."""
+    places = (pieces != padding).any(dim=0).nonzero()
+    return int(places[-1]) + 1 if len(places) else 1
+
+
+def counted(pieces: Tensor, padding: int) -> Tensor:
+    """Which pieces count, bool, shape (rows, length): all but padding. Of an empty text its first
+    padding does, so that there is something to read."""
+    counts = pieces != padding
+    counts[:, 0] = True
+    return counts
+
+
+def mean(values: Tensor, counts: Tensor) -> Tensor:
+    """The mean of the vectors that count, shape (rows, width), from (rows, length, width)."""
+    share: Tensor = counts.unsqueeze(2).to(values.dtype)
+    return (values * share).sum(dim=1) / share.sum(dim=1)
+
+
+class TextEnsemble(nn.Module):
+    """Networks of one shape; its probability is the weighted mean of theirs.
+
+    Args:
+        members: The networks.
+        mixture: Their weights: positive, with the sum 1.
+    """
+
+    log_mixture: Tensor
+
+    def __init__(self, members: list[TextNetwork], mixture: list[float]) -> None:
+        super().__init__()
+        if min(mixture, default=0) <= 0 or abs(sum(mixture) - 1) > 1e-6:
+            raise ValueError(f"expected positive weights with the sum 1, got {mixture}")
+        self.members = nn.ModuleList(members)
+        self.padding, self.rows_at_once = members[0].padding, members[0].rows_at_once
+        self.register_buffer("log_mixture", torch.tensor(mixture).log(), persistent=False)
+
+    def forward(self, pieces: Tensor) -> Tensor:
+        """Logits, shape (rows,), from pieces (rows, max_length)."""
+        pieces = pieces[:, : longest(pieces, self.padding)]
+        return self.from_embedded(self.embed(pieces), counted(pieces, self.padding))
+
+    def embed(self, pieces: Tensor) -> Tensor:
+        """The members' embeddings side by side, (rows, length, all widths)."""
+        return torch.cat([self._member(i).embed(pieces) for i in range(len(self.members))], dim=2)
+
+    def from_embedded(self, embedded: Tensor, counts: Tensor) -> Tensor:
+        """The logit of the mean probability, without the probability, which would round to 1."""
+        each = embedded.chunk(len(self.members), dim=2)
+        logits = torch.stack(
+            [self._member(i).from_embedded(one, counts) for i, one in enumerate(each)], dim=1
+        )
+        positive, negative = nn.functional.logsigmoid(logits), nn.functional.logsigmoid(-logits)
+        above = (positive + self.log_mixture).logsumexp(1)
+        return above - (negative + self.log_mixture).logsumexp(1)
+
+    def _member(self, index: int) -> Any:
+        return self.members[index]
