@@ -71,7 +71,8 @@ class Encoder:
     @property
     def special(self) -> list[int]:
         """The pieces that are no part of a text, such as its beginning and padding."""
-        return sorted(one["id"] for one in self.tokenizer["added_tokens"] if one["special"])
+        added = {one["id"] for one in self.tokenizer["added_tokens"] if one["special"]}
+        return sorted((added - {self.unknown}) | {self.padding})
 
     def encode(self, table: pl.DataFrame) -> Inputs:
         """Each text's pieces, int64, shape (rows, max_length), padding at the end."""

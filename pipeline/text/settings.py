@@ -88,3 +88,7 @@ class NetworkSettings(Frozen):
 class AugmentationSettings(Frozen):
     word_dropout: float = Field(0, ge=0, lt=1)
     """Share of word pieces that a training step reads as unknown."""
+
+
+class SyntheticSettings(Frozen):
+    """Texts are not made: a project of texts has no key here."""
