@@ -2,7 +2,9 @@
 
 Weights that are left as they are belong to the package or folder that they come from: neither
 weights.safetensors nor a checkpoint repeats them; model.json has their source and digest, and
-other weights are refused. LoRA: E. Hu et al., Low-rank adaptation of large language models, 2022.
+other weights are refused. The versions of the packages stand in pretrained.lock, a link.
+
+LoRA: E. Hu et al., Low-rank adaptation of large language models, ICLR 2022.
 """
 
 from collections.abc import Iterator

@@ -1,0 +1,1 @@
+../../../core/cleaning_rules.py

@@ -1,0 +1,1 @@
+../../../core/column_profile.py
