@@ -46,10 +46,10 @@ class TransformerSettings(Frozen):
 
 
 class LoraSettings(Frozen):
-    rank: int = Field(8, ge=1, le=256)
+    rank: int = Field(8, ge=1, le=256, json_schema_extra={"unit": "columns"})
     """Of the two small matrices beside each adapted one."""
-    alpha: float = Field(16, gt=0)
-    """Their product counts alpha / rank times."""
+    alpha: float = Field(16, gt=0, json_schema_extra={"unit": "times rank"})
+    """Their product counts alpha / rank times: with as much as the rank, once."""
     targets: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         ("query", "value"), min_length=1
     )
@@ -65,7 +65,7 @@ class PretrainedSettings(Frozen):
     adaptation: Literal["full", "lora", "head"] = "full"
     """What is trained: the encoder's own weights, small matrices beside them (LoRA), or nothing of
     it; the last layer, which decides, always is."""
-    frozen_layers: int = Field(0, ge=0)
+    frozen_layers: int = Field(0, ge=0, json_schema_extra={"unit": "layers"})
     """Layers, from below, that are left as they are, and the embeddings with them; with `full`, 0
     trains everything. LoRA adapts the layers above them."""
     lora: LoraSettings = LoraSettings()
