@@ -208,6 +208,8 @@ def run_outputs(project: Project[Settings], paths: Paths) -> None:
         ),
         "slices": slices_of(test, ours, project),
     }
+    if ours.confusion:
+        report["confusion"] = {"classes": list(outcome.classes), "counts": ours.confusion}
     predictions = {
         "_row": test["_row"],
         "label": labels_of(outcome, truth),

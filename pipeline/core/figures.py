@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core import audit_page, groups_page, plots
+from pipeline.core import audit_page, confusion_page, groups_page, plots
 from pipeline.core.explanation_words import NAME_OF
 from pipeline.core.measures import METRICS_OF
 from pipeline.core.plots import Row
@@ -113,7 +113,7 @@ def _quality(card: "Card") -> dict[str, str]:
                 ],
                 start=0.0 if name == "smaller" else None,
             )
-    return found | _curves(card)
+    return found | _curves(card) | confusion_page.draw(card.evaluate)
 
 
 def _curves(card: "Card") -> dict[str, str]:

@@ -77,14 +77,18 @@ class MulticlassMetrics:
             labels * num_classes + probability.argmax(axis=1), surprise, num_classes
         )
 
+    def confusion(self, weights: Floats) -> Floats:
+        """Rows by their label and by what was decided, shape (classes, classes)."""
+        counts = np.bincount(self.cell, weights, self.num_classes**2)
+        return np.asarray(counts.reshape(self.num_classes, self.num_classes), dtype=float)
+
     def __call__(self, weights: Floats) -> dict[str, float]:
         """All measures with these row weights, shape (rows,).
 
         A class that no row has is left out of balanced accuracy, and of the macro F1 when it is
         not decided either.
         """
-        shape = (self.num_classes, self.num_classes)
-        counts = np.bincount(self.cell, weights, self.num_classes**2).reshape(shape)
+        counts = self.confusion(weights)
         right, rows, decided = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
         there, seen = rows > 0, rows + decided > 0
         return {

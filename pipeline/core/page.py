@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.core import (
     audit_page,
+    confusion_page,
     explanation_words,
     figures,
     groups_page,
@@ -85,6 +86,7 @@ def render(card: Card) -> str:
             card.explain["kind"], card.explain["cases"], card.columns.sensitive
         ),
         explains=explanation_words,
+        mistakes=confusion_page.worst(card.evaluate),
         settings=flattened(card.train["settings"]),
         not_measured=not_measured(card),
         groups=groups_page,

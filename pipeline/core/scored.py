@@ -5,7 +5,7 @@ The binary task has a policy with a threshold, `pipeline.core.policy`; these hav
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ class Scored:
     misses: Of each row, 1 where the decision is wrong, or the absolute error; shape (rows,).
     roc: Points of the mean ROC curve; none of a number.
     reliability: Of the decided class's probability, by bins; none of a number.
+    confusion: Numbers of rows by label and decision, (classes, classes); none of a number.
     """
 
     answers: dict[str, pl.Series]
@@ -55,6 +56,7 @@ class Scored:
     misses: Floats
     roc: list[dict[str, float]]
     reliability: list[dict[str, float]]
+    confusion: list[list[int]] = field(default_factory=list)
 
 
 def scored(outcome: Outcome, policy: OutputPolicy, outputs: Floats, truth: NDArray[Any]) -> Scored:
@@ -70,16 +72,18 @@ def scored(outcome: Outcome, policy: OutputPolicy, outputs: Floats, truth: NDArr
         )
     probability = policy.probability(outputs)
     decision, highest = probability.argmax(axis=1), probability.max(axis=1)
+    metrics = MulticlassMetrics.of(truth, probability)
     return Scored(
         answers={
             "decision": names_of(outcome, decision),
             "probability": pl.Series(highest),
             "probabilities": pl.Series(probability),
         },
-        metrics=MulticlassMetrics.of(truth, probability),
+        metrics=metrics,
         misses=(decision != truth).astype(float),
         roc=multiclass.roc_curve(truth, probability, NUM_CURVE_POINTS),
         reliability=reliability((decision == truth).astype(float), highest),
+        confusion=metrics.confusion(np.ones(len(truth))).astype(int).tolist(),
     )
 
 

@@ -210,7 +210,7 @@ def reports() -> dict[str, Any]:
 class Page(HTMLParser):
     """Text in reading order, tags with their attributes, and whether every tag is closed."""
 
-    VOID = frozenset({"meta", "link", "br", "use", "path"})
+    VOID = frozenset({"meta", "link", "br", "use", "path", "img"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -644,6 +644,52 @@ def test_groups_of_several_classes_and_of_numbers(tmp_path: Path) -> None:
 
     text = page(tmp_path, numbers).text
     assert "12.500 (11.000 to 14.000)" in text
+
+
+def test_which_classes_are_taken_for_which(tmp_path: Path) -> None:
+    def confuse(inputs: dict[str, Any]) -> None:
+        found = {"classes": ["coat", EVIL], "counts": [[6, 2], [1, 16]]}
+        inputs["50_evaluate/report.json"]["confusion"] = found
+
+    shown = page(tmp_path, confuse)
+    assert f"coat taken for {EVIL}, 2 rows (25.0% of those that are coat)" in shown.text
+    assert "What is right lies on the diagonal." in shown.text
+    assert "taken for which" not in page(tmp_path).text
+
+
+def test_pictures_and_tokens_are_shown_as_what_they_are(tmp_path: Path) -> None:
+    def picture(inputs: dict[str, Any]) -> None:
+        case = inputs["60_explain/report.json"]["cases"][0]
+        case |= {"pictures": [{"name": "occlusion", "png": "aGFsbG8+"}], "notes": ["They agree."]}
+        ranking = [{"region": "top left", "mean_absolute": 0.5, "mean": 0.1, "share": 1.0}]
+        inputs["60_explain/report.json"] |= {"kind": "picture", "ranking": ranking}
+
+    shown = page(tmp_path, picture)
+    (image,) = [attributes for tag, attributes in shown.tags if tag == "img"]
+    assert image["src"] == "data:image/png;base64,aGFsbG8+"
+    assert image["alt"] == "occlusion, row 7"
+    for words in (
+        "How much each region moved",
+        "top left",
+        "What is red speaks for",
+        "They agree.",
+    ):
+        assert words in shown.text
+
+    def tokens(inputs: dict[str, Any]) -> None:
+        case = inputs["60_explain/report.json"]["cases"][0]
+        case["tokens"] = [
+            {"token": EVIL, "attribution": -2.0},
+            {"token": "dull", "attribution": 1.0},
+        ]
+        ranking = [{"token": EVIL, "mean_absolute": 0.5, "mean": 0.1}]
+        inputs["60_explain/report.json"] |= {"kind": "tokens", "ranking": ranking}
+
+    shown = page(tmp_path, tokens)
+    assert f"{EVIL} dull" in shown.text
+    strengths = [one["style"] for tag, one in shown.tags if tag == "span" and "title" in one]
+    assert strengths == ["--w:50.0%", "--w:25.0%"]
+    assert "A token on red speaks for" in shown.text
 
 
 def test_too_few_groups_for_a_gap(tmp_path: Path) -> None:

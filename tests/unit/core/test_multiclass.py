@@ -36,6 +36,12 @@ def test_measures_are_scikit_learns(weighted: bool) -> None:
     )
 
 
+def test_the_confusion_matrix_is_scikit_learns() -> None:
+    labels, probability = case()
+    found = MulticlassMetrics.of(labels, probability).confusion(np.ones(len(labels)))
+    np.testing.assert_array_equal(found, known.confusion_matrix(labels, probability.argmax(axis=1)))
+
+
 def test_a_class_that_no_row_has_is_left_out() -> None:
     labels, probability = np.array([0, 0, 1]), np.array([[0.8, 0.1, 0.1], [0, 1, 0], [0, 1, 0]])
     found = MulticlassMetrics.of(labels, probability)(np.ones(3))
