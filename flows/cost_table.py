@@ -5,10 +5,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from flows.costs import Cost, WrittenBuild, builds, cost_of, load_prices, records, total
+from flows.costs import Cost, WrittenBuild, builds, cost_of, records, total
 from flows.summary import cost_text, memory, money, saving_text
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.paths import local_state
+from pipeline.core.prices import load_prices
 
 
 def print_costs(root: Path, project: str) -> None:

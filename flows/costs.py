@@ -8,39 +8,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from pipeline.core.project import Frozen, read_yaml, section
+from pipeline.core.energy import COUNTERS, ESTIMATE
+from pipeline.core.prices import Prices
 from pipeline.core.runner import read_record
-
-
-class Prices(Frozen):
-    """What an hour of a device costs; `prices` in params.yaml."""
-
-    currency: str
-    """The money's name, for instance EUR."""
-    per_hour: Mapping[str, Annotated[float, Field(ge=0)]]
-    """By device, as torch names it; `cpu` and `gpu` stand for every other one."""
-
-    def of(self, device: str, wall_s: float) -> float | None:
-        """The price of so many seconds; None when the device has none."""
-        price = self.per_hour.get(device)
-        if price is None and device != "cpu":
-            price = self.per_hour.get("gpu")
-        return None if price is None else price * wall_s / 3600
-
-
-def load_prices(root: Path) -> Prices | None:
-    """The prices of params.yaml; None when it has none.
-
-    Raises:
-        ProjectError: an unknown key, or a value of a wrong type.
-    """
-    source = Path("params.yaml")
-    content = read_yaml(root, source)
-    if "prices" not in content:
-        return None
-    return section(source, content, "prices", Prices, modality="")  # prices hold for every kind
 
 
 @dataclass(frozen=True)
@@ -54,6 +26,8 @@ class Cost:
         device: Where it ran; of several runs, all their names.
         peak_gpu_memory_bytes: None where no GPU was used.
         money: In the currency of `prices`; None when a price is missing.
+        energy_kwh: None where a run's record has none; of several runs, of those that have one.
+        energy_source: `counters` or `estimate`; of several runs, estimate if one is.
     """
 
     wall_s: float = 0.0
@@ -62,6 +36,8 @@ class Cost:
     device: str = ""
     peak_gpu_memory_bytes: int | None = None
     money: float | None = 0.0
+    energy_kwh: float | None = None
+    energy_source: str | None = None
 
     def __add__(self, other: "Cost") -> "Cost":
         known = [
@@ -75,10 +51,21 @@ class Cost:
             device=", ".join(names),
             peak_gpu_memory_bytes=max(known, default=None),
             money=None if self.money is None or other.money is None else self.money + other.money,
+            energy_kwh=_sum(self.energy_kwh, other.energy_kwh),
+            energy_source=_worse(self.energy_source, other.energy_source),
         )
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return (one or 0.0) + (other or 0.0) if (one, other) != (None, None) else None
+
+
+def _worse(one: str | None, other: str | None) -> str | None:
+    sources = {one, other} - {None}
+    return None if not sources else ESTIMATE if ESTIMATE in sources else COUNTERS
 
 
 def total(costs: Iterable[Cost]) -> Cost:
@@ -90,14 +77,17 @@ def cost_of(record: Mapping[str, Any], prices: Prices | None) -> Cost | None:
     used = record.get("cost")
     if not isinstance(used, Mapping) or "wall_s" not in used:
         return None
-    device = str(used.get("device", "cpu"))
+    device, wall_s = str(used.get("device", "cpu")), float(used["wall_s"])
+    energy_kwh = used.get("energy_kwh")
     return Cost(
-        wall_s=float(used["wall_s"]),
+        wall_s=wall_s,
         cpu_s=float(used.get("cpu_s", 0)),
         peak_memory_bytes=int(used.get("peak_memory_bytes", 0)),
         device=device,
         peak_gpu_memory_bytes=used.get("peak_gpu_memory_bytes"),
-        money=prices.of(device, float(used["wall_s"])) if prices else None,
+        money=prices.of(device, wall_s, energy_kwh) if prices else None,
+        energy_kwh=energy_kwh,
+        energy_source=used.get("energy_source"),
     )
 
 
@@ -118,8 +108,10 @@ def last_success(runs: Path, project: str, stage: str, prices: Prices | None) ->
 
 
 def _with_every_figure(value: Any) -> Any:
-    """Refuse a written cost that lacks a figure: its default would pass for a measurement."""
-    if isinstance(value, Mapping) and (absent := {f.name for f in fields(Cost)} - set(value)):
+    """Refuse a written cost that lacks a figure: its default would pass for a measurement. Earlier
+    builds wrote no energy, whose default says just that."""
+    wanted = {field.name for field in fields(Cost)} - {"energy_kwh", "energy_source"}
+    if isinstance(value, Mapping) and (absent := wanted - set(value)):
         raise ValueError(f"expected {', '.join(sorted(absent))}, found none")
     return value
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from flows.build_record import Outcome, write_build
 from flows.checkout import tree
-from flows.costs import last_success, load_prices
+from flows.costs import last_success
 from flows.dvc_process import Spares
 from flows.locks import build_lock, clean_rwlock
 from flows.plan import Plan, Planner, missing_sources
@@ -25,6 +25,7 @@ from flows.reasons import Reason
 from flows.stage_run import RunContext, StageError, StageResult, environment, run_stage
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.paths import local_state
+from pipeline.core.prices import load_prices
 from pipeline.core.project import known_project
 from pipeline.core.termination import terminating
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from flows.costs import Cost, load_prices
+from flows.costs import Cost
 from flows.frontier_costs import folder_of
 from flows.frontier_points import TARGET, Candidate, Point, Refused, points_of
 from flows.frontier_records import Ended, Records, fingerprint
@@ -24,6 +24,7 @@ from flows.processes import undisturbed
 from flows.worktree import snapshot
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import local_state
+from pipeline.core.prices import load_prices
 from pipeline.core.project import known_project
 from pipeline.core.termination import terminating
 

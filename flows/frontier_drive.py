@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from flows.checkout import commit
-from flows.costs import load_prices
 from flows.drivers import prefect_server
 from flows.frontier import Observer, Pool, Request, trace
 from flows.frontier_candidates import candidates, read_candidates
@@ -20,6 +19,7 @@ from flows.prefect_settings import ui_link
 from flows.settings import Change, apply
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import local_state
+from pipeline.core.prices import load_prices
 from pipeline.core.project import known_project, nearest
 from pipeline.core.termination import terminating
 

@@ -33,6 +33,7 @@ from pipeline.core.override_records import (
 from pipeline.core.paths import Paths
 from pipeline.core.project import load_project, nearest
 from pipeline.core.sensitive_named import SensitiveNamed
+from pipeline.core.whole_training import WholeTraining
 
 MAX_DAYS = 366
 """An override that holds longer than this is a rule that nobody means."""
@@ -104,17 +105,18 @@ def committed(root: Path, at: str | None, project: str) -> list[dict[str, Any]]:
         return []
 
 
-def rules_of(root: Path, project: str) -> tuple[Rule | SensitiveNamed, ...]:
-    """The gate's rules of a project, and the one that every gate has."""
+def rules_of(root: Path, project: str) -> tuple[Rule | SensitiveNamed | WholeTraining, ...]:
+    """The gate's rules of a project, and those that are no entries of `gate.rules`."""
     from pipeline import gate
 
-    given = load_project(root, project, "gate", gate.Settings, gate.SECTIONS).settings.rules
-    return (*given, SensitiveNamed())
+    settings = load_project(root, project, "gate", gate.Settings, gate.SECTIONS).settings
+    whole = (WholeTraining(),) if settings.whole_training else ()
+    return (*settings.rules, SensitiveNamed(), *whole)
 
 
 def resolve(
-    rules: Sequence[Rule | SensitiveNamed], text: str, project: str
-) -> Rule | SensitiveNamed:
+    rules: Sequence[Rule | SensitiveNamed | WholeTraining], text: str, project: str
+) -> Rule | SensitiveNamed | WholeTraining:
     """The rule that a text names: its title, `<=` for `≤`, or its measure and groups alone.
 
     Raises:

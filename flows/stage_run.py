@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from flows.costs import Cost, Prices, cost_of
+from flows.costs import Cost, cost_of
 from flows.dvc_process import Spares
 from flows.processes import RUN_DIR, ProcessGroups
 from pipeline.core.errors import GateRefused
+from pipeline.core.prices import Prices
 from pipeline.core.runner import EXIT_BUG, read_record
 
 State = Literal["cached", "restored", "ran", "refused", "failed", "skipped"]

@@ -18,18 +18,19 @@ from pydantic import Field
 from pipeline.core import prediction
 from pipeline.core.against_champion import against_champion
 from pipeline.core.calibration import fit_policy
-from pipeline.core.challengers import Answerer, Decider
+from pipeline.core.challengers import Answerer, Decider, Statistics
 from pipeline.core.decisions import counted, decided
 from pipeline.core.files import read_json, read_parquet, replacing, write_json, write_parquet
-from pipeline.core.intervals import Interval, bootstrap
+from pipeline.core.intervals import Interval, bootstrap, paired_bootstrap
 from pipeline.core.labels import positives
+from pipeline.core.measures import METRICS_OF
 from pipeline.core.metrics import BinaryMetrics, reliability, roc_curve
 from pipeline.core.modality import part
 from pipeline.core.offline import EXPECTED
 from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
-from pipeline.core.project import Frozen, Project
+from pipeline.core.project import Columns, Frozen, Project
 from pipeline.core.scored import Scored, labels_of, scored
 from pipeline.core.scored import fit_policy as fit_outputs
 
@@ -73,13 +74,14 @@ def run_binary(project: Project[Settings], paths: Paths) -> None:
     model = prediction.load(paths.input("train", ""), project.modality)
     policy_file = read_json(paths.input("calibrate", "policy.json"))
     policy = Policy.from_dict(policy_file)
+    train = read_parquet(paths.input("balance", "train.parquet"))
     labels = positives(test, columns).to_numpy().astype(float)
     probability = policy.probability(model.logits(test))
     decisions = decided(policy, model, test, probability)
     baseline, baseline_probability = fit_baseline(
         project,
         model.encoder,
-        read_parquet(paths.input("balance", "train.parquet")),
+        train,
         read_parquet(paths.input("split", "calibration.parquet")),
         test,
         policy_file["maximise"],
@@ -95,7 +97,13 @@ def run_binary(project: Project[Settings], paths: Paths) -> None:
             "baseline_decision": baseline_decisions.astype(np.int8),
         }
     )
-    found = measured(labels, probability, decisions, settings)
+    found, theirs, gained = paired(
+        BinaryMetrics.of(labels, probability, decisions.astype(float)),
+        BinaryMetrics.of(labels, baseline_probability, baseline_decisions.astype(float)),
+        columns,
+        test.height,
+        settings,
+    )
     report = {
         "num_rows": test.height,
         "confidence": settings.confidence,
@@ -105,7 +113,9 @@ def run_binary(project: Project[Settings], paths: Paths) -> None:
         "baseline": {
             "name": part(project.modality, "baseline").NAME,
             "policy": baseline.as_dict(),
-            **as_dicts(measured(labels, baseline_probability, baseline_decisions, settings)),
+            **as_dicts(theirs),
+            "gains": as_dicts(gained)["metrics"],
+            "operations": operations_of_baseline(project, train, model),
         },
         "champion": against_champion(
             paths,
@@ -144,12 +154,27 @@ def fit_baseline(
     return policy, policy.probability(testing)
 
 
-def measured(
-    labels: Floats, probability: Floats, decisions: Bits, settings: Settings
-) -> dict[str, Interval]:
-    """All measures with one-sided bounds."""
-    metrics = BinaryMetrics.of(labels, probability, decisions.astype(float))
-    return resampled(metrics, len(labels), settings)
+def paired(
+    ours: Statistics, theirs: Statistics, columns: Columns, num_rows: int, settings: Settings
+) -> tuple[dict[str, Interval], dict[str, Interval], dict[str, Interval]]:
+    """All measures of the model and of the baseline, with bounds, and what the model gains."""
+    return paired_bootstrap(
+        ours,
+        theirs,
+        METRICS_OF[columns.task],
+        num_rows,
+        confidence=settings.confidence,
+        num_replicates=settings.num_replicates,
+        seed=settings.seed,
+    )
+
+
+def operations_of_baseline(
+    project: Project[Settings], train: pl.DataFrame, model: prediction.Predictor
+) -> float | None:
+    """What fitting the baseline takes in arithmetic; None where its modality does not count it."""
+    count = getattr(part(project.modality, "baseline"), "operations", None)
+    return None if count is None else float(count(train, model.encoder, model.outcome))
 
 
 def resampled(
@@ -186,17 +211,22 @@ def run_outputs(project: Project[Settings], paths: Paths) -> None:
     baseline_policy = fit_outputs(outcome, fitting, outcome.truth(calibration, columns))
     ours = scored(outcome, policy, model.logits(test), truth)
     theirs = scored(outcome, baseline_policy, testing, truth)
+    measured, measured_of_theirs, gained = paired(
+        ours.metrics, theirs.metrics, columns, test.height, settings
+    )
     report = {
         "num_rows": test.height,
         "task": outcome.task,
         "confidence": settings.confidence,
         "num_replicates": settings.num_replicates,
         "policy": policy.as_dict(),
-        "model": as_dicts(resampled(ours.metrics, test.height, settings)),
+        "model": as_dicts(measured),
         "baseline": {
             "name": baseline.NAME,
             "policy": baseline_policy.as_dict(),
-            **as_dicts(resampled(theirs.metrics, test.height, settings)),
+            **as_dicts(measured_of_theirs),
+            "gains": as_dicts(gained)["metrics"],
+            "operations": operations_of_baseline(project, train, model),
         },
         "champion": against_champion(
             paths,

@@ -1,6 +1,6 @@
 """Decide on the evidence: every rule passes, fails, or has not enough evidence.
 
-Reads: evaluate/report.json, assess/report.json, overrides.json.
+Reads: evaluate/report.json, assess/report.json, train/report.json, overrides.json.
 Writes: verdict.json.
 Refuses when: a rule names a measure or a grouping that was not measured; an override is not whole.
 A verdict against the model is no refusal here: this stage always writes its verdict, and packaging
@@ -8,11 +8,13 @@ decides on it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field, field_validator
 
+from pipeline.core.baseline_rule import cheap_model, decide_against_baseline
 from pipeline.core.champion_rules import decide_against
 from pipeline.core.deciding import Outcome, compare, decide
 from pipeline.core.files import read_json, write_json
@@ -28,6 +30,7 @@ from pipeline.core.override_records import (
 from pipeline.core.paths import Paths
 from pipeline.core.project import Frozen, Project
 from pipeline.core.sensitive_named import decide_named
+from pipeline.core.whole_training import cut_short, decide_whole
 
 SECTIONS = ()
 
@@ -37,6 +40,9 @@ __all__ = ["Outcome", "Rule", "Settings", "compare", "false_refusals", "run", "t
 class Settings(Frozen):
     rules: tuple[Rule, ...] = Field(default=())
     """What a model must show; each decides on the one-sided bound that lies towards its limit."""
+
+    whole_training: bool = False
+    """Whether a training that its budget cut short is refused; the verdict says it in any case."""
 
     @field_validator("rules")
     @classmethod
@@ -51,11 +57,12 @@ class Settings(Frozen):
 def run(project: Project[Settings], paths: Paths) -> None:
     evaluation = read_json(paths.input("evaluate", "report.json"))
     assessment = read_json(paths.input("assess", "report.json"))
-    overrides = read_overrides(paths.home)
-    write_json(
-        paths.output("verdict.json"),
-        verdict(project.settings.rules, evaluation, assessment, overrides),
+    training = read_json(paths.input("train", "report.json"))
+    overrides, settings = read_overrides(paths.home), project.settings
+    found = verdict(
+        settings.rules, evaluation, assessment, overrides, training, settings.whole_training
     )
+    write_json(paths.output("verdict.json"), found)
 
 
 def verdict(
@@ -63,6 +70,8 @@ def verdict(
     evaluation: dict[str, Any],
     assessment: dict[str, Any],
     overrides: tuple[Override, ...] = (),
+    training: Mapping[str, Any] = MappingProxyType({}),
+    whole_training: bool = False,
 ) -> dict[str, Any]:
     """The outcome of each rule and in total, for the model and, for comparison, the baseline.
 
@@ -71,8 +80,12 @@ def verdict(
     """
     decided: list[dict[str, Any]] = []
     for rule in rules:
-        if rule.against:
+        if rule.against == "champion":
             decided.append({**decide_against(rule, evaluation), "baseline": None})
+            continue
+        if rule.against == "baseline":
+            one = decide_against_baseline(rule, evaluation, training)
+            decided.append({**one, "baseline": None})
             continue
         ours = decide(rule, evaluation, assessment, "model")
         theirs = decide(rule, evaluation, assessment, "baseline")
@@ -80,6 +93,8 @@ def verdict(
         decided.append({**ours, "baseline": {key: theirs[key] for key in shown}})
     if unnamed := decide_named(assessment):
         decided.append(unnamed)
+    if whole_training:
+        decided.append(decide_whole(training))
     used = []
     for one in decided:
         record = overridden(one, overrides)
@@ -89,6 +104,8 @@ def verdict(
         "outcome": total(decided),
         "overrides": used,
         "no_sensitive": assessment.get("no_sensitive"),
+        "cut_short": cut_short(training),
+        "cheap_model": cheap_model(evaluation, training),
         "confidence": evaluation["confidence"],
         "false_refusals": false_refusals(decided),
         "rules": decided,

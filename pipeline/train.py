@@ -3,7 +3,7 @@
 Reads: balance/train.parquet, split/validation.parquet.
 Writes: encoder.json, model.json, weights.safetensors, curves.jsonl, curves.csv, report.json.
 Refuses when: a settings key is wrong, or mitigation has no column, one that is not sensitive, or a
-task that its method does not know.
+task that its method does not know; the budget cannot pay what the settings allow (exit code 3).
 """
 
 from pathlib import Path
@@ -14,8 +14,9 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipeline.core import outcome, prediction
+from pipeline.core import operations, outcome, prediction
 from pipeline.core.batches import Part
+from pipeline.core.budget import Budget, opened
 from pipeline.core.checkpoint import Checkpoint, checkpoint_of
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, replacing, write_json
@@ -27,7 +28,8 @@ from pipeline.core.modality import part
 from pipeline.core.outcome import BINARY, Outcome
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project, nearest, of_modality
-from pipeline.core.training import fit
+from pipeline.core.training import Watch, fit
+from pipeline.core.training_cost import foreseen, tell_actual
 from pipeline.core.training_state import Trained
 
 SECTIONS = ("columns",)
@@ -40,12 +42,18 @@ class Settings(LoopSettings):
     """The network's shape; the keys are the modality's."""
     augmentation: Annotated[Any, of_modality("AugmentationSettings")] = Field(default_factory=dict)
     """How training rows are changed at random in each pass; the keys are the modality's."""
+    budget: Budget = Budget()
+    """What a training may cost: one that is forecast to cost more is refused before it starts, one
+    that has cost it stops with its best weights."""
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
     import torch
 
     settings, columns = project.settings, project.columns
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    checkpoint = checkpoint_of(project, paths, device)
+    ledger = opened(checkpoint.folder, settings.budget, paths.root)
     train = read_parquet(paths.input("balance", "train.parquet"))
     validation = read_parquet(paths.input("split", "validation.parquet"))
     mitigated = mitigated_columns(settings.mitigation, columns)
@@ -53,25 +61,35 @@ def run(project: Project[Settings], paths: Paths) -> None:
     model = part(project.modality, "model")
     predicted = outcome.fit(train, columns)
     architecture = model.architecture(encoder, settings.network, predicted.num_outputs)
+    augment = part(project.modality, "augmentation").augmenter(settings.augmentation, encoder)
     torch.manual_seed(settings.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    checkpoint = checkpoint_of(project, paths, device)
+    network = model.build(architecture)
+    rows, others = (
+        tensors(table, encoder, columns, mitigated, predicted) for table in (train, validation)
+    )
+    each = operations.per_row(network, rows.inputs)
+    expected = foreseen(network, rows, others, settings, checkpoint, ledger, augment)
     trained = learn(
-        model.build(architecture),
-        tensors(train, encoder, columns, mitigated, predicted),
-        tensors(validation, encoder, columns, mitigated, predicted),
+        network,
+        rows,
+        others,
         [group_names(table, mitigated, columns) for table in (train, validation) if mitigated],
         settings,
         checkpoint,
         paths.output("curves.jsonl"),
-        part(project.modality, "augmentation").augmenter(settings.augmentation, encoder),
+        augment,
+        ledger.watch,
     )
+    tell_actual(expected, ledger, trained)
     network = model.mixed(architecture, trained.mixture)
     prediction.save(paths.output(""), encoder, network, trained.weights, predicted)
     with replacing(paths.output("curves.csv")) as temporary:
         pl.DataFrame(trained.progress.curve).write_csv(temporary)
     missing = part(project.modality, "encoding").gaps(train, encoder)
-    found = {**report(train, validation, trained, settings), "missing": missing}
+    found = report(train, validation, trained, settings)
+    num_passes = len(trained.progress.curve)
+    found["operations"] = operations.of_training(each, train.height, validation.height, num_passes)
+    found["missing"] = missing
     write_json(paths.output("report.json"), found)
     checkpoint.delete()
 
@@ -85,23 +103,31 @@ def learn(
     checkpoint: Checkpoint,
     curve_file: Path,
     augment: Augment | None = None,
+    watch: Watch | None = None,
 ) -> Trained:
     """Train by the method of mitigation; `groups` are those of training and validation rows."""
     if settings.mitigation.method == "penalty":
         best, progress = fit(
-            network, train, validation, settings, checkpoint, curve_file, augment=augment
+            network,
+            train,
+            validation,
+            settings,
+            checkpoint,
+            curve_file,
+            augment=augment,
+            watch=watch,
         )
         return Trained(best, progress)
     if settings.mitigation.method == "adversarial":
         from pipeline.core import adversary
 
         return adversary.oppose(
-            network, train, validation, groups, settings, checkpoint, curve_file, augment
+            network, train, validation, groups, settings, checkpoint, curve_file, augment, watch
         )
     from pipeline.core import reductions
 
     return reductions.reduce(
-        network, train, validation, groups, settings, checkpoint, curve_file, augment
+        network, train, validation, groups, settings, checkpoint, curve_file, augment, watch
     )
 
 

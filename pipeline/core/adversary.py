@@ -25,7 +25,7 @@ from pipeline.core.loop import Augment
 from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.objective import evaluate
 from pipeline.core.progress import epochs
-from pipeline.core.training import append, fit
+from pipeline.core.training import Watch, append, fit
 from pipeline.core.training_state import Progress, Trained, load_optimizer, optimizer_state, under
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ def oppose(
     checkpoint: Checkpoint,
     curve_file: Path,
     augment: Augment | None = None,
+    watch: Watch | None = None,
 ) -> Trained:
     """Train as without mitigation, then against an adversary; `groups` are those of both parts.
 
@@ -178,7 +179,9 @@ def oppose(
     equally_weighted(train, mitigation.method)
     named = Groups.joined(groups[0].to_numpy(), groups[1].to_numpy(), mitigation.min_group_rows)
     begun = Checkpoint(checkpoint.folder / "start")
-    start, progress = fit(network, train, validation, settings, begun, curve_file, augment=augment)
+    start, progress = fit(
+        network, train, validation, settings, begun, curve_file, augment=augment, watch=watch
+    )
     network.load_state_dict(start)
     contest, saved = (
         Contest(network, train, named.train, settings),
@@ -213,10 +216,13 @@ def oppose(
             saved.save({**contest.state(), **best}, kept.plain())
             _tell(progress, point, curve_file)
             advance(point)
+            if watch and (reason := watch(progress)):
+                progress.stopped = reason
+                break
     facts = {
         "groups": named.sizes(),
         "alpha": chosen.alpha,
-        "num_epochs": chosen.epochs,
+        "num_epochs": len(kept.curve),
         "best_epoch": kept.epoch,
         "validation": {"without_mitigation": before, "model": kept.found},
     }

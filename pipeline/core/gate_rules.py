@@ -1,7 +1,8 @@
 """The rules of a gate as `project.yaml` has them, checked before anything runs.
 
 A rule of the first form sets a limit for what was measured; one of the second, `against: champion`,
-says how much worse than the live model the new one may be.
+says how much worse than the live model the new one may be; one of the third, `against: baseline`,
+asks that no model that costs a hundredth is as good.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,8 @@ rates that means: to be selected is."""
 PAIRED = {name: larger for known in PAIRED_OF.values() for name, larger in known.items()}
 IN_UNITS = ("mean_absolute_error", "root_mean_squared_error")
 """Measures in the target's own units, for which a margin may be any number."""
+COST_SHARE = 0.01
+"""What a cheap model costs of a costly one."""
 POWER = 0.8
 """The probability with which something is shown that counts as being able to show it."""
 
@@ -54,13 +57,17 @@ class Rule(Frozen):
     """The upper bound of the measure must not lie above this."""
     at_least: float | None = Field(None, json_schema_extra={"unit": "of the measure"})
     """The lower bound of the measure must not lie below this."""
-    against: Literal["champion"] | None = None
-    """Compares with the live model, on test rows that it was not trained on, instead of a limit."""
+    against: Literal["champion", "baseline"] | None = None
+    """Compares with the live model, on test rows that it was not trained on, instead of a limit;
+    or with the cheap baseline, which must be shown to be worse."""
     margin: float | None = Field(
         None, ge=0, allow_inf_nan=False, json_schema_extra={"unit": "of the measure"}
     )
     """With `against`: how much worse than the champion the new model may be; overall, or with `by`
     in each group. Below 1, but for errors in units of the target."""
+    cost_share: float | None = Field(None, gt=0, le=1)
+    """With `against: baseline`: the rule applies where training the baseline takes at most this
+    share of the model's arithmetic; 0.01 when not given."""
     power: float | None = Field(None, gt=0, lt=1)
     """With `against` and `by`: an undecided group refuses when these rows had at least this
     probability of showing a loss of `margin` in it; 0.8 when not given."""
@@ -78,8 +85,25 @@ class Rule(Frozen):
 
     @model_validator(mode="after")
     def _measure_and_limit(self) -> "Rule":
+        if self.against == "baseline":
+            self._check_baseline()
+            return self
+        if self.cost_share is not None:
+            raise Unsuitable(
+                "expected no `cost_share` without `against: baseline`",
+                "it says what counts as cheap there: remove it, or compare with the baseline",
+            )
         (self._check_comparison if self.against else self._check_limit)()
         return self
+
+    def _check_baseline(self) -> None:
+        for name in ("by", "at_most", "at_least", "margin", "power"):
+            if getattr(self, name) is not None:
+                raise Unsuitable(
+                    f"expected no `{name}` in a rule against the baseline",
+                    "the model must be better than the baseline, by how little does not matter",
+                )
+        self._check_measure(METRICS, "against the baseline")
 
     def _check_limit(self) -> None:
         for name in ("margin", "power"):
@@ -182,13 +206,15 @@ class Rule(Frozen):
     @property
     def subject(self) -> str:
         """The measure, against whom, and between or in whose groups."""
-        against = " against champion" if self.against else ""
+        against = f" against {self.against}" if self.against else ""
         return self.measure + against + (f" by {self.by}" if self.by else "")
 
     @property
     def title(self) -> str:
         """The rule in one line; overrides name it so."""
         own = f" at {self.confidence:g}" if self.confidence else ""
+        if self.against == "baseline":
+            return f"{self.subject}, at a cost of {self.cost_share or COST_SHARE:g}{own}"
         if self.margin is not None:
             return f"{self.subject}, margin {self.margin:g}{own}"
         sign = "≤" if self.direction == "at_most" else "≥"
@@ -202,10 +228,10 @@ def check_task(rules: Sequence[Rule], task: Task, source: Path | str = "project.
         ProjectError: a rule names one; the message names the measures that this task has.
     """
     for rule in rules:
-        of_groups = PAIRED_OF if rule.against else GAPS_OF
+        of_groups = PAIRED_OF if rule.against == "champion" else GAPS_OF
         known = (METRICS_OF if rule.by is None else of_groups)[task]
         if rule.measure not in known:
-            where = " against the champion" if rule.against else ""
+            where = f" against the {rule.against}" if rule.against else ""
             where += "" if rule.by is None else " with `by`"
             raise ProjectError(
                 f"{source}: gate.rules: rule `{rule.title}`: expected a measure of the task "

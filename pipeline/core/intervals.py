@@ -94,14 +94,58 @@ def bootstrap(
         seed: Of the resampling.
     """
     drawn = replicates(statistics, num_rows, num_replicates=num_replicates, seed=seed)
+    return _summed_up(statistics(np.ones(num_rows)), drawn, confidence)
+
+
+def paired_bootstrap(
+    ours: Callable[[Floats], dict[str, float]],
+    theirs: Callable[[Floats], dict[str, float]],
+    better: Mapping[str, bool],
+    num_rows: int,
+    *,
+    confidence: float,
+    num_replicates: int,
+    seed: int,
+) -> tuple[dict[str, Interval], dict[str, Interval], dict[str, Interval]]:
+    """The bootstrap of two models on the same resamples, and of what the first gains.
+
+    Args:
+        ours: The first model's statistics.
+        theirs: The second one's, of the same names.
+        better: By name, whether more is better; a gain is above 0 where the first is better.
+        num_rows: How many rows there are.
+        confidence: Of each one-sided bound.
+        num_replicates: How many resamples.
+        seed: Of the resampling.
+    """
+
+    def gain(mine: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+        return {
+            name: (mine[name] - other[name]) * (1 if larger else -1)
+            for name, larger in better.items()
+        }
+
+    values, drawn = [], []
+    for statistics in (ours, theirs):
+        values.append(statistics(np.ones(num_rows)))
+        drawn.append(replicates(statistics, num_rows, num_replicates=num_replicates, seed=seed))
+    gained = [gain(*pair) for pair in zip(*drawn, strict=True)]
+    first, second = (_summed_up(*of, confidence) for of in zip(values, drawn, strict=True))
+    return first, second, _summed_up(gain(*values), gained, confidence)
+
+
+def _summed_up(
+    value: Mapping[str, float], drawn: list[dict[str, float]], confidence: float
+) -> dict[str, Interval]:
+    """Intervals of statistics from their replicates."""
     found = {}
-    for name, value in statistics(np.ones(num_rows)).items():
+    for name in value:
         values = np.array([one[name] for one in drawn])
         bounds = {
             level: (float(np.quantile(values, 1 - level)), float(np.quantile(values, level)))
             for level in sorted({*CONFIDENCES, confidence})
         }
-        found[name] = Interval(value, *bounds[confidence], float(values.std()), bounds)
+        found[name] = Interval(value[name], *bounds[confidence], float(values.std()), bounds)
     return found
 
 

@@ -50,6 +50,7 @@ class Learner:
         checkpoint: Where members are kept.
         tell: Called with each new member's curve, one point per pass.
         augment: What is done to the inputs of a training batch.
+        spent: Whether the training's own budget is used up; no member but the first is fitted then.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Learner:
         checkpoint: Checkpoint,
         tell: Callable[[Curve], None],
         augment: Augment | None = None,
+        spent: Callable[[], bool] = lambda: False,
     ) -> None:
         self.network = network
         self.start = start
@@ -73,7 +75,7 @@ class Learner:
         self.num_epochs = num_epochs
         self.max_members = max_members
         self.checkpoint = checkpoint
-        self.tell, self.augment = tell, augment
+        self.tell, self.augment, self.spent = tell, augment, spent
         self.members: dict[str, Member] = {}
 
     def fitted(self, labels: Bits, weights: Floats) -> Member:
@@ -86,7 +88,7 @@ class Learner:
         weights = weights / weights.mean()
         digest = hashlib.sha256(labels.tobytes() + weights.tobytes()).hexdigest()[:32]
         if digest not in self.members:
-            if len(self.members) == self.max_members:
+            if len(self.members) == self.max_members or (self.members and self.spent()):
                 return self._nearest(labels, weights)
             self.members[digest] = self._fit(labels, weights, digest)
         return self.members[digest]

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from pipeline.core.batches import Part
+from pipeline.core.budget import STOPPED
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.constraints import LABELS_OF, Groups, cost, equally_weighted, measured
 from pipeline.core.errors import ProjectError
@@ -34,7 +35,7 @@ from pipeline.core.loop import Augment
 from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.mitigation import Reduction
 from pipeline.core.mixture import Mixture, mixture_of, trained
-from pipeline.core.training import append, fit
+from pipeline.core.training import Watch, append, fit
 from pipeline.core.training_state import Progress, Trained
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def reduce(
     checkpoint: Checkpoint,
     curve_file: Path,
     augment: Augment | None = None,
+    watch: Watch | None = None,
 ) -> Trained:
     """Train with the reduction that the settings name; `groups` are each row's, of both parts.
 
@@ -94,7 +96,15 @@ def reduce(
     if settings.mitigation.method == "grid_search":
         check_grid(named, settings.mitigation.constraint, chosen.max_members)
     begun = Checkpoint(checkpoint.folder / "start")
-    start, progress = fit(network, train, validation, settings, begun, curve_file, augment=augment)
+    start, progress = fit(
+        network, train, validation, settings, begun, curve_file, augment=augment, watch=watch
+    )
+
+    def spent() -> bool:
+        if watch and (reason := watch(progress)):
+            progress.stopped = reason
+        return progress.stopped == STOPPED
+
     with _telling(progress, curve_file, chosen.max_members) as tell:
         learner = Learner(
             network,
@@ -107,6 +117,7 @@ def reduce(
             Checkpoint(checkpoint.folder / "members"),
             tell,
             augment,
+            spent,
         )
         with threadpool_limits(settings.num_threads):
             search = SEARCHES[settings.mitigation.method]

@@ -8,7 +8,6 @@ hold no clock, so this is where both are found.
 import importlib
 import json
 import os
-import resource
 import sys
 import time
 import traceback
@@ -17,15 +16,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.core import energy
 from pipeline.core.errors import MAX_FINDINGS, PipelineError, ProjectError
 from pipeline.core.failures import PANIC, bug, debugging, of_machine
 from pipeline.core.files import write_json
 from pipeline.core.paths import READING_ORDER, Paths, local_state
+from pipeline.core.processor import peak_memory_bytes, processor_s
 from pipeline.core.project import load_project, nearest
+from pipeline.core.told import told
 
 USAGE = "usage: python -m pipeline STAGE PROJECT"
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
+METERED_AFTER_S = {"train": 0.0}
+"""When codecarbon starts to count a stage's energy: of a training at once, as its forecast needs
+the power; of other stages when they have run for a while."""
+LATER_S = 8.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     stage, project = arguments
     root = Path.cwd()
     started, clock = datetime.now(UTC), time.perf_counter()
+    meter = energy.start(METERED_AFTER_S.get(stage, LATER_S))
     failure: dict[str, Any] | None = None
     code = 0
     try:
@@ -59,7 +66,8 @@ def main(arguments: Sequence[str]) -> int:
             "exit_code": code,
             "error": failure,
             "started": started.isoformat(timespec="seconds"),
-            "cost": cost(time.perf_counter() - clock),
+            "cost": cost(time.perf_counter() - clock, *meter.close()),
+            **told(),
         }
         code = _recorded(record_folder(root, started) / f"{stage}@{project}.json", record)
     return code
@@ -112,15 +120,15 @@ def record_folder(root: Path, started: datetime) -> Path:
     return local_state(root) / "runs" / f"{started:%Y%m%dT%H%M%S}-{os.getpid()}"
 
 
-def cost(wall_s: float) -> dict[str, Any]:
-    """What this process has used: seconds, bytes, and a GPU's peak memory where torch used one."""
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, kilobytes elsewhere
+def cost(wall_s: float, energy_kwh: float, energy_source: str) -> dict[str, Any]:
+    """What this process has used: seconds, bytes, energy, and a GPU's peak memory where torch used
+    one."""
     used: dict[str, Any] = {
         "wall_s": round(wall_s, 3),
-        "cpu_s": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 3),
-        "peak_memory_bytes": max(own.ru_maxrss, children.ru_maxrss) * unit,
+        "cpu_s": round(processor_s(), 3),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "energy_kwh": float(f"{energy_kwh:.4g}"),
+        "energy_source": energy_source,
         "device": "cpu",
     }
     torch = sys.modules.get("torch")

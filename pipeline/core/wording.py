@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.core import measure_words, sensitive_named
+from pipeline.core import measure_words, sensitive_named, whole_training
 from pipeline.core.contract_words import count as count
 from pipeline.core.contract_words import expectation as expectation
 from pipeline.core.contract_words import listed as listed
@@ -127,6 +127,10 @@ def rule_title(rule: Mapping[str, Any]) -> str:
     """A gate's rule as a person would say it."""
     if rule["rule"] == sensitive_named.TITLE:
         return "Sensitive columns are named, or the reason why not"
+    if rule["rule"] == whole_training.TITLE:
+        return "Training came to its own end, not to that of its budget"
+    if rule.get("against") == "baseline":
+        return f"{measure(rule['measure']).title}: no model at a hundredth of the cost is as good"
     if rule.get("against"):
         where = f"in each group by {rule['by']}" if rule["by"] else "overall"
         title = measure(rule["measure"]).title
@@ -138,7 +142,7 @@ def rule_title(rule: Mapping[str, Any]) -> str:
 
 def reason(rule: Mapping[str, Any]) -> str:
     """Why a rule came out as it did, for somebody who does not know the measure's name."""
-    if rule.get("against") or rule["rule"] == sensitive_named.TITLE:
+    if rule.get("against") or rule["rule"] in (sensitive_named.TITLE, whole_training.TITLE):
         return str(rule["sentence"])
     if rule["value"] is None:
         why = str(rule["sentence"]).partition("could not be measured: ")[2]

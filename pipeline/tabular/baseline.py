@@ -1,5 +1,6 @@
 """The cheap model that the network has to beat: scikit-learn's histogram gradient boosting."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from pipeline.tabular.encoding import Encoder
 
 NAME = "histogram gradient boosting (scikit-learn, default settings)"
 MAX_CATEGORIES = 254
+MAX_TREES, MAX_LEAVES, MAX_BINS = 100, 31, 256
+"""scikit-learn's defaults."""
 
 
 def logits(
@@ -47,6 +50,24 @@ def logits(
     with threadpool_limits(1):  # sums in a fixed order give fixed bytes
         model.fit(fitted[:, told], targets, sample_weight=weights)
         return [_outputs(model, _features(rows, encoder)[:, told], outcome) for rows in tables]
+
+
+def operations(train: pl.DataFrame, encoder: Encoder, outcome: Outcome = BINARY) -> float:
+    """What fitting takes in arithmetic at the most, by scikit-learn's defaults.
+
+    Of each tree: a row adds gradient, hessian and count to the histogram of each feature at the
+    root and wherever it falls on the smaller side of a split, which over a tree of L leaves is at
+    most log2(L) / 2 times on average (the smaller share of a split is at most half its entropy in
+    bits); each node weighs each bin of each feature, some ten operations; each row's loss is
+    derived and its leaf added, some ten more. Before all that each value finds its bin by halving.
+    Trees that early stopping would save are counted.
+    """
+    num_rows, num_features = once(train).height, sum(encoder.widths) + len(encoder.levels)
+    visits = num_rows * (1 + math.log2(MAX_LEAVES) / 2)
+    nodes = 2 * MAX_LEAVES - 1
+    tree = 3 * visits * num_features + 10 * nodes * num_features * MAX_BINS + 10 * num_rows
+    binning = num_rows * num_features * math.log2(MAX_BINS)
+    return MAX_TREES * outcome.num_outputs * tree + binning
 
 
 def _outputs(model: Any, features: NDArray[np.float64], outcome: Outcome) -> NDArray[np.float64]:

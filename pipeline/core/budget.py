@@ -1,0 +1,137 @@
+"""What a training may cost, and the watch that ends it there.
+
+A training that reaches its budget keeps its best weights and says `stopped: budget` in its report:
+the one place where time may decide what a stage writes (docs/decisions/0027).
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from pipeline.core.energy import Meter, meter
+from pipeline.core.files import write_json
+from pipeline.core.prices import Prices, load_prices
+from pipeline.core.processor import peak_memory_bytes
+from pipeline.core.project import Frozen
+from pipeline.core.runner import read_record
+from pipeline.core.training_state import Progress
+
+STOPPED = "budget"
+KEPT_EVERY_S = 5.0
+LOOKED_EVERY_S = 0.05
+
+
+class Budget(Frozen):
+    """What a training may use at the most, from its start to its end; what is not named is free."""
+
+    time_s: float | None = Field(None, gt=0)
+    """Seconds; of a training that was killed and resumed, all of them together."""
+    money: float | None = Field(None, gt=0, json_schema_extra={"unit": "of prices.currency"})
+    """Money, by the prices of params.yaml for the device and its energy."""
+    energy_kwh: float | None = Field(None, gt=0, json_schema_extra={"unit": "kWh"})
+    """Kilowatt-hours; an estimate where the machine has no counters."""
+    memory_gb: float | None = Field(None, gt=0)
+    """The most memory at once: of the GPU, where the training runs on one."""
+
+    @property
+    def is_set(self) -> bool:
+        return any(value is not None for value in self.model_dump().values())
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a training has used; None for money where a price is missing."""
+
+    time_s: float = 0.0
+    energy_kwh: float = 0.0
+    memory_gb: float = 0.0
+    money: float | None = 0.0
+
+    def within(self, budget: Budget) -> bool:
+        return not self.beyond(budget)
+
+    def beyond(self, budget: Budget) -> list[str]:
+        """The limits that this reaches, by name."""
+        limits = budget.model_dump()
+        return [
+            name
+            for name, value in asdict(self).items()
+            if limits[name] is not None and value is not None and value >= limits[name]
+        ]
+
+
+class Ledger:
+    """What a training has spent so far, those parts of it included that were killed.
+
+    Args:
+        folder: The training's checkpoint: what was spent is kept in it, and deleted with it.
+        budget: Its limits.
+        prices: Of params.yaml.
+        device: As torch names it; `cpu` for none.
+        meter: Counts time and energy, from the stage's start.
+    """
+
+    def __init__(
+        self, folder: Path, budget: Budget, prices: Prices | None, device: str, meter: Meter
+    ) -> None:
+        self.file = folder / "spent.json"
+        self.budget, self.prices, self.device, self.meter = budget, prices, device, meter
+        self.earlier = read_record(self.file)
+        self.steps_before, self._at_first = 0, True
+        self._kept_at = self._looked_at = meter.started
+
+    @property
+    def is_resumed(self) -> bool:
+        return bool(self.earlier)
+
+    def here(self) -> Spent:
+        """What this process has spent since its stage began."""
+        return self._priced(time.perf_counter() - self.meter.started, self.meter.read()[0])
+
+    def spent(self) -> Spent:
+        """What the training has spent in all."""
+        here = self.here()
+        return self._priced(
+            here.time_s + self.earlier.get("time_s", 0.0),
+            here.energy_kwh + self.earlier.get("energy_kwh", 0.0),
+        )
+
+    def _priced(self, time_s: float, energy_kwh: float) -> Spent:
+        money = self.prices.of(self.device, time_s, energy_kwh) if self.prices else None
+        return Spent(time_s, energy_kwh, memory_gb(self.device), money)
+
+    def watch(self, progress: Progress) -> str | None:
+        """Called after each step: the reason to stop, once a limit is reached.
+
+        Keeps what was spent every few seconds, so that a resumed training knows it.
+        """
+        if self._at_first:
+            self.steps_before, self._at_first = max(progress.num_steps - 1, 0), False
+        now = time.perf_counter()
+        if now - self._looked_at < LOOKED_EVERY_S:
+            return None
+        self._looked_at = now
+        spent = self.spent()
+        if now - self._kept_at > KEPT_EVERY_S:
+            self._kept_at = now
+            write_json(self.file, asdict(spent))
+        return None if spent.within(self.budget) else STOPPED
+
+
+def memory_gb(device: str) -> float:
+    """The most memory held so far, in 10⁹ bytes: of the GPU, or of this process."""
+    if device == "cpu":
+        return peak_memory_bytes() / 1e9
+    import torch
+
+    return float(torch.cuda.max_memory_allocated()) / 1e9
+
+
+def opened(folder: Path, budget: Budget, root: Path) -> Ledger:
+    """The ledger of the training that begins now, on this machine's device."""
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return Ledger(folder, budget, load_prices(root), device, meter())

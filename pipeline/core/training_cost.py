@@ -1,0 +1,89 @@
+"""The cost of one training, told to its run's record: forecast first, what it was afterwards.
+
+Nothing of this stands in what the stage writes.
+"""
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core import affordable
+from pipeline.core.batches import Part
+from pipeline.core.budget import Ledger
+from pipeline.core.checkpoint import Checkpoint
+from pipeline.core.forecast import Forecast, forecast
+from pipeline.core.loop_settings import LoopSettings
+from pipeline.core.told import tell
+from pipeline.core.training_state import Trained
+
+if TYPE_CHECKING:
+    from torch import nn
+
+RECORD = "training"
+"""Under this key the record has it."""
+
+
+def foreseen(
+    network: "nn.Module",
+    train: Part,
+    validation: Part,
+    settings: LoopSettings,
+    checkpoint: Checkpoint,
+    ledger: Ledger,
+    augment: Any = None,
+) -> Forecast:
+    """The forecast, said and recorded.
+
+    Raises:
+        GateRefused: the budget cannot pay it.
+    """
+    found = forecast(network, train, validation, settings, checkpoint, ledger, augment)
+    print(affordable.in_one_line(found, found.max_passes, ledger), file=sys.stderr)
+    tell(RECORD, _before(found, ledger))
+    affordable.check(found, ledger, network, train, settings, augment)
+    return found
+
+
+def tell_actual(found: Forecast, ledger: Ledger, trained: Trained) -> None:
+    """Record what it was, beside the forecast for the passes that were really made here."""
+    num_passes = passes_made(found, ledger, trained)
+    tell(
+        RECORD,
+        {
+            **_before(found, ledger),
+            "stopped": trained.progress.stopped,
+            "num_passes": round(num_passes, 2),
+            "forecast_of_these": found.as_dict(num_passes, ledger),
+            "actual": _rounded(asdict(ledger.here())),
+            "earlier": _rounded(ledger.earlier),
+        },
+    )
+
+
+def passes_made(found: Forecast, ledger: Ledger, trained: Trained) -> float:
+    """Passes over the training rows in this process; of one that was cut short, its part."""
+    progress = trained.progress
+    others = len(progress.curve) - progress.epoch  # those of members, or against an adversary
+    return (progress.num_steps - ledger.steps_before) / found.num_steps + others
+
+
+def _before(found: Forecast, ledger: Ledger) -> dict[str, Any]:
+    prices = ledger.prices
+    return {
+        "budget": ledger.budget.model_dump(exclude_none=True),
+        "currency": prices.currency if prices else None,
+        "forecast": found.as_dict(found.max_passes, ledger),
+        "timed": {
+            "num_steps": found.num_timed,
+            "step_s": found.step_s.as_dict(),
+            "steps_of_a_pass": found.num_steps,
+            "validation_s": round(found.validation_s, 4),
+            "save_s": round(found.save_s, 4),
+            "start_s": round(found.start_s, 3),
+            "power_w": round(found.power_w, 2),
+        },
+    }
+
+
+def _rounded(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if x is None else float(f"{x:.4g}") for name, x in figures.items()}
