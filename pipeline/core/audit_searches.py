@@ -130,7 +130,11 @@ def proxy(
     found |= {
         "together": together,
         "features": proxies.ranked(
-            {one: features.binned(rows, one, columns) for one in others},
+            {
+                told: codes
+                for one in others
+                for told, codes in features.coded(rows, one, columns).items()
+            },
             groups,
             fold_of,
             confidence=settings.confidence,

@@ -123,7 +123,7 @@ def sliced(
     The last two are where labels that were flipped for one crossing of groups show.
     """
     ordinary = [name for name in columns.features if name not in columns.sensitive]
-    coded = [_coded(features.levels(train, name)) for name in ordinary]
+    coded = [_coded(one) for name in ordinary for one in features.described(train, name)]
     flags = _outcomes(train, columns, labels)
     how: dict[str, Any] = {
         "depth": settings.slice_depth,

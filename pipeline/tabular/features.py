@@ -74,6 +74,16 @@ def binned(table: pl.DataFrame, name: str, columns: Columns) -> NDArray[np.int64
     return found
 
 
+def coded(table: pl.DataFrame, name: str, columns: Columns) -> dict[str, NDArray[np.int64]]:
+    """What tells rows apart by one feature, as codes by name: the feature itself."""
+    return {name: binned(table, name, columns)}
+
+
+def described(table: pl.DataFrame, name: str) -> list[pl.Series]:
+    """What can be named of one column, as levels: the column itself."""
+    return [levels(table, name)]
+
+
 def levels(table: pl.DataFrame, name: str) -> pl.Series:
     """One column as the names of its levels: texts, or the quartile ranges of many numbers or
     dates."""

@@ -62,6 +62,16 @@ def binned(table: pl.DataFrame, name: str, columns: Columns) -> NDArray[np.int64
     return names.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
 
 
+def coded(table: pl.DataFrame, name: str, columns: Columns) -> dict[str, NDArray[np.int64]]:
+    """What tells rows apart by their text, as codes by name."""
+    return {name: binned(table, name, columns)}
+
+
+def described(table: pl.DataFrame, name: str) -> list[pl.Series]:
+    """What can be named of one column, as levels."""
+    return [levels(table, name)]
+
+
 def levels(table: pl.DataFrame, name: str) -> pl.Series:
     """One column as the names of its levels: of texts the quartile of their words, and by itself
     any script but that of most; of few values these."""

@@ -71,8 +71,8 @@ def test_the_schema_is_printed_as_it_is_committed(
         ),
         (
             ("train", "--project", "adlut"),
-            "ProjectError: expected a project that params.yaml names (adult, wine, diabetes), got "
-            "'adlut'",
+            "ProjectError: expected a project that params.yaml names (adult, wine, diabetes, "
+            "fashion), got 'adlut'",
             "did you mean `adult`?",
         ),
     ],

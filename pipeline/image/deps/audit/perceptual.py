@@ -1,0 +1,1 @@
+../../perceptual.py
