@@ -214,9 +214,9 @@ def _wrong_values(row: Row, promised: Sequence[Promise]) -> Iterator[BadRequest]
             yield _with(row, one.name, None, "null in")
             rest = {key: value for key, value in row.items() if key != one.name}
             yield BadRequest(f"no {one.name}", encoded(rest), 422, (one.name,))
-    for value, what in (([1], "a list"), ({"is": 1}, "an object")):
-        yield _with(row, promised[0].name, value, f"{what} for the value of")
-        yield _with(row, promised[-1].name, value, f"{what} for the value of")
+    ends = dict.fromkeys((promised[0].name, promised[-1].name))
+    for (value, what), name in product((([1], "a list"), ({"is": 1}, "an object")), ends):
+        yield _with(row, name, value, f"{what} for the value of")
     worst = next((one for one in promised if one.is_number), promised[0])
     rows = [row, {**row, worst.name: [1]}]
     yield BadRequest("one bad row among good ones", encoded(rows), 422, (worst.name, '"row":1'))

@@ -234,8 +234,9 @@ class Rehearsal:
         made = optional_part(self.service["modality"], "bad_values")
         if made is None:
             return ()
-        limits = self.service["limits"]["of_values"]
-        found: Iterable[BadValue] = made.bad_values(self.rows[0], self.columns, contract, limits)
+        found: Iterable[BadValue] = made.bad_values(
+            self.rows[0], self.columns, contract, self.service
+        )
         return found
 
     def _metrics(self, before: Mapping[str, float], after: Mapping[str, float], num: int) -> None:

@@ -59,11 +59,13 @@ def _each(values: Iterable[bytes | None]) -> Iterator[Facts | None]:
         yield _known[digest]
 
 
-def of_image(content: bytes) -> Facts:
-    """The facts of one image."""
+def of_image(content: bytes, *, hashed: bool = True) -> Facts:
+    """The facts of one image; its hash, which takes longest, may be left empty."""
     found = opened(content)
     if found is None:
         return Facts(len(content))
     header, image = found
     picture = pixels(header, image)
-    return Facts(len(content), header, None if picture is None else perceptual_hash(picture))
+    if picture is None:
+        return Facts(len(content), header)
+    return Facts(len(content), header, perceptual_hash(picture) if hashed else b"")

@@ -54,6 +54,8 @@ def measures(columns: Columns, modality: str) -> tuple[str, ...]:
     """The columns that a contract may name beside those that are delivered."""
     types = {columns.image: pl.Binary(), columns.text: pl.String()}
     whole = {name: dtype for name, dtype in types.items() if name}
+    if not whole:
+        return ()
     empty = pl.DataFrame(schema=whole)
-    found = part(modality, "contract_columns").measured(empty, columns).columns
+    found = part(modality, "contract_columns").of_rows(empty, columns).columns
     return tuple(name for name in found if name not in whole)
