@@ -84,6 +84,10 @@ class Encoder:
         in the text it begins and ends."""
         return [_words(one.word_ids, one.offsets) for one in self._read(table)]
 
+    def name_of(self, piece: int) -> str:
+        """How the vocabulary writes a piece."""
+        return str(self._reader.id_to_token(piece))
+
     def _read(self, table: pl.DataFrame) -> list[Any]:
         texts = table[self.column].cast(pl.String).fill_null("")
         most = MAX_CHARACTERS_PER_PIECE * self.max_length

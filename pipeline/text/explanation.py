@@ -28,6 +28,7 @@ Words = list[tuple[str, float]]
 @dataclass(frozen=True)
 class Attributions:
     """Attributes:
+    pieces: What was explained, shape (rows, max_length).
     values: Of each piece, in the network's outputs, logits or numbers, shape (rows, max_length); of
         several classes, for the logit of the decided class.
     logits: The network's outputs, shape (rows,) or (rows, classes).
@@ -36,6 +37,7 @@ class Attributions:
     words: Each row's words with their attributions, where its text is known.
     """
 
+    pieces: NDArray[np.int64]
     values: Floats
     logits: Floats
     errors: Floats
@@ -98,7 +100,7 @@ def explained(
         )
         values[i, : text.shape[1]] = parts.detach().sum(dim=2)[0].double().numpy()
         errors[i] = delta.item()
-    return Attributions(values, logits, errors, REFERENCE)
+    return Attributions(encoded[0], values, logits, errors, REFERENCE)
 
 
 def by_word(model: Predictor, rows: pl.DataFrame, values: Floats) -> list[Words]:
@@ -110,6 +112,16 @@ def by_word(model: Predictor, rows: pl.DataFrame, values: Floats) -> list[Words]
         read = words[-1][3] if words else 0
         found.append([*row, (CUT, 0.0)] if text[read:].strip() else row)
     return found
+
+
+def by_piece(model: Predictor, pieces: NDArray[np.int64], values: Floats) -> Words:
+    """A text's pieces, as the vocabulary has them, with their attributions."""
+    special = set(model.encoder.special)
+    return [
+        (model.encoder.name_of(int(piece)), float(value))
+        for piece, value in zip(pieces, values, strict=True)
+        if int(piece) not in special
+    ]
 
 
 def ranking(found: Attributions, scale: float = 1.0) -> list[dict[str, Any]]:
@@ -144,7 +156,8 @@ def case(
     scale: float = 1.0,
     decimals: int = 6,
 ) -> dict[str, Any]:
-    """One text's words in their order, with their attributions.
+    """One text's words in their order, with their attributions; its pieces where the row has
+    another text than was explained, such as one that is not clean.
 
     Args:
         model: What was explained.
@@ -156,7 +169,11 @@ def case(
     """
     column = model.encoder.column
     table = pl.DataFrame({column: [row.get(column)]}, schema={column: pl.String})
-    (words,) = by_word(model, table, found.values[index : index + 1])
+    explained = slice(index, index + 1)
+    if np.array_equal(model.encoder.encode(table)[0], found.pieces[explained]):
+        (words,) = by_word(model, table, found.values[explained])
+    else:
+        words = by_piece(model, found.pieces[index], found.values[index])
     return {
         "tokens": [
             {"token": word, "attribution": round(value * scale, decimals)} for word, value in words

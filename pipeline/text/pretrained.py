@@ -29,7 +29,7 @@ def described(encoder: Encoder, settings: PretrainedSettings) -> dict[str, Any]:
         ProjectError: the tokenizer is another one's, the weights are not those that were named, or
             texts are longer than the encoder reads.
     """
-    weights.check_installed()
+    weights.check_installed("transformers", *(["peft"] if settings.adaptation == "lora" else []))
     folder = weights.folder_of(settings.source)
     if encoder.source != settings.source:
         raise ProjectError(
@@ -62,6 +62,8 @@ class PretrainedNetwork(TextNetwork):
         num_outputs: Classes of a multiclass target, else 1.
     """
 
+    rows_of_like_length = 8
+
     def __init__(
         self,
         source: str,
@@ -73,7 +75,7 @@ class PretrainedNetwork(TextNetwork):
         dropout: float,
         num_outputs: int = 1,
     ) -> None:
-        weights.check_installed()
+        weights.check_installed("transformers", *(["peft"] if adaptation == "lora" else []))
         folder = weights.folder_of(source)
         weights.check_digest(source, folder, sha256)
         base = base_of(folder)

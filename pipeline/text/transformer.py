@@ -26,6 +26,7 @@ class TransformerNetwork(TextNetwork):
         num_outputs: Classes of a multiclass target, else 1.
     """
 
+    rows_of_like_length = 16
     positions: Tensor
 
     def __init__(

