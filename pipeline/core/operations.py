@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 NUM_ROWS = 2
-"""Rows that are counted: the count of each is the same."""
+"""Rows that are counted, where the count of each is the same; a network that does more for a longer
+row says of how many its attribute `rows_counted` takes the mean."""
 SIZES = ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
 
@@ -31,7 +32,8 @@ def per_row(network: "nn.Module", inputs: "tuple[Tensor, ...]") -> tuple[float, 
     """
     import torch
 
-    copy, rows = deepcopy(network).train(), tuple(one[:NUM_ROWS] for one in inputs)
+    num = getattr(network, "rows_counted", NUM_ROWS)
+    copy, rows = deepcopy(network).train(), tuple(one[:num] for one in inputs)
     num_rows = len(rows[0])
     with torch.random.fork_rng([]), _counting() as forward:
         outputs = copy(*rows)

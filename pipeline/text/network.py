@@ -21,6 +21,8 @@ class TextNetwork(nn.Module):
 
     rows_at_once = 64
     """In one pass without gradients, so that memory is bounded."""
+    rows_counted = 32
+    """Whose arithmetic stands for all rows': texts differ in length."""
     rows_of_like_length: int | None = None
     """How many rows go together on a CPU, shortest first, so that less padding is read; None: all.
     """
@@ -36,7 +38,7 @@ class TextNetwork(nn.Module):
         if size is None or pieces.device.type != "cpu" or len(pieces) <= size:
             return self._together(pieces)
         order = (pieces != self.padding).sum(dim=1).argsort(stable=True)
-        outputs = [self._together(pieces[rows]) for rows in order.split(size)]
+        outputs = [self._together(pieces[rows]) for rows in torch.split(order, size)]
         return torch.cat(outputs)[order.argsort()]
 
     def _together(self, pieces: Tensor) -> Tensor:
@@ -91,6 +93,7 @@ class TextEnsemble(nn.Module):
             raise ValueError(f"expected positive weights with the sum 1, got {mixture}")
         self.members = nn.ModuleList(members)
         self.padding, self.rows_at_once = members[0].padding, members[0].rows_at_once
+        self.rows_counted = members[0].rows_counted
         self.register_buffer("log_mixture", torch.tensor(mixture).log(), persistent=False)
 
     def forward(self, pieces: Tensor) -> Tensor:

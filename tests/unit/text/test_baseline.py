@@ -49,3 +49,9 @@ def test_several_classes_and_numbers_have_their_outputs() -> None:
     numbers = Columns(target="size", task="regression", text="words")
     (size,) = baseline.logits(table, [table], numbers, ENCODER, 0, outcome.fit(table, numbers))
     assert np.corrcoef(size, table["size"])[0, 1] > 0.8
+
+
+def test_its_arithmetic_is_counted_at_the_most() -> None:
+    """Three words are three words and two pairs: 5 weights, 4 operations each, 300 times."""
+    table = pl.DataFrame({"words": ["good strong tea"] * 2, "liked": ["yes", "no"]})
+    assert baseline.operations(table, ENCODER) == 2 * 5 * 4 * 300

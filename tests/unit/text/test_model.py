@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core import prediction
+from pipeline.core import operations, prediction
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.training import LoopSettings, fit
 from pipeline.text.model import architecture, build, mixed
@@ -145,3 +145,11 @@ def test_a_model_comes_back_from_its_files(kind: str, tmp_path: Path) -> None:
 def test_a_width_that_heads_do_not_divide_is_refused() -> None:
     with pytest.raises(ValueError, match="even width that 4 heads divide, got 30"):
         TransformerSettings(width=30)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arithmetic_is_counted_over_texts_of_all_lengths(kind: str) -> None:
+    network, inputs = network_of(kind), tensors(TABLE, ENCODER, COLUMNS, ()).inputs
+    short = tuple(one[one.ne(ENCODER.padding).sum(dim=1) < 6] for one in inputs)
+    ahead, both = operations.per_row(network, inputs)
+    assert both > 2 * ahead > 2 * operations.per_row(network, short)[0]
