@@ -5,7 +5,7 @@ gate/verdict.json, report/report.html, ingest/profile.json, clean/rules.json, co
 requirements.lock.
 Writes: bento/, the same bytes for the same inputs; report.json.
 Refuses when: the verdict is no pass, with an override or without; what the project says of a field
-is against the contract.
+is against the contract; the model's pretrained weights are in no package.
 """
 
 import json
@@ -21,6 +21,7 @@ from pipeline.core import bento, prediction
 from pipeline.core.contract import load_contract
 from pipeline.core.errors import GateRefused
 from pipeline.core.files import damaged, missing, read_json, write_json
+from pipeline.core.modality import optional_part
 from pipeline.core.outcome import Outcome
 from pipeline.core.output_policy import OutputPolicy, read_policy
 from pipeline.core.override_records import passes
@@ -84,7 +85,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "source"
         enforced = gather(project, paths, source)
-        made, facts = build.built(source, project.name, paths.root / "requirements.lock")
+        made, facts = build.built(source, project.name, locks(project, paths))
         report = {
             **facts,
             "model_digest": bento.model_digest(source / bento.MODEL),
@@ -118,11 +119,12 @@ def gather(project: Project[Settings], paths: Paths, source: Path) -> Enforcemen
     for target, (stage, file) in INPUTS.items():
         copy(paths.input(stage, file), source / target)
     copy(paths.home / "contract.json", source / bento.CONTRACT)
+    check_portable(project, read_json(paths.input("train", "model.json")))
     policy = read_policy(paths.input("calibrate", "policy.json"))
     enforced = enforced_of(contract, project.columns, project.modality, policy)
     write_json(source / bento.SERVICE, service_settings(project, paths, contract, enforced, policy))
     origins = [paths.input(*one) for one in (*INPUTS.values(), *SETTINGS)]
-    origins += [paths.home / "contract.json", paths.root / "requirements.lock"]
+    origins += [paths.home / "contract.json", *locks(project, paths)]
     proof = {
         "project": project.name,
         "modality": project.modality,
@@ -134,6 +136,18 @@ def gather(project: Project[Settings], paths: Paths, source: Path) -> Enforcemen
     }
     write_json(source / bento.PROOF, proof)
     return enforced
+
+
+def check_portable(project: Project[Settings], architecture: dict[str, Any]) -> None:
+    """Refuse a model that needs files which neither the bento nor a package of it carries."""
+    if made := optional_part(project.modality, "portability"):
+        made.check(architecture, project.name)
+
+
+def locks(project: Project[Settings], paths: Paths) -> list[Path]:
+    """What pins the requirements: the lock of all projects, and those of the modality alone."""
+    own = sorted((paths.root / "pipeline" / project.modality).glob("*.lock"))
+    return [paths.root / "requirements.lock", *own]
 
 
 def service_settings(

@@ -61,8 +61,7 @@ class WholeCells:
         delivered, troubled = self._delivered(rows)
         if not delivered:
             return np.zeros(len(rows)), troubled
-        column = pl.Series(self.name, list(delivered.values()), self.dtype)
-        table, _ = self.apply(column.to_frame(), for_requests(self.rules, (self.name,)))
+        table = self._cleaned(list(delivered.values()))
         places = np.array(list(delivered))
         accepted = np.ones(len(places), dtype=bool)
         for number, values in enumerate(self.measured(table).iter_rows(named=True)):
@@ -76,9 +75,18 @@ class WholeCells:
         codes[places[accepted]] = encoded
         return codes, troubled
 
+    def clean(self, row: Row) -> Row:
+        """A row that was read before, its value clean: what is masked stays so in explanations."""
+        (value,) = self._cleaned([self.read_value(row.get(self.name))])[self.name]
+        return {**row, self.name: value}
+
     def inputs(self, codes: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """What the network takes, from the codes of rows."""
         return (codes,)
+
+    def _cleaned(self, values: list[Any]) -> pl.DataFrame:
+        table = pl.Series(self.name, values, self.dtype).to_frame()
+        return self.apply(table, for_requests(self.rules, (self.name,)))[0]
 
     def _delivered(self, rows: Sequence[Row]) -> tuple[dict[int, Any], Troubled]:
         """The delivered values by their place, and what cannot be read."""

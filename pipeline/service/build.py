@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,13 @@ CREATED = "1970-01-01T00:00:00+00:00"
 """Stands for the time of building, which is none of the inputs."""
 
 
-def built(source: Path, name: str, lock: Path) -> tuple[Path, dict[str, Any]]:
+def built(source: Path, name: str, locks: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
     """Make the bento of what `source` holds; the service's code is added.
 
     Args:
         source: The files that the service reads, as they will lie in the bento's source folder.
         name: The bento's name.
-        lock: The lock file that pins its requirements.
+        locks: The lock files that pin its requirements; the first that has one counts.
 
     Returns:
         The bento's folder, beside `source`, and what the report says of it.
@@ -48,7 +49,7 @@ def built(source: Path, name: str, lock: Path) -> tuple[Path, dict[str, Any]]:
     """
     found = json.loads(ran([sys.executable, "-m", imports.__name__, str(source)], ROOT, source))
     distributions = [*found["distributions"], *TAKEN_BY_UVICORN]
-    requirements = pinned(distributions, lock)
+    requirements = pinned(distributions, locks)
     for module in found["modules"]:
         place(module, source)
     shutil.move(source / (ENTRY_MODULE.replace(".", "/") + ".py"), source / bento.ENTRY)
@@ -116,21 +117,22 @@ def place(module: str, source: Path) -> None:
         shutil.copyfile(one, target)
 
 
-def pinned(distributions: list[str], lock: Path) -> list[str]:
-    """The lock's lines of these distributions.
+def pinned(distributions: list[str], locks: Sequence[Path]) -> list[str]:
+    """The locks' lines of these distributions, the first lock's where several have one.
 
     Raises:
-        ProjectError: the lock does not pin one of them.
+        ProjectError: no lock pins one of them.
     """
     lines = {
         canonicalize_name(line.split("==")[0]): line.split(";")[0].split("#")[0].strip()
+        for lock in reversed(locks)
         for line in lock.read_text(encoding="utf-8").splitlines()
         if "==" in line
     }
     names = sorted({canonicalize_name(name) for name in distributions})
     if absent := [name for name in names if name not in lines]:
         raise ProjectError(
-            f"expected {lock.name} to pin what the service imports, "
+            f"expected {' or '.join(lock.name for lock in locks)} to pin what the service imports, "
             f"found no line for {', '.join(absent)}",
             hint="name it under `dependencies` in pyproject.toml and run `make lock`",
         )

@@ -113,8 +113,10 @@ class Predictor:
         """
         batch = self.reader.read([[row]])
         reading = batch.readings[0]
-        warnings = reading.warnings.get(0, [])
-        return reading.findings, lambda: self._explained(row, batch, warnings)
+        if reading.findings:
+            return reading.findings, dict
+        clean, warnings = self.reader.cells.clean(row), reading.warnings.get(0, [])
+        return [], lambda: self._explained(clean, batch, warnings)
 
     def _explained(self, row: dict[str, Any], batch: Batch, warnings: list[str]) -> dict[str, Any]:
         """What of one row contributed to its logit, to that of the decided class, or to its number:

@@ -74,6 +74,10 @@ class Cells:
                 troubled.setdefault(number, []).append((column.name, cell))
         return codes, troubled
 
+    def clean(self, row: Row) -> Row:
+        """A row as explanations show it: as it was sent."""
+        return row
+
     def inputs(self, codes: NDArray[np.float64]) -> Inputs:
         """What the network takes, from the codes of rows."""
         numbers, levels = codes[:, : self.num_numbers], codes[:, self.num_numbers :]

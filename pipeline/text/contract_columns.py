@@ -17,18 +17,26 @@ from pipeline.text.words import each, lengths, same
 
 def measured(table: pl.DataFrame, columns: Columns) -> pl.DataFrame:
     """The table with a column for each measure of its text, where it has one."""
+    found, name = of_rows(table, columns), columns.text
+    if name is None or found.width == table.width:
+        return table
+    twice = each(table[name], same, pl.String()).to_frame()
+    others = pl.when(pl.col(name).is_not_null()).then(pl.len().over(name).cast(pl.Int64) - 1)
+    near = twice.select(others).to_series().alias(f"{name}.num_near_duplicates")
+    return found.with_columns(near)
+
+
+def of_rows(table: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+    """The table with the measures that say something of each text by itself."""
     name = columns.text
     if name is None or name not in table.columns or table.schema[name] != pl.String:
         return table
     values, words = table[name], lengths(table[name])
-    twice = each(values, same, pl.String()).to_frame()
-    others = pl.when(pl.col(name).is_not_null()).then(pl.len().over(name).cast(pl.Int64) - 1)
     found = {
         "num_characters": values.str.len_chars().cast(pl.Int64),
         "num_words": words,
         "is_empty": words.fill_null(0) == 0,
         "script": each(values, script, pl.String()),
         "personal_data": each(values, num_found, pl.Int64()),
-        "num_near_duplicates": twice.select(others).to_series(),
     }
     return table.with_columns(one.alias(f"{name}.{measure}") for measure, one in found.items())

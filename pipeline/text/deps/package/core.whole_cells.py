@@ -1,0 +1,1 @@
+../../../core/whole_cells.py
