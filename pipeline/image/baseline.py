@@ -12,7 +12,7 @@ from pipeline.image.encoding import Encoder, Pixels
 
 NAME = "logistic regression on the image made small, 14 × 14 (scikit-learn)"
 SIDE = 14
-PENALTY = 0.1
+PENALTY = 0.01
 """Scikit-learn's C: small, as neighbouring pixels say nearly the same."""
 
 Floats = NDArray[np.float64]
@@ -37,7 +37,7 @@ def logits(
     model = (
         Ridge(alpha=1 / PENALTY, random_state=seed)
         if outcome.task == "regression"
-        else LogisticRegression(C=PENALTY, max_iter=200, random_state=seed)
+        else LogisticRegression(C=PENALTY, max_iter=1000, random_state=seed)
     )
     fitted = _features(train, encoder)
     mean, deviation = fitted.mean(axis=0), fitted.std(axis=0)

@@ -18,9 +18,9 @@ class NetworkSettings(Frozen):
     architecture: Literal["modern", "reference"] = "modern"
     """`reference` is the convolutional network of the field's tutorials, to the letter; the other
     keys are those of `modern`."""
-    width: int = Field(32, ge=4, le=512, json_schema_extra={"unit": "channels"})
+    width: int = Field(16, ge=4, le=512, json_schema_extra={"unit": "channels"})
     """Channels of the first stage; each later stage has twice as many."""
-    num_stages: int = Field(2, ge=1, le=4)
+    num_stages: int = Field(3, ge=1, le=4)
     """Stages of residual blocks, each of half the size of the one before."""
     num_blocks: int = Field(1, ge=1, le=8)
     """Residual blocks of a stage."""
