@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from pipeline.core import operations, outcome, prediction
+from pipeline.core import operations, outcome, parallel, prediction
 from pipeline.core.batches import Part
 from pipeline.core.budget import Budget, opened
 from pipeline.core.checkpoint import Checkpoint, checkpoint_of
@@ -27,6 +27,7 @@ from pipeline.core.mitigation import Mitigation, memberships
 from pipeline.core.modality import part
 from pipeline.core.outcome import BINARY, Outcome
 from pipeline.core.paths import Paths
+from pipeline.core.problems import Unsuitable
 from pipeline.core.project import Columns, Project, nearest, of_modality
 from pipeline.core.training import Watch, fit
 from pipeline.core.training_cost import foreseen, tell_actual
@@ -46,11 +47,24 @@ class Settings(LoopSettings):
     """What a training may cost: one that is forecast to cost more is refused before it starts, one
     that has cost it stops with its best weights."""
 
+    @model_validator(mode="after")
+    def _whole_batches(self) -> "Settings":
+        mitigated = self.mitigation.strength > 0 or self.mitigation.method != "penalty"
+        if self.num_processes > 1 and mitigated:
+            raise Unsuitable(
+                "expected `num_processes: 1` with `mitigation`, which compares the groups of whole "
+                f"batches, got {self.num_processes}",
+                "set `train.num_processes: 1`, or mitigate in `balance` or `calibrate`",
+            )
+        return self
+
 
 def run(project: Project[Settings], paths: Paths) -> None:
     import torch
 
     settings, columns = project.settings, project.columns
+    if settings.num_processes > 1 and not parallel.is_worker():
+        return parallel.launch(paths, settings.num_processes)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     checkpoint = checkpoint_of(project, paths, device)
     ledger = opened(checkpoint.folder, settings.budget, paths.root)
@@ -80,6 +94,8 @@ def run(project: Project[Settings], paths: Paths) -> None:
         augment,
         ledger.watch,
     )
+    if parallel.rank():
+        return None
     tell_actual(expected, ledger, trained)
     network = model.mixed(architecture, trained.mixture)
     prediction.save(paths.output(""), encoder, network, trained.weights, predicted)
@@ -92,6 +108,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     found["missing"] = missing
     write_json(paths.output("report.json"), found)
     checkpoint.delete()
+    return None
 
 
 def learn(

@@ -11,6 +11,7 @@ from pipeline.core.errors import GateRefused
 from pipeline.core.forecast import Forecast, Span, span_of, step_seconds
 from pipeline.core.loop import precision_of
 from pipeline.core.loop_settings import LoopSettings
+from pipeline.core.parallel import is_worker
 
 if TYPE_CHECKING:
     from torch import nn
@@ -142,8 +143,9 @@ def _smaller_batch(expected: Forecast, ledger: Ledger, settings: LoopSettings) -
 def _other_precision(
     expected: Forecast, network: "nn.Module", train: Part, settings: LoopSettings, augment: Any
 ) -> tuple[str, Forecast] | None:
-    """bf16 where training has fp32, its steps timed; None where it has it already."""
-    if precision_of(settings) == "bf16":
+    """bf16 where training has fp32, its steps timed; None where it has it already, and in one of
+    several processes, as the others may not be here."""
+    if precision_of(settings) == "bf16" or is_worker():
         return None
     lower = settings.model_copy(update={"precision": "bf16"})
     steps = span_of(step_seconds(network, train, lower, augment))

@@ -22,6 +22,7 @@ from pipeline.core.budget import Ledger, Spent, memory_gb
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.objective import evaluate
+from pipeline.core.parallel import is_worker
 from pipeline.core.training import timed_steps
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def step_seconds(
     least, most = NUM_STEPS
     first = timed_steps(network, train, settings, NUM_WARM_UP + least, augment)[NUM_WARM_UP:]
     more = min(most - least, int((TIMED_S - sum(first)) / max(first)))
-    if more <= NUM_WARM_UP:
+    if more <= NUM_WARM_UP or is_worker():  # all processes must make as many
         return first
     return first + timed_steps(network, train, settings, more, augment)[NUM_WARM_UP:]
 

@@ -43,6 +43,8 @@ class LoopSettings(Frozen):
     """Whether only algorithms are used that give the same bytes again on the same machine."""
     num_threads: int = Field(1, ge=1)
     """CPU threads; part of the settings, as sums in another order give other last digits."""
+    num_processes: int = Field(1, ge=1)
+    """Processes that share each batch, with `num_threads` each; on GPUs, one GPU each."""
     mitigation: Mitigation = Mitigation()
     """What is done about gaps between groups."""
 

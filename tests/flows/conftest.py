@@ -251,48 +251,54 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 150) -> None:
 @pytest.fixture(scope="session")
 def unbuilt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The tiny repository before anything ran."""
-    from dvc.repo import Repo
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path_factory.mktemp("dvc-site")))
         patch.setenv("DVC_NO_ANALYTICS", "1")
-        root = tmp_path_factory.mktemp("template") / "tiny"
-        for folder in ("code", "orders", "data/tiny/champion"):
-            (root / folder).mkdir(parents=True)
-        tiny = Tiny(root)
-        tiny.git("init", "--quiet")
-        Repo.init(str(root)).close()
-        (root / "dvc.yaml").write_text(_dvc_yaml())
-        (root / "params.yaml").write_text(PARAMS)
-        (root / "code" / "common.py").write_text(textwrap.dedent(STAGE_CODE))
-        for stage in UPSTREAM:
-            (root / "code" / f"{stage}.py").write_text(_code(stage))
-        (root / "packages.lock").write_text("nothing==1\n")
-        (root / "raw.txt").write_text("raw")
-        (root / ".gitignore").write_text("/.local/\n/orders/\n__pycache__/\n")
-        tiny.settings.write_text(
-            "# What the tiny project does.\n"
-            + "".join(f"{stage}:\n  value: 10\n" for stage in UPSTREAM)
-        )
-        tiny.git("add", "--all")
-        tiny.git("commit", "--quiet", "--message", "The tiny repository")
-        yield root
+        yield made_once(tmp_path_factory, "tiny-unbuilt", make_tiny) / "tiny"
+
+
+def make_tiny(folder: Path) -> None:
+    from dvc.repo import Repo
+
+    root = folder / "tiny"
+    for name in ("code", "orders", "data/tiny/champion"):
+        (root / name).mkdir(parents=True)
+    tiny = Tiny(root)
+    tiny.git("init", "--quiet")
+    Repo.init(str(root)).close()
+    (root / "dvc.yaml").write_text(_dvc_yaml())
+    (root / "params.yaml").write_text(PARAMS)
+    (root / "code" / "common.py").write_text(textwrap.dedent(STAGE_CODE))
+    for stage in UPSTREAM:
+        (root / "code" / f"{stage}.py").write_text(_code(stage))
+    (root / "packages.lock").write_text("nothing==1\n")
+    (root / "raw.txt").write_text("raw")
+    (root / ".gitignore").write_text("/.local/\n/orders/\n__pycache__/\n")
+    tiny.settings.write_text(
+        "# What the tiny project does.\n"
+        + "".join(f"{stage}:\n  value: 10\n" for stage in UPSTREAM)
+    )
+    tiny.git("add", "--all")
+    tiny.git("commit", "--quiet", "--message", "The tiny repository")
 
 
 @pytest.fixture(scope="session")
 def built(unbuilt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny repository after one whole build, committed."""
-    root = tmp_path_factory.mktemp("built") / "tiny"
-    shutil.copytree(unbuilt, root)
-    tiny = Tiny(root)
-    outcome = tiny.build()
-    assert outcome.exit_code == 0, outcome
-    assert set(tiny.states(outcome).values()) == {"ran"}
-    tiny.git("add", "--all")
-    tiny.git("commit", "--quiet", "--message", "Built")
-    for source in (root / "orders").iterdir():
-        source.unlink()
-    return root
+
+    def make(folder: Path) -> None:
+        root = folder / "tiny"
+        shutil.copytree(unbuilt, root)
+        tiny = Tiny(root)
+        outcome = tiny.build()
+        assert outcome.exit_code == 0, outcome
+        assert set(tiny.states(outcome).values()) == {"ran"}
+        tiny.git("add", "--all")
+        tiny.git("commit", "--quiet", "--message", "Built")
+        for source in (root / "orders").iterdir():
+            source.unlink()
+
+    return made_once(tmp_path_factory, "tiny-built", make) / "tiny"
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from pipeline.core.runner import run_stage
 from pipeline.service.app import App
+from tests.conftest import made_once
 from tests.data import set_section
 from tests.packaged import FIELDS, write_inputs
 from tests.unit.conftest import finished
@@ -18,16 +19,16 @@ __all__ = ["finished"]
 
 @pytest.fixture(scope="session")
 def home(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a packaged project."""
-    root = shutil.copytree(finished, tmp_path_factory.mktemp("served") / "root")
-    folder = write_inputs(root)
-    set_section(
-        root,
-        "package",
-        {"fields": FIELDS, "max_rows": 200, "max_body_bytes": 20_000, "body_timeout_s": 0.3},
-    )
-    run_stage(root, "package", "people")
-    return folder
+    """The folder of a packaged project. Read only."""
+
+    def make(folder: Path) -> None:
+        root = shutil.copytree(finished, folder / "root")
+        write_inputs(root)
+        limits = {"max_rows": 200, "max_body_bytes": 20_000, "body_timeout_s": 0.3}
+        set_section(root, "package", {"fields": FIELDS, **limits})
+        run_stage(root, "package", "people")
+
+    return made_once(tmp_path_factory, "served", make) / "root" / "data" / "people"
 
 
 @pytest.fixture(scope="session")
