@@ -14,14 +14,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, ValidationInfo, model_validator
 
 from pipeline.core import resampling, reweighing, weights
 from pipeline.core.contingency import Contingency, Floats, check_cells, contingency
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_json, write_parquet
-from pipeline.core.modality import part
+from pipeline.core.modality import has_part, part
 from pipeline.core.paths import Paths
+from pipeline.core.problems import Unsuitable
 from pipeline.core.project import Columns, Frozen, Project, nearest, of_modality
 
 SECTIONS = ("columns",)
@@ -29,6 +30,12 @@ WEIGHT = "_weight"
 
 
 Changed = tuple[pl.DataFrame, dict[str, Any]]
+PARTS = {
+    "correlation_remover": "correlation",
+    "synthetic_vae": "synthesis",
+    "synthetic_gan": "synthesis",
+}
+"""What some methods need of a modality, which not every one has."""
 
 
 class Settings(Frozen):
@@ -54,6 +61,20 @@ class Settings(Frozen):
     """Of correlation_remover: 1 takes the whole correlation, 0 nothing."""
     synthetic: Annotated[Any, of_modality("SyntheticSettings")] = Field(default_factory=dict)
     """How rows are made and what they must keep; the keys are the modality's."""
+
+    @model_validator(mode="after")
+    def _of_its_modality(self, info: ValidationInfo) -> "Settings":
+        modality = (info.context or {}).get("modality", "")
+        ranked = self.method == "resample" and self.drawing == "preferential"
+        key, value = ("drawing", self.drawing) if ranked else ("method", self.method)
+        needed = "ranking" if ranked else PARTS.get(self.method)
+        if modality and needed and not has_part(modality, needed):
+            raise Unsuitable(
+                f"{key}: expected what projects of {modality} have, got {value}",
+                "it works on columns of numbers and levels, which these have none of; `method: "
+                "reweigh`, and `resample` with `drawing: uniform`, work on every kind of data",
+            )
+        return self
 
 
 def run(project: Project[Settings], paths: Paths) -> None:

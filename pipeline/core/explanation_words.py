@@ -51,6 +51,24 @@ def cases_intro(kind: str, columns: Columns) -> str:
     return f"{order} {what} {up}, {other} {down}; the stronger the colour, the more."
 
 
+def not_looked_for(kind: str) -> list[tuple[str, str]]:
+    """What makes no sense, or was not done, for what is no table: a short name and a sentence."""
+    if kind == "columns":
+        return []
+    what, places = {
+        "picture": ("An image", "regions are places in the image, not things in it: what is there"),
+        "tokens": ("A text", "tokens are pieces of words: what a passage means as a whole"),
+    }[kind]
+    return [
+        (
+            "Single columns",
+            f"{what} is read as a whole: what a column by itself tells of groups or labels, and "
+            "what the model reads where one has no value, does not arise.",
+        ),
+        ("What was seen", f"The {places} is for people to judge."),
+    ]
+
+
 def cases(
     kind: str, found: Sequence[Mapping[str, Any]], sensitive: Sequence[str]
 ) -> list[dict[str, Any]]:

@@ -35,5 +35,9 @@ def part(modality: str, name: str) -> Any:
 
 def optional_part(modality: str, name: str) -> Any | None:
     """The module `pipeline.<modality>.<name>`, or None where this modality has no such part."""
-    beside = Path(__file__).parents[1] / modality
-    return part(modality, name) if (beside / f"{name}.py").is_file() else None
+    return part(modality, name) if has_part(modality, name) else None
+
+
+def has_part(modality: str, name: str) -> bool:
+    """Whether this modality has such a part, without loading it."""
+    return (Path(__file__).parents[1] / modality / f"{name}.py").is_file()

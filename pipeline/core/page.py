@@ -237,6 +237,7 @@ def not_measured(card: Card) -> list[tuple[str, str]]:
         found.append(("Measures without a rule", f"Shown, but no rule decides on them: {titles}."))
     if card.evaluate["champion"]["outcome"] != "compared":
         found.append(("A model in use", "No comparison with one was made."))
+    found += explanation_words.not_looked_for(card.explain["kind"])
     return [*found, *audit_page.not_looked_for(card.audit), *ALWAYS]
 
 

@@ -12,7 +12,7 @@ from pipeline.balance import Settings, run
 from pipeline.core.contingency import contingency
 from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, Project, strictly
+from pipeline.core.project import Columns, Project, section, strictly
 from pipeline.core.reweighing import weights
 from tests.data import columns_of, people
 
@@ -201,6 +201,25 @@ def test_made_rows_weigh_as_the_others_and_the_report_counts_them(tmp_path: Path
     assert report["num_rows_after"] == 700 + report["num_made"] == table.height
     assert sum(cell["num_rows_after"] for cell in report["cells"]) == table.height
     assert [check["name"] for check in report["checks"]] == list(limits)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"method": "correlation_remover"}, "method: .*projects of image.*correlation_remover"),
+        ({"method": "synthetic_gan"}, "method: .*synthetic_gan"),
+        ({"method": "resample", "drawing": "preferential"}, "drawing: .*preferential"),
+    ],
+)
+def test_what_works_on_columns_alone_is_refused_of_images(
+    tmp_path: Path, keys: dict[str, Any], words: str
+) -> None:
+    file = tmp_path / "data/clothes/project.yaml"
+    with pytest.raises(ProjectError, match=words) as caught:
+        section(file, {"balance": keys}, "balance", Settings, "image")
+    assert "`method: reweigh`" in caught.value.hint
+    section(file, {"balance": keys}, "balance", Settings, "tabular")
+    section(file, {"balance": {"method": "resample"}}, "balance", Settings, "image")
 
 
 def test_refused_rows_leave_nothing_written(tmp_path: Path) -> None:
