@@ -5,7 +5,7 @@ those that the contract expects of the old one, and its name or place speaks for
 """
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,11 +97,6 @@ def contract_columns(contract: Mapping[str, Any]) -> list[str]:
         if entry["type"] in COLUMN_SETS and entry["kwargs"].get("exact_match", True):
             return list(entry["kwargs"].get("column_set") or entry["kwargs"]["column_list"])
     return []
-
-
-def is_of(column: str, name: str, known: Collection[str]) -> bool:
-    """Whether `column` is `name`, or is measured of it: `name.width`, where no such is known."""
-    return column == name or (column.startswith(f"{name}.") and column not in known)
 
 
 def check_columns(

@@ -20,7 +20,6 @@ from pipeline.core.column_changes import (
     ColumnChanges,
     check_columns,
     column_changes,
-    is_of,
 )
 from pipeline.core.contract import PARTS, check_named_columns
 from pipeline.core.errors import ContractBreach
@@ -150,13 +149,7 @@ def _causes(
         waiting[:] = [one for one in waiting if one not in found]
         return found
 
-    known = delivery.tables["prepared"].columns
-    gone = {
-        name: taken(
-            lambda one, name=name: any(is_of(column, name, known) for column in one.columns)
-        )
-        for name in changes.missing
-    }
+    gone = {name: taken(lambda one, name=name: name in one.columns) for name in changes.missing}
     causes = words.of_changes(changes, gone, taken(lambda one: one.kind in ABOUT_COLUMNS), head)
     if counts := taken(lambda one: one.kind.startswith("expect_table_row_count")):
         # of fewer rows there are fewer different values

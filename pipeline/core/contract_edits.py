@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline.core.broken_rows import new_values
 from pipeline.core.cause_words import Cause, Failing
-from pipeline.core.column_changes import COLUMN_SETS, contract_columns, is_of
+from pipeline.core.column_changes import COLUMN_SETS
 from pipeline.core.contract import PARTS
 from pipeline.core.contract_causes import Comparison
 from pipeline.core.contract_inference import LEAST_SHARE_OF_ROWS
@@ -33,10 +33,9 @@ def edited(contract: dict[str, Any], cause: Cause, found: Comparison) -> dict[st
     new = copy.deepcopy(contract)
     if cause.kind == "renamed_column":
         old, name = cause.columns
-        known = contract_columns(contract)
         for part in PARTS:
             for entry in new[part]["expectations"]:
-                entry["kwargs"] = _renamed(entry["kwargs"], old, name, known)
+                entry["kwargs"] = _renamed(entry["kwargs"], old, name)
         _note_sets(new, cause)
     elif cause.kind in ("missing_column", "new_column"):
         _change_sets(new, cause)
@@ -64,13 +63,12 @@ def _note_sets(contract: dict[str, Any], cause: Cause) -> None:
             _note(entry, cause)
 
 
-def _renamed(content: Any, old: str, new: str, known: list[str]) -> Any:
-    """The arguments with one column called otherwise, wherever they name it, or what is measured of
-    it; `known` are the contract's columns."""
+def _renamed(content: Any, old: str, new: str) -> Any:
+    """The arguments with one column called otherwise, wherever they name a column."""
     renamed = dict(content)
     for key in ("column", "column_A", "column_B"):
-        if is_of(renamed.get(key, ""), old, [one for one in known if one != old]):
-            renamed[key] = new + renamed[key].removeprefix(old)
+        if renamed.get(key) == old:
+            renamed[key] = new
     for key in ("column_set", "column_list"):
         if key in renamed:
             renamed[key] = [new if name == old else name for name in renamed[key]]

@@ -20,7 +20,8 @@ def measured(table: pl.DataFrame, columns: Columns) -> pl.DataFrame:
     found, name = of_rows(table, columns), columns.text
     if name is None or found.width == table.width:
         return table
-    twice = each(table[name], same, pl.String()).to_frame()
+    values = table[name].cast(pl.String, strict=False)
+    twice = each(values, same, pl.String()).to_frame()
     others = pl.when(pl.col(name).is_not_null()).then(pl.len().over(name).cast(pl.Int64) - 1)
     near = twice.select(others).to_series().alias(f"{name}.num_near_duplicates")
     return found.with_columns(near)
@@ -29,9 +30,10 @@ def measured(table: pl.DataFrame, columns: Columns) -> pl.DataFrame:
 def of_rows(table: pl.DataFrame, columns: Columns) -> pl.DataFrame:
     """The table with the measures that say something of each text by itself."""
     name = columns.text
-    if name is None or name not in table.columns or table.schema[name] != pl.String:
+    if name is None or name not in table.columns:
         return table
-    values, words = table[name], lengths(table[name])
+    values = table[name].cast(pl.String, strict=False)  # what is no text breaks what is asked of it
+    words = lengths(values)
     found = {
         "num_characters": values.str.len_chars().cast(pl.Int64),
         "num_words": words,

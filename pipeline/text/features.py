@@ -54,35 +54,33 @@ def _directions(texts: list[str]) -> NDArray[np.float64]:
     return found
 
 
-def binned(table: pl.DataFrame, name: str, columns: Columns) -> NDArray[np.int64]:  # noqa: ARG001 -- as every modality
-    """A text as the code of its level: its length, or another script; missing is 0."""
-    names = levels(table, name)
+def coded(table: pl.DataFrame, name: str, columns: Columns) -> dict[str, NDArray[np.int64]]:  # noqa: ARG001 -- as every modality
+    """What tells rows apart by one feature, as codes by name; missing is 0."""
+    return {one.name: _codes(one) for one in described(table, name)}
+
+
+def _codes(names: pl.Series) -> NDArray[np.int64]:
     known = sorted(set(names.unique()) - {MISSING})
     codes = {MISSING: 0} | {level: i for i, level in enumerate(known, 1)}
     return names.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
 
 
-def coded(table: pl.DataFrame, name: str, columns: Columns) -> dict[str, NDArray[np.int64]]:
-    """What tells rows apart by their text, as codes by name."""
-    return {name: binned(table, name, columns)}
-
-
 def described(table: pl.DataFrame, name: str) -> list[pl.Series]:
-    """What can be named of one column, as levels."""
-    return [levels(table, name)]
+    """What can be named of one column, as levels: of texts the quartiles of their words, and their
+    scripts; of few values these."""
+    values = table[name].cast(pl.String)
+    if not is_prose(values) and values.n_unique() <= MANY_VALUES:
+        return [values.fill_null(MISSING).alias(name)]
+    found = {
+        "num_words": ranges(lengths(values).cast(pl.Float64)),
+        "script": each(values, script, pl.String()),
+    }
+    return [levels.fill_null(MISSING).alias(name) for name, levels in found.items()]
 
 
 def levels(table: pl.DataFrame, name: str) -> pl.Series:
-    """One column as the names of its levels: of texts the quartile of their words, and by itself
-    any script but that of most; of few values these."""
-    values = table[name].cast(pl.String)
-    if not is_prose(values) and values.n_unique() <= MANY_VALUES:
-        return values.fill_null(MISSING).alias(name)
-    scripts = each(values, script, pl.String())
-    most = scripts.drop_nulls().mode().sort().first()
-    length = (ranges(lengths(values).cast(pl.Float64)) + " words").alias(name)
-    is_other = (scripts != most).fill_null(False)
-    return length.zip_with(~is_other, scripts).fill_null(MISSING).alias(name)
+    """One column as the names of its levels: of texts their lengths."""
+    return described(table, name)[0].alias(name)
 
 
 def identical(table: pl.DataFrame, columns: Columns, without: tuple[str, ...]) -> NDArray[np.int64]:

@@ -1,15 +1,12 @@
 """What the contract and the profile say of images."""
 
 import json
-from typing import Any
 
 import polars as pl
 import pytest
 from PIL import Image
 
 from pipeline.core.contract_causes import compare
-from pipeline.core.contract_edits import edited
-from pipeline.core.errors import ProjectError
 from pipeline.image import profile
 from pipeline.image.contract_columns import measured
 from tests.pictures import COLUMNS, bomb, encoded, picture, png, rows
@@ -64,26 +61,6 @@ def test_the_profile_counts_forms_and_shows_no_value() -> None:
     json.dumps(image, allow_nan=False)
 
 
-def contract_on(kind: str, column: str, **limits: object) -> dict[str, Any]:
-    """A contract on the columns as delivered, and on one measure in both parts."""
-    columns = {
-        "type": "expect_table_columns_to_match_set",
-        "kwargs": {"column_set": ["id", "image", "label"], "exact_match": True},
-        "severity": "critical",
-        "meta": {"notes": "As delivered, without what is measured."},
-    }
-    entry = {
-        "type": kind,
-        "kwargs": {"column": column, **limits},
-        "severity": "critical",
-        "meta": {"notes": "Because of the test."},
-    }
-    return {
-        "delivered": {"name": "delivered", "expectations": [columns, entry]},
-        "prepared": {"name": "prepared", "expectations": [entry]},
-    }
-
-
 @pytest.mark.parametrize(
     ("content", "measure", "expectation", "sentence"),
     [
@@ -98,32 +75,24 @@ def test_a_contract_on_measures_is_broken_by_one_image(
     content: bytes, measure: str, expectation: dict[str, object], sentence: str
 ) -> None:
     kind = "in_set" if "value_set" in expectation else "between"
-    contract = contract_on(f"expect_column_values_to_be_{kind}", f"image.{measure}", **expectation)
+    columns = {
+        "type": "expect_table_columns_to_match_set",
+        "kwargs": {"column_set": ["id", "image", "label"], "exact_match": True},
+        "severity": "critical",
+        "meta": {"notes": "As delivered, without what is measured."},
+    }
+    entry = {
+        "type": f"expect_column_values_to_be_{kind}",
+        "kwargs": {"column": f"image.{measure}", **expectation},
+        "severity": "critical",
+        "meta": {"notes": "Because of the test."},
+    }
+    contract = {
+        "delivered": {"name": "delivered", "expectations": [columns, entry]},
+        "prepared": {"name": "prepared", "expectations": [entry]},
+    }
     sound = [png(seed) for seed in range(1, 5)]
     assert not compare(rows(sound), contract, COLUMNS, (), "image", "clothes").causes
     found = compare(rows([*sound, content]), contract, COLUMNS, (), "image", "clothes")
     assert found.is_breach
     assert [cause.sentence.startswith(sentence) for cause in found.causes] == [True]
-
-
-def test_an_image_that_is_gone_or_renamed_is_one_finding_with_its_measures() -> None:
-    contract = contract_on("expect_column_values_to_be_in_set", "image.mode", value_set=["L"])
-    sound = rows([png(seed) for seed in range(4)])
-    (gone,) = compare(sound.drop("image"), contract, COLUMNS, (), "image", "clothes").causes
-    assert (gone.kind, gone.columns) == ("missing_column", ("image",))
-    found = compare(sound.rename({"image": "Image"}), contract, COLUMNS, (), "image", "clothes")
-    (renamed,) = found.causes
-    assert (renamed.kind, renamed.columns) == ("renamed_column", ("image", "Image"))
-    after = edited(contract, renamed, found)
-    assert after is not None
-    names, measure = (one["kwargs"] for one in after["delivered"]["expectations"])
-    assert names["column_set"] == ["id", "Image", "label"]
-    assert measure["column"] == after["prepared"]["expectations"][0]["kwargs"]["column"]
-    assert measure["column"] == "Image.mode"
-
-
-def test_a_contract_on_what_is_not_measured_is_refused_by_name() -> None:
-    contract = contract_on("expect_column_values_to_be_in_set", "image.modes", value_set=["L"])
-    with pytest.raises(ProjectError, match=r"got 'image\.modes'") as refused:
-        compare(rows([png(1)]), contract, COLUMNS, (), "image", "clothes")
-    assert "image.mode" in refused.value.hint

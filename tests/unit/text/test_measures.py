@@ -107,6 +107,13 @@ def test_a_contract_may_name_what_is_measured() -> None:
 def test_a_table_without_the_text_is_as_it_is() -> None:
     other = pl.DataFrame({"label": ["yes"]})
     assert measured(other, COLUMNS).equals(other)
+    numbers = measured(pl.DataFrame({"t": [12, None]}), COLUMNS)
+    assert numbers["t.num_words"].to_list() == [1, None]
+
+
+def test_what_can_be_named_is_known_before_there_is_a_row() -> None:
+    nothing = pl.DataFrame(schema={"t": pl.Null, "label": pl.Null})
+    assert measured(nothing, COLUMNS).columns == measured(table(), COLUMNS).columns
 
 
 def test_texts_of_the_same_words_share_a_key_for_split() -> None:
@@ -138,7 +145,7 @@ def test_a_column_of_prose_is_shown_in_no_role() -> None:
     prose = pl.DataFrame({"note": ["call me at home after six", "please send it to my aunt"] * 30})
     [found] = profile.columns(prose)
     assert found["top"] == []
-    assert set(features.levels(prose, "note").unique()) == {"(-∞, 6] words"}
+    assert set(features.levels(prose, "note").unique()) == {"(-∞, 6]"}
     [kinds] = profile.columns(pl.DataFrame({"kind": ["green tea", "milk"] * 30}))
     assert [one["value"] for one in kinds["top"]] == ["green tea", "milk"]
 
@@ -167,12 +174,14 @@ def test_texts_without_a_word_have_a_length_alone() -> None:
     assert rows.tolist() == [[0.0], [0.0], [0.0]]
 
 
-def test_levels_are_lengths_and_another_script_by_itself() -> None:
-    found = features.levels(many(), "t")
-    assert found[-20:].unique().to_list() == ["cyrillic"]
-    assert found[:-20].str.ends_with(" words").all()
-    codes = features.binned(many(), "t", COLUMNS)
-    assert len(set(codes.tolist())) == found.n_unique()
+def test_what_can_be_named_are_lengths_and_scripts() -> None:
+    words, scripts = features.described(many(), "t")
+    assert scripts.name == "script"
+    assert scripts[-20:].unique().to_list() == ["cyrillic"]
+    assert words[-20:].n_unique() == 1  # each has three words
+    assert features.levels(many(), "t").to_list() == words.to_list()
+    codes = features.coded(many(), "t", COLUMNS)
+    assert [len(set(one.tolist())) for one in codes.values()] == [words.n_unique(), 2]
     assert features.levels(pl.DataFrame({"k": ["a", None]}), "k").to_list() == ["a", "(missing)"]
 
 
