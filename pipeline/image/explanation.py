@@ -16,7 +16,7 @@ from pipeline.image.encoding import Inputs, Pixels
 KIND = "picture"
 METHOD = "integrated gradients"
 REFERENCE = "the mean of the explained images"
-ROWS_AT_ONCE, EVALUATIONS_AT_ONCE = 16, 512
+ROWS_AT_ONCE = 16
 WINDOWS = 7
 """Windows of occlusion side by side; they overlap by half."""
 REGIONS = (
@@ -71,16 +71,18 @@ def explained(
     logits = model.logits_of(encoded)
     decided = torch.from_numpy(logits.argmax(axis=1)) if logits.ndim == 2 else None
     method = IntegratedGradients(model.network)
+    at_once = model.network.rows_at_once
+    num_rows = min(ROWS_AT_ONCE, at_once)
     found, errors = [], []
-    for start in range(0, len(pixels), ROWS_AT_ONCE):
-        chosen = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, len(pixels), num_rows):
+        chosen = slice(start, start + num_rows)
         values, delta = method.attribute(
             torch.from_numpy(pixels[chosen]).float(),
             torch.from_numpy(against).float(),
             target=None if decided is None else decided[chosen],
             n_steps=num_steps,
             method="riemann_middle",
-            internal_batch_size=EVALUATIONS_AT_ONCE,
+            internal_batch_size=at_once,
             return_convergence_delta=True,
         )
         found.append(values.detach().sum(dim=1).float().numpy())
@@ -109,7 +111,7 @@ def occlusion(model: Predictor, found: Attributions, index: int) -> Floats:
             strides=(channels, step, step),
             baselines=torch.from_numpy(found.against).float(),
             target=int(found.logits[index].argmax()) if found.logits.ndim == 2 else None,
-            perturbations_per_eval=EVALUATIONS_AT_ONCE // 8,
+            perturbations_per_eval=min(64, model.network.rows_at_once),
         )
     return np.asarray(values[0, 0].double().numpy())
 

@@ -12,7 +12,8 @@ from pipeline.core.ensemble import Ensemble
 from pipeline.image.encoding import Encoder
 from pipeline.image.settings import NetworkSettings
 
-ROWS_AT_ONCE = 512
+PIXELS_AT_ONCE = 512 * 28 * 28
+"""Of one channel, in a pass without gradients: so its memory stays the same for larger images."""
 
 
 class ImageNetwork(nn.Module):
@@ -27,10 +28,12 @@ class ImageNetwork(nn.Module):
 
     mean: Tensor
     deviation: Tensor
-    rows_at_once = ROWS_AT_ONCE
 
-    def __init__(self, mean: list[float], deviation: list[float], layers: nn.Module) -> None:
+    def __init__(
+        self, size: int, mean: list[float], deviation: list[float], layers: nn.Module
+    ) -> None:
         super().__init__()
+        self.rows_at_once = max(PIXELS_AT_ONCE // size**2, 1)
         shape = (1, len(mean), 1, 1)
         self.register_buffer("mean", torch.tensor(mean).view(shape) * 255, persistent=False)
         self.register_buffer(
@@ -84,6 +87,13 @@ class Residual(nn.Module):
         return nn.functional.relu(changed + self.shortcut(features))
 
 
+class Mean(nn.Module):
+    """The mean over places; torch's layer for it has no deterministic gradient on a GPU."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.mean(dim=(2, 3))
+
+
 def convolution(incoming: int, outgoing: int, stride: int = 1) -> nn.Sequential:
     """A 3×3 convolution and batch norm."""
     kernel = nn.Conv2d(incoming, outgoing, 3, stride, padding=1, bias=False)
@@ -108,8 +118,7 @@ def modern(
             stride = 2 if stage > 0 and block == 0 else 1
             layers.append(Residual(incoming, outgoing, stride))
             incoming = outgoing
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout)]
-    return nn.Sequential(*layers, nn.Linear(incoming, num_outputs))
+    return nn.Sequential(*layers, Mean(), nn.Dropout(dropout), nn.Linear(incoming, num_outputs))
 
 
 def architecture(
@@ -147,5 +156,5 @@ def network(
     """One network, with fresh weights."""
     channels = len(mean)
     if architecture == "reference":
-        return ImageNetwork(mean, deviation, reference(channels, size, num_outputs))
-    return ImageNetwork(mean, deviation, modern(channels, num_outputs, **of_modern))
+        return ImageNetwork(size, mean, deviation, reference(channels, size, num_outputs))
+    return ImageNetwork(size, mean, deviation, modern(channels, num_outputs, **of_modern))

@@ -35,7 +35,7 @@ def linear() -> tuple[Predictor, NDArray[np.float32]]:
     """A network that always decides for the first class: weights are small, the rest is a shift."""
     weights = torch.zeros(SIZE, SIZE)
     weights[:4, :4], weights[8:, 8:] = 0.5, -0.25
-    network = ImageNetwork([0.0], [1.0], Weighted(weights))
+    network = ImageNetwork(SIZE, [0.0], [1.0], Weighted(weights))
     network.mean.fill_(-1000.0)
     return Predictor(encoder(), network.eval()), weights.numpy() / 255
 

@@ -86,6 +86,18 @@ def test_an_ensemble_says_the_mean_of_the_probabilities() -> None:
         build(mixed(plain, (0.5, 0.6)))
 
 
+def test_larger_images_go_through_in_smaller_portions() -> None:
+    sizes = [build(described(Encoder("photo", size, 1, [0.5], [0.5]))) for size in (28, 56, 512)]
+    assert [network.rows_at_once for network in sizes] == [512, 128, 1]
+
+
+def test_every_gradient_of_both_networks_has_a_deterministic_algorithm() -> None:
+    """On a GPU torch refuses others, and this one of the usual layers has none."""
+    for kind in ("modern", "reference"):
+        layers = build(described(GREY, architecture=kind)).modules()
+        assert not any(isinstance(one, nn.AdaptiveAvgPool2d) for one in layers)
+
+
 def test_rows_are_predicted_in_portions_that_change_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
