@@ -70,7 +70,7 @@ def scratch(architecture: str, learning_rate: float, **network: Any) -> Candidat
     )
 
 
-def tuned(learning_rate: float, max_epochs: int = 3, **pretrained: Any) -> Candidate:
+def tuned(learning_rate: float, max_epochs: int = 2, **pretrained: Any) -> Candidate:
     """A fine-tuned MiniLM."""
     loop = {"max_epochs": max_epochs, "patience": 1, "batch_size": 32, "schedule": "linear"}
     loop |= {"learning_rate": learning_rate, "warmup_share": 0.1, "max_gradient_norm": 1.0}
