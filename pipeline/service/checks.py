@@ -251,7 +251,7 @@ def between_in_words(
     """A range in words, of numbers or of dates."""
     first, last = map(_limit, (low, high))
     if low is not None and high is not None and not above and not below:
-        return f"from {first} to {last}"
+        return first if low == high else f"from {first} to {last}"
     least = "" if low is None else f"{'above' if above else 'at least'} {first}"
     most = "" if high is None else f"{'below' if below else 'at most'} {last}"
     return " and ".join(word for word in (least, most) if word)

@@ -20,7 +20,7 @@ LIMITS: Mapping[str, Kind] = {
 }
 """The settings of `package` that are limits of single values, and of which."""
 INSTANCES: Mapping[str, str] = {
-    "image": "what `base64 FILE` prints of a PNG or JPEG",
+    "image": "a PNG or JPEG file in base64",
     "text": "a sentence",
 }
 """Values in words: an image is too long to be shown, and a text may be somebody's own."""
@@ -97,7 +97,7 @@ def schema(field: "Field") -> dict[str, Any]:
 
 
 def _measures(name: str, checks: list[Any]) -> tuple[str, ...]:
-    """`width from 28 to 28`, for each rule about one measure."""
+    """`width 28`, for each rule about one measure."""
     return tuple(
         f"{check.columns[0].removeprefix(f'{name}.')} {check.expected}"
         for check in checks
