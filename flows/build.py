@@ -18,7 +18,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Failed
 
-from flows import artifacts
+from flows import artifacts, cost_page
 from flows.checkout import find_root
 from flows.complete import Completed, complete_build
 from flows.engine import Observer, Request
@@ -164,6 +164,8 @@ def _run(request: Request, views: tuple[Observer, ...]) -> Completed:
         completed = retrying(lambda: complete_build(request, observer, pool), observer.noted)
     with quietly(logger, "the costs are not shown"):
         artifacts.publish(request.project, cost_sheet(request.project, completed.outcome))
+        page = cost_page.write(request.root)
+        artifacts.publish_page(request.project, "costs", page, "what all builds cost and saved")
     for line in completed.lines:
         logger.info(line)
     return completed

@@ -13,6 +13,7 @@ import click
 
 from flows.checkout import find_root
 from flows.contract_commands import contract
+from flows.cost_commands import cost
 from flows.frontier_commands import frontier
 from flows.init_command import init
 from flows.override_commands import override
@@ -176,24 +177,8 @@ def why(project: str, stage: str | None) -> None:
             click.echo(f"{name:<10} {text}")
 
 
-@cli.command()
-@click.argument("project")
-def cost(project: str) -> None:
-    """What the last build cost by stage, and what all builds on record cost together.
-
-    \b
-    Example:
-      hallmark cost adult
-    """
-    from flows.cost_table import print_costs
-    from pipeline.core.project import known_project
-
-    root = find_root(Path.cwd())
-    known_project(root, project)
-    print_costs(root, project)
-
-
 _COMMANDS = (
+    cost,
     init,
     settings,
     contract,

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.build_record import Outcome
-from flows.summary import cost_lines, money, verdict_lines
+from flows.summary import cost_lines, energy, money, verdict_lines
+from flows.trainings import training_lines
 from pipeline.core import explanation_words, group_words, wording
 from pipeline.core.balance_words import before_training
 from pipeline.core.errors import ArtifactMissing
@@ -64,10 +65,12 @@ def cost_sheet(project: str, outcome: Outcome) -> Sheet:
                 "memory": f"{cost.peak_memory_bytes / 1e9:.2f} GB" if cost else "",
                 "device": cost.device if cost else "",
                 "price": money(cost, outcome.currency) if cost else "",
+                "energy": energy(cost) if cost else "",
                 "saved": f"{saved.wall_s:.1f} s" if saved else "",
             }
         )
-    return Sheet("cost", f"{project}: " + "; ".join(cost_lines(outcome) or ["cost: nothing"]), rows)
+    said = [*cost_lines(outcome), *training_lines(outcome.folder, project)] or ["cost: nothing"]
+    return Sheet("cost", f"{project}: " + "; ".join(said), rows)
 
 
 def _page(root: Path, project: str) -> Sheet | None:

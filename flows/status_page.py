@@ -132,7 +132,7 @@ def _time(text: str) -> str:
 
 
 def application(root: Path) -> "Starlette":
-    """The page at /, and /healthz."""
+    """The page at /, all costs at /costs, and /healthz."""
     from jinja2 import Environment, FileSystemLoader
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
@@ -158,11 +158,17 @@ def application(root: Path) -> "Starlette":
             )
         )
 
+    def costs(_: "Request") -> "Response":
+        from flows.all_costs import all_costs
+        from flows.cost_page import render
+
+        return HTMLResponse(render(all_costs(root)))
+
     def healthz(_: "Request") -> "Response":
         return PlainTextResponse("ok")
 
     return Starlette(
-        routes=[Route("/", overview), Route("/healthz", healthz)],
+        routes=[Route("/", overview), Route("/costs", costs), Route("/healthz", healthz)],
         # Only by these names: another site's page cannot read this one through a name of its own.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
     )

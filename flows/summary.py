@@ -10,6 +10,8 @@ from typing import Any
 from flows.build_record import Outcome
 from flows.costs import Cost
 from flows.stage_run import StageResult
+from flows.trainings import training_lines
+from pipeline.core.energy import ESTIMATE
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json
 from pipeline.core.override_records import in_words
@@ -38,6 +40,7 @@ def closing(root: Path, project: str, outcome: Outcome) -> list[str]:
         lines += metric_lines(root, project)
     lines += rehearsal_lines(outcome.rehearsal)
     lines += cost_lines(outcome)
+    lines += training_lines(outcome.folder, project)
     if has_ended:
         for stage, name in (("report", "report.html"), ("package", "bento")):
             made = Paths(root, project, stage).output(name)
@@ -75,6 +78,10 @@ def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
             lines.append(f"    warns only: {rule['reason']}")
     if chance := verdict.get("false_refusals"):
         lines.append(f"  {chance['sentence']}")
+    if broken := verdict.get("cut_short"):
+        lines.append(f"  {broken}")
+    if cheap := verdict.get("cheap_model"):
+        lines.append(f"  {cheap['sentence']}")
     return lines
 
 
@@ -155,13 +162,24 @@ def cost_lines(outcome: Outcome) -> list[str]:
 
 
 def cost_text(cost: Cost, currency: str | None) -> str:
-    """`12.3 s (processor 20.1 s), 0.42 GB at most, 0.0003 EUR`."""
-    return ", ".join((time_text(cost), memory(cost.peak_memory_bytes), money(cost, currency)))
+    """`12.3 s (processor 20.1 s), 0.42 GB at most, 0.0003 EUR, 0.05 Wh (estimate)`."""
+    told = (time_text(cost), memory(cost.peak_memory_bytes), money(cost, currency), energy(cost))
+    return ", ".join(filter(None, told))
 
 
 def saving_text(cost: Cost, currency: str | None) -> str:
-    """`12.3 s (processor 20.1 s), 0.0003 EUR`: memory is not saved up."""
-    return f"{time_text(cost)}, {money(cost, currency)}"
+    """`12.3 s (processor 20.1 s), 0.0003 EUR, 0.05 Wh (estimate)`: memory is not saved up."""
+    return ", ".join(filter(None, (time_text(cost), money(cost, currency), energy(cost))))
+
+
+def energy(cost: Cost) -> str:
+    """`0.05 Wh (estimate)`; nothing where no record has it."""
+    note = " (estimate)" if cost.energy_source == ESTIMATE else ""
+    return f"{watt_hours(cost)}{note}" if watt_hours(cost) else ""
+
+
+def watt_hours(cost: Cost) -> str:
+    return "" if cost.energy_kwh is None else f"{1000 * cost.energy_kwh:.3g} Wh"
 
 
 def time_text(cost: Cost) -> str:

@@ -12,12 +12,10 @@ from pipeline.core.forecast import Forecast, Span, span_of, step_seconds
 from pipeline.core.loop import precision_of
 from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.parallel import is_worker
+from pipeline.core.training_cost_record import FIGURES
 
 if TYPE_CHECKING:
     from torch import nn
-
-UNITS = {"time_s": "s", "energy_kwh": "kWh", "memory_gb": "GB"}
-NAMES = {"time_s": "time", "money": "money", "energy_kwh": "energy", "memory_gb": "memory"}
 
 
 def check(
@@ -39,8 +37,10 @@ def check(
     if not beyond or ledger.is_resumed:
         return
     limits, told = ledger.budget.model_dump(), figures(expected, expected.max_passes, ledger)
-    found = [f"{NAMES[name]}: at most {_amount(name, limits[name], ledger)}, forecast {told[name]}"
-             for name in beyond]  # fmt: skip
+    found = [
+        f"{FIGURES[name][0]}: at most {_amount(name, limits[name], ledger)}, forecast {told[name]}"
+        for name in beyond
+    ]
     fitting = list(_fitting(expected, ledger, beyond, network, train, settings, augment))
     raise GateRefused(
         f"train.budget: expected a training that it can pay, found one that takes more for "
@@ -73,7 +73,7 @@ def in_one_line(expected: Forecast, num_passes: float, ledger: Ledger) -> str:
 
 
 def _amount(name: str, value: float, ledger: Ledger) -> str:
-    unit = UNITS.get(name) or (ledger.prices.currency if ledger.prices else "")
+    unit = FIGURES[name][1] or (ledger.prices.currency if ledger.prices else "")
     return f"{value:.3g} {unit}"
 
 

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 def draw(card: "Card") -> dict[str, str]:
     """Every plot as SVG text, by its name."""
     found: dict[str, str] = {}
-    for part in (_rules, _audit, _training, _quality, _slices, _groups, _explanations, _champion):
+    for part in (
+        _rules,
+        _audit,
+        _training,
+        _cost,
+        _quality,
+        _slices,
+        _groups,
+        _explanations,
+        _champion,
+    ):
         found |= part(card)
     return found
 
@@ -89,6 +99,15 @@ def _training(card: "Card") -> dict[str, str]:
             at=(best, f"{kept}: epoch {best}"),
         )
     return found
+
+
+def _cost(card: "Card") -> dict[str, str]:
+    if not (cheap := card.gate.get("cheap_model")):
+        return {}
+    counts = {"this model": cheap["operations"], "the baseline": cheap["baseline_operations"]}
+    rows = [(name, count / 1e9) for name, count in counts.items()]
+    label = "Billions of operations that training the model and the baseline took."
+    return {"operations": plots.bars("operations", label, rows)}
 
 
 def _quality(card: "Card") -> dict[str, str]:

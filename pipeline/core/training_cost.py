@@ -14,13 +14,11 @@ from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.forecast import Forecast, forecast
 from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.told import tell
+from pipeline.core.training_cost_record import RECORD
 from pipeline.core.training_state import Trained
 
 if TYPE_CHECKING:
     from torch import nn
-
-RECORD = "training"
-"""Under this key the record has it."""
 
 
 def foreseen(

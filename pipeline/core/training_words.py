@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.core.operations import in_words
 from pipeline.core.wording import count, listed
 
 RATES = {
@@ -24,6 +25,7 @@ def fitted(train: Mapping[str, Any]) -> str:
     reasons = {
         "patience": "; training stopped when it no longer fell",
         "max_epochs": "; training stopped at the set number of epochs",
+        "budget": "; training was cut short when its budget was used up",
     }
     starts = {
         "penalty": "network",
@@ -37,6 +39,24 @@ def fitted(train: Mapping[str, Any]) -> str:
         f"{count(train['num_epochs'], 'epoch')}. {of_which}validation rows was lowest"
         f"{reasons.get(train.get('stopped', ''), '')}."
     )
+
+
+def cost(train: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
+    """What training took in arithmetic, whether it was cut short, and how a cheap model does."""
+    told = [gate["cut_short"]] if gate.get("cut_short") else []
+    if counted := (train.get("operations") or {}).get("training"):
+        told.append(
+            f"Training took {in_words(counted)} multiplications and additions in matrix products, "
+            "convolutions and attention, forward and backward."
+        )
+    if cheap := gate.get("cheap_model"):
+        told.append(cheap["sentence"])
+        if cheap["is_cheap"] and cheap["as_good"]:
+            told.append(
+                "So a model at a hundredth of the cost or less is as good on these rows, within "
+                "the interval: this one needs another reason to be used."
+            )
+    return told or ["What training took was not counted."]
 
 
 def gap(found: Mapping[str, Any], train: Mapping[str, Any]) -> str:

@@ -15,6 +15,8 @@ SIDE = 14
 PENALTY = 0.01
 """Scikit-learn's C: small, as neighbouring pixels say nearly the same."""
 
+MAX_ITERATIONS = 1000
+
 Floats = NDArray[np.float64]
 
 
@@ -37,7 +39,7 @@ def logits(
     model = (
         Ridge(alpha=1 / PENALTY, random_state=seed)
         if outcome.task == "regression"
-        else LogisticRegression(C=PENALTY, max_iter=1000, random_state=seed)
+        else LogisticRegression(C=PENALTY, max_iter=MAX_ITERATIONS, random_state=seed)
     )
     fitted = _features(train, encoder)
     mean, deviation = fitted.mean(axis=0), fitted.std(axis=0)
@@ -49,6 +51,16 @@ def logits(
             _outputs(model, (_features(rows, encoder) - mean) / deviation, outcome)
             for rows in tables
         ]
+
+
+def operations(train: pl.DataFrame, encoder: Encoder, outcome: Outcome = BINARY) -> float:
+    """What fitting takes in arithmetic at the most: each iteration goes through the small images
+    twice, for outputs and for their gradient, and multiplies and adds for each output; before it
+    the pixels are added up. A search along a line that tries twice is not counted.
+    """
+    pixels = train.height * encoder.channels * encoder.size**2
+    small = train.height * encoder.channels * min(encoder.size, SIDE) ** 2
+    return float(4 * small * outcome.num_outputs * MAX_ITERATIONS + pixels)
 
 
 def _features(table: pl.DataFrame, encoder: Encoder) -> Floats:

@@ -259,9 +259,9 @@ def test_costs_by_stage_and_what_the_cache_saved(tmp_path: Path) -> None:
 
     assert sheet.description.startswith("tiny: cost: 36.0 s (processor 72.0 s)")
     assert [list(row.values()) for row in sheet.content if isinstance(row, dict)] == [
-        ["train", "ran", "36.0 s", "72.0 s", "2.00 GB", "cpu", "0.0050 EUR", ""],
-        ["clean", "cached", "", "", "", "", "", "36.0 s"],
-        ["gate", "skipped", "", "", "", "", "", ""],
+        ["train", "ran", "36.0 s", "72.0 s", "2.00 GB", "cpu", "0.0050 EUR", "", ""],
+        ["clean", "cached", "", "", "", "", "", "", "36.0 s"],
+        ["gate", "skipped", "", "", "", "", "", "", ""],
     ]
 
 
