@@ -89,7 +89,7 @@ def _training(card: "Card") -> dict[str, str]:
             at=(best, f"{kept}: epoch {best}"),
         )
     }
-    if all("validation_spread" in point for point in card.curves):
+    if card.columns.sensitive and all("validation_spread" in point for point in card.curves):
         found["spread"] = plots.lines(
             "spread",
             f"By epoch, on validation rows: {spread(card.columns)} between groups.",

@@ -10,6 +10,7 @@ from pipeline.core.contract_words import listed as listed
 from pipeline.core.contract_words import observation as observation
 from pipeline.core.contract_words import subject as subject
 from pipeline.core.group_words import GROUP_MEASURES, Measure
+from pipeline.core.profile_words import of_whole as of_whole
 
 MEASURES = {
     "roc_auc": Measure(
@@ -113,6 +114,10 @@ CLEANING = {
     "outside_range": "numbers that cannot be become missing, or their rows are dropped",
     "drop_duplicates": "rows that repeat another row are dropped",
     "drop_missing": "rows that lack a needed value are dropped",
+    "drop_undecodable": "rows whose image cannot be decoded, or is too large to be, are dropped",
+    "resize": "images of another size get one size",
+    "convert_mode": "images with other channels get the same ones",
+    "drop_near_duplicates": "rows whose image looks like that of a row before are dropped",
 }
 
 

@@ -16,7 +16,9 @@ from pipeline.core.page import roles
 from pipeline.core.paths import Paths
 from pipeline.core.project import About, Columns, Project
 from pipeline.core.sensitive_named import decide_named
+from pipeline.image import profile as images
 from pipeline.report import Settings, run
+from tests import pictures
 
 EVIL = "<script>alert(1)</script>"
 SPAN = {"value": 0.9, "low": 0.88, "high": 0.92}
@@ -538,7 +540,8 @@ def test_digests_are_those_of_the_files(tmp_path: Path) -> None:
 
 def test_a_project_without_sensitive_columns(tmp_path: Path) -> None:
     def strip(inputs: dict[str, Any]) -> None:
-        inputs["30_audit/report.json"] |= {"by": {}, "gaps": {}}
+        noise = {"num_rows": 25, "num_suspects": 3, "by": {}}
+        inputs["30_audit/report.json"] |= {"by": {}, "gaps": {}, "label_noise": noise}
         inputs["55_assess/report.json"] |= {"model": {}, "baseline": {}}
         inputs["50_evaluate/report.json"]["slices"] = []
         inputs["20_clean/ledger.json"]["rules"] = []
@@ -549,10 +552,30 @@ def test_a_project_without_sensitive_columns(tmp_path: Path) -> None:
     assert "Model and data card · The hill" in found.text
     for words in (
         "so there are no groups to look at",
+        "3 labels of 25 are suspects",
         "so decisions were not compared between groups",
         "No part of the test rows is large enough",
         "No cleaning rule is set",
         "No column is named as sensitive, so no groups were compared.",
+    ):
+        assert words in found.text
+
+
+def test_images_are_described_by_their_counts(tmp_path: Path) -> None:
+    def with_images(inputs: dict[str, Any]) -> None:
+        profile = inputs["10_ingest/profile.json"]
+        described = images.columns(pictures.rows([pictures.png(1), b"text", None]).select("image"))
+        profile["columns"] = [*profile["columns"], *described]
+        inputs["20_clean/ledger.json"]["rules"][0]["rule"] = "drop_near_duplicates"
+        inputs["25_split/report.json"]["by"] = "content"
+
+    columns = Columns(target="rain", positive="yes", image="image", sensitive=("town",))
+    found = page(tmp_path, with_images, columns)
+    size = len(pictures.png(1))
+    for words in (
+        f"PNG 1; channels L 1; pixels 28 × 28 1; 4 to {size:,} bytes each; 1 cannot be decoded",
+        "how its picture looks (near-duplicates stay together)",
+        "rows whose image looks like that of a row before are dropped",
     ):
         assert words in found.text
 
