@@ -70,10 +70,17 @@ def optimizer_state(optimizer: Any) -> "dict[str, Tensor]":
 
 
 def load_optimizer(optimizer: Any, state: "dict[str, Tensor]") -> None:
-    """Put back what `optimizer_state` gave."""
+    """Put back what `optimizer_state` gave, laid out in memory as the parameters are: a fused
+    optimizer goes through both in one order."""
+    import torch
+
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
     moments: dict[int, dict[str, Any]] = {}
     for key, value in state.items():
         index, name = key.split("/", 1)
+        parameter = parameters[int(index)]
+        if value.shape == parameter.shape:
+            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         moments.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 

@@ -10,7 +10,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from pipeline.core import training
+from pipeline.core import loop, training
+from pipeline.core.batches import Part
 from pipeline.core.checkpoint import FILE, PREVIOUS, Checkpoint
 from pipeline.core.training import fit
 from pipeline.core.training_state import Progress
@@ -152,3 +153,30 @@ def test_and_the_last_state_is_damaged(
     told = capfd.readouterr().err
     assert "the checkpoint state.safetensors is damaged" in told
     assert "resuming after epoch 1 and 2 steps" in told  # ten steps were saved, nine remain
+
+
+def test_of_pictures_with_a_fused_optimizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights lie in memory in another order than in the file: the moments must follow them."""
+    monkeypatch.setattr(loop, "FUSED_FROM", 1)
+    generator = torch.Generator().manual_seed(3)
+    pictures = torch.randn(60, 2, 6, 6, generator=generator)
+    labels = (pictures[:, 0, 2, 2] > 0).long()
+    rows = Part((pictures,), labels, torch.ones(60), torch.zeros(60, 0), "multiclass")
+
+    def learnt(folder: Path, watch: Callable[[Progress], None] | None = None) -> Any:
+        torch.manual_seed(0)
+        layers = (torch.nn.Conv2d(2, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 5, 3))
+        model = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(20, 2))
+        curve = folder / "curves.jsonl"
+        settings = SETTINGS.model_copy(update={"max_epochs": 3})
+        return fit(model, rows, rows, settings, Checkpoint(folder), curve, watch=watch)[0]
+
+    def watch(progress: Progress) -> None:
+        if progress.num_steps == 4:
+            kill()
+
+    expected = learnt(tmp_path / "whole")
+    killed(lambda: learnt(tmp_path / "killed", watch))
+    assert same(learnt(tmp_path / "killed"), expected)

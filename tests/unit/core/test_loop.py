@@ -142,6 +142,30 @@ def test_blocks_do_not_change_the_batches(monkeypatch: pytest.MonkeyPatch) -> No
     assert same(whole, one_epoch())
 
 
+def test_a_fused_optimizer_on_pictures_is_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = torch.randn(60, 2, 6, 6, generator=torch.Generator().manual_seed(3))
+    labels = (pictures[:, 0, 2, 2] > 0).long()
+    rows = Part((pictures,), labels, torch.ones(60), torch.zeros(60, 0), "multiclass")
+
+    def model() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2))
+
+    monkeypatch.setattr(loop, "FUSED_FROM", 1)
+    made = Loop(model(), rows, SETTINGS)
+    for _ in made.epoch(1):
+        pass
+    plain = model()
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=0.02, weight_decay=0.01)
+    torch.manual_seed(5 * 1_000_003 + 1)
+    order = torch.randperm(60)
+    for chosen in (order[:32], order[32:]):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(plain(pictures[chosen]), labels[chosen]).backward()
+        optimizer.step()
+    assert close(dict(made.network.state_dict()), plain.state_dict())
+
+
 def batch_rows(share: Share, first: int = 0) -> list[list[tuple[list[float], float]]]:
     torch.manual_seed(4)
     steps = NUMBERS.steps(4, 2, first, share)
