@@ -52,6 +52,9 @@ def test_of_a_project_it_shows_what_is_set_beside_the_default(
     assert "train.network.hidden: list of integers each ≥ 1, neurons; default [128, 64]; " in shown
     assert "people sets [8]" in shown
     assert "train.patience: integer ≥ 1, epochs; default 8\n" in shown
+    assert "Of tabular: Widths of the hidden layers" in shown
+    assert "train.encoder.size" not in shown  # of images
+    assert "train.encoder.size" in settings(capsys, "train")
 
 
 def test_the_schema_is_printed_as_it_is_committed(
@@ -72,7 +75,7 @@ def test_the_schema_is_printed_as_it_is_committed(
         (
             ("train", "--project", "adlut"),
             "ProjectError: expected a project that params.yaml names (adult, wine, diabetes, "
-            "fashion), got 'adlut'",
+            "fashion, reviews), got 'adlut'",
             "did you mean `adult`?",
         ),
     ],

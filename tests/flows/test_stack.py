@@ -320,7 +320,7 @@ def test_two_processes_on_one_port_are_refused(root: Path, monkeypatch: pytest.M
 def test_the_procfile_has_a_service_for_each_project(root: Path) -> None:
     found = {part.name: part for part in parts(root)}
 
-    services = [f"service-{name}" for name in ("adult", "wine", "diabetes", "fashion")]
+    services = [f"service-{name}" for name in ("adult", "wine", "diabetes", "fashion", "reviews")]
     assert list(found) == ["prefect", "mlflow", "page", *services, "worker"]
     assert found["service-adult"].environment == {"HALLMARK_PROJECT": "adult", "PORT": "3000"}
     assert found["service-wine"].environment == {"HALLMARK_PROJECT": "wine", "PORT": "3001"}
