@@ -225,8 +225,11 @@ def _range(
 ) -> Cause:
     outside = [one for one in failing if one.kind.endswith("values_to_be_between")]
     first = max(outside, key=lambda one: one.line["num_unexpected"] or 0, default=None)
+    values = tables["prepared"][name]
+    if first and first.part in tables and tables[first.part].schema[name].is_numeric():
+        values = tables[first.part][name]
     sentence = of_range(
-        tables["prepared"][name],
+        values,
         first.line["num_unexpected"] if first else None,
         first.entry["kwargs"] if first else None,
         is_shown,
