@@ -11,10 +11,12 @@ trained on the train part and stopped by the validation part; its temperature an
 from the calibration part, as `calibrate` does it. The choice is made on validation rows; `--test`
 opens the test part. Intervals are two-sided of 95 %, by the gate's bootstrap. Multiplications and
 additions are counted (`pipeline.core.operations`); seconds are those of this machine, and on a busy
-one say little. Records go to benchmarks/results/texts.json.
+one say little. One that was killed goes on where it stopped when it is called again; its seconds
+are then those of the rest. Records go to benchmarks/results/texts.json.
 """
 
 import argparse
+import hashlib
 import json
 import statistics
 import tempfile
@@ -35,7 +37,7 @@ from pipeline.core.labels import positives
 from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.metrics import BinaryMetrics
 from pipeline.core.outcome import fit as outcome_of
-from pipeline.core.paths import Paths
+from pipeline.core.paths import Paths, local_state
 from pipeline.core.project import Columns, load_project
 from pipeline.core.training import fit, timed_steps
 from pipeline.text import augmentation, baseline, encoding, model
@@ -171,17 +173,20 @@ def trained(
     augment = augmentation.augmenter(AugmentationSettings(**candidate.augmentation), encoder)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        digest = hashlib.sha256(repr((candidate, plain)).encode()).hexdigest()[:16]
+        checkpoint = Checkpoint(local_state(ROOT) / "checkpoints" / f"texts-{digest}")
         begun = time.perf_counter()
         best, progress = fit(
             network,
             train,
             validation,
             loop,
-            Checkpoint(folder / "checkpoint"),
+            checkpoint,
             folder / "curves.jsonl",
             augment=augment,
         )
         seconds = time.perf_counter() - begun
+        checkpoint.delete()
         prediction.save(folder, encoder, plain, best, outcome_of(parts["train"], columns))
         size = (folder / prediction.WEIGHTS).stat().st_size
         predictor = prediction.load(folder, "text")
