@@ -95,6 +95,7 @@ def verdict(
         decided.append(unnamed)
     if whole_training:
         decided.append(decide_whole(training))
+    baseline_outcome = total([rule["baseline"] for rule in decided if rule["baseline"]])
     used = []
     for one in decided:
         record = overridden(one, overrides)
@@ -105,11 +106,11 @@ def verdict(
         "overrides": used,
         "no_sensitive": assessment.get("no_sensitive"),
         "cut_short": cut_short(training),
-        "cheap_model": cheap_model(evaluation, training),
+        "cheap_model": cheap_model(evaluation, training, baseline_outcome),
         "confidence": evaluation["confidence"],
         "false_refusals": false_refusals(decided),
         "rules": decided,
-        "baseline_outcome": total([rule["baseline"] for rule in decided if rule["baseline"]]),
+        "baseline_outcome": baseline_outcome,
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.core.deciding import Found, at_confidence, false_refusal, shown_distance
 from pipeline.core.gate_rules import COST_SHARE, POWER, Rule, check_task
-from pipeline.core.operations import in_words
+from pipeline.core.override_records import PASS
 
 MAIN = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mean_absolute_error"}
 """The measure by which the verdict tells whether the baseline is as good, by task."""
@@ -82,9 +82,15 @@ def decide_against_baseline(rule: Rule, evaluation: Found, training: Counts) -> 
     }
 
 
-def cheap_model(evaluation: Found, training: Counts) -> Found | None:
+def cheap_model(evaluation: Found, training: Counts, baseline_outcome: str) -> Found | None:
     """What the verdict says of the baseline's cost and quality, whether a rule asks or not; None
-    where it was not counted."""
+    where it was not counted.
+
+    Args:
+        evaluation: Of both models.
+        training: Of the model.
+        baseline_outcome: Of the baseline under the gate's rules.
+    """
     measure = MAIN[evaluation.get("task", "binary")]
     share = share_of_cost(evaluation, training)
     gain = (evaluation["baseline"].get("gains") or {}).get(measure)
@@ -99,7 +105,8 @@ def cheap_model(evaluation: Found, training: Counts) -> Found | None:
         "operations": training["operations"]["training"],
         "baseline_operations": evaluation["baseline"]["operations"],
         "gain": {key: gain[key] for key in ("value", "low", "high")},
-        "sentence": sentence(measure, evaluation, gain, share, outcome),
+        "sentence": sentence(measure, evaluation, gain, share, outcome)
+        + ("" if baseline_outcome == PASS else " It does not pass this gate’s other rules."),
     }
 
 
@@ -123,8 +130,3 @@ def ratio(share: float) -> str:
     if share > 1:
         return f"{share:.2g} times"
     return f"1/{1 / share:,.0f}" if share < 0.1 else f"{share:.2g}"
-
-
-def counted(found: Found) -> str:
-    """Both counts in words."""
-    return f"{in_words(found['operations'])} against {in_words(found['baseline_operations'])}"

@@ -1,7 +1,7 @@
 """What a training may cost, and the watch that ends it there.
 
 A training that reaches its budget keeps its best weights and says `stopped: budget` in its report:
-the one place where time may decide what a stage writes (docs/decisions/0027).
+the one place where time may decide what a stage writes (docs/decisions/0031).
 """
 
 import time

@@ -82,7 +82,7 @@ class Meter:
 
     def power_w(self) -> tuple[float, str]:
         """Mean watts so far, and where they come from."""
-        kwh, source = self.read(max_age_s=0.5)
+        kwh, source = self.read(max_age_s=0.1)
         return kwh * J_PER_KWH / max(time.perf_counter() - self.started, 1e-3), source
 
     def close(self) -> tuple[float, str]:

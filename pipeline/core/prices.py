@@ -1,7 +1,7 @@
 """What time and energy cost in money: the section `prices` of params.yaml.
 
 Prices decide what a budget in money can pay, and nothing that a stage writes, so no stage declares
-them (docs/decisions/0027-what-a-training-may-cost.md).
+them (docs/decisions/0031-what-a-training-may-cost.md).
 """
 
 from collections.abc import Mapping

@@ -53,8 +53,8 @@ def cost(train: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
         told.append(cheap["sentence"])
         if cheap["is_cheap"] and cheap["as_good"]:
             told.append(
-                "So a model at a hundredth of the cost or less is as good on these rows, within "
-                "the interval: this one needs another reason to be used."
+                "So by this measure a model at a hundredth of the cost or less is as good on these "
+                "rows, within the interval: this one needs another reason to be used."
             )
     return told or ["What training took was not counted."]
 

@@ -89,7 +89,14 @@ def test_the_verdict_says_it_without_a_rule() -> None:
     assert found["outcome"] == "pass"
     told = cost(TRAINING, found)
     assert told[0].startswith("Training took 2 trillion multiplications")
-    assert told[-1].startswith("So a model at a hundredth of the cost or less is as good")
+    assert told[-1].startswith("So by this measure a model at a hundredth of the cost or less is")
+
+
+def test_the_verdict_says_where_the_baseline_does_not_keep_the_rules() -> None:
+    measured = evaluation(-0.001, 0.002)
+    measured["baseline"]["metrics"] = {"roc_auc": {"value": 0.4, "low": 0.3, "high": 0.45}}
+    found = verdict((Rule(measure="roc_auc", at_least=0.5),), measured, ASSESSMENT, (), TRAINING)
+    assert found["cheap_model"]["sentence"].endswith("It does not pass this gate’s other rules.")
 
 
 def test_it_has_a_name_for_people() -> None:

@@ -1,0 +1,114 @@
+"""Energy: codecarbon's figures where it runs, stated powers before and without it."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core import energy
+from pipeline.core.energy import COUNTERS, ESTIMATE, Meter, stated_kwh
+from pipeline.core.runner import main, run_stage
+from pipeline.core.told import told
+from pipeline.core.training_cost_record import RECORD
+from tests.data import make_project, write_parts
+
+
+class Tracker:
+    """36 W from its start on, as codecarbon would tell it."""
+
+    def __init__(self, kept: Any) -> None:
+        self.kept, self.started, self.is_running = kept, time.perf_counter(), True
+
+    def flush(self) -> None:
+        self.kept.seconds = time.perf_counter() - self.started
+        self.kept.kwh = 36 * self.kept.seconds / 3.6e6
+
+    def stop(self) -> None:
+        self.is_running = False
+
+
+def started(meter: Meter) -> Meter:
+    meter._timer.join(10)
+    return meter
+
+
+@pytest.mark.parametrize(("counters", "source"), [(True, COUNTERS), (False, ESTIMATE)])
+def test_a_trackers_power_holds_from_its_start_on(
+    monkeypatch: pytest.MonkeyPatch, counters: bool, source: str
+) -> None:
+    trackers: list[Tracker] = []
+
+    def made(kept: Any) -> tuple[Tracker, bool]:
+        trackers.append(Tracker(kept))
+        return trackers[0], counters
+
+    monkeypatch.setattr(energy, "_tracker", made)
+    meter = started(Meter(0.0))
+    time.sleep(0.3)
+    kwh, found = meter.close()
+    assert found == source
+    assert kwh == pytest.approx(36 * (time.perf_counter() - trackers[0].started) / 3.6e6, rel=0.2)
+    assert not trackers[0].is_running
+
+
+def test_a_tracker_that_cannot_start_leaves_the_stated_powers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(energy, "_tracker", lambda _: 1 / 0)
+    meter = started(Meter(0.0))
+    time.sleep(0.1)
+    kwh, source = meter.close()
+    assert source == ESTIMATE
+    assert stated_kwh(0.1, 0.0) <= kwh <= stated_kwh(5.0, 5.0)
+
+
+def test_codecarbon_runs_quietly_and_writes_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    meter = started(Meter(0.0))
+    time.sleep(0.3)
+    power_w, _ = meter.power_w()
+    assert meter._kept.seconds > 0
+    assert 0.5 < power_w < 2000
+    meter.close()
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_record_of_a_run_has_energy_and_a_trainings_forecast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = make_project(tmp_path)
+    write_parts(home)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HALLMARK_RUN_DIR", str(tmp_path / "records"))
+    monkeypatch.setattr(energy, "_tracker", lambda kept: (Tracker(kept), False))
+    monkeypatch.setattr(energy, "running", None)  # what main() sets goes with the test
+    assert main(["train", "people"]) == 0
+    record = json.loads((tmp_path / "records/train@people.json").read_text())
+    assert record["cost"]["energy_kwh"] > 0
+    assert record["cost"]["energy_source"] == ESTIMATE
+    found = record[RECORD]
+    assert found["forecast"]["num_passes"] == 4
+    assert found["forecast_of_these"]["num_passes"] == found["num_passes"] == 4
+    assert set(found["actual"]) == {"time_s", "energy_kwh", "memory_gb", "money"}
+    assert found["actual"]["time_s"] <= record["cost"]["wall_s"]
+    assert found["stopped"] == "max_epochs"
+    assert told() == {}
+
+
+def test_no_time_energy_or_money_stands_in_what_a_training_writes(tmp_path: Path) -> None:
+    home = make_project(tmp_path)
+    write_parts(home)
+    run_stage(tmp_path, "train", "people")
+    assert RECORD in told()
+    report = json.loads((home / "40_train/report.json").read_text())
+    del report["settings"]["budget"]  # limits, which somebody has set
+    text = json.dumps(report)
+    for word in ("time_s", "_kwh", "money", "wall", "memory", "power"):
+        assert word not in text
+    each = report["operations"]
+    assert each["training"] == 4 * (300 * each["training_per_row"] + 60 * each["forward_per_row"])
