@@ -4,8 +4,9 @@ Reads: the clean table; validate's report, so that nothing is divided that break
 delivered (clean reads the same snapshot at the same time as validate).
 Writes: train, validation, calibration and test .parquet (with `_key`, the hash that decided),
 report.json.
-Refuses when: a key or group is found in two parts, a part has no rows or lacks a class, a target is
-not what the task asks for, or the parts' label rates differ by more than chance explains.
+Refuses when: a key, a group, or the same image or text is found in two parts, a part has no rows or
+lacks a class, a target is not what the task asks for, or the parts' label rates differ by more than
+chance explains.
 """
 
 import math
@@ -91,9 +92,12 @@ def run(project: Project[Settings], paths: Paths) -> None:
     settings, columns = project.settings, project.columns
     contract = read_json(paths.input("validate", "report.json"))
     table = read_parquet(paths.input("clean", "table.parquet"))
-    parts = divide(table, settings, columns, part(project.modality, "content"))
+    content = part(project.modality, "content")
+    parts = divide(table, settings, columns, content)
     named = settings.column if settings.by in ("identifier", "group") else None
     leakage = {name: num_shared(parts, name) for name in (KEY, named) if name}
+    if settings.by != "content" and (whole := columns.image or columns.text):
+        leakage[whole] = num_alike_apart(parts, columns, content)
     check_leakage(leakage)
     check_classes(parts, columns)
     tests = stratification(parts, columns, settings.by)
@@ -192,6 +196,15 @@ def num_shared(parts: Mapping[str, pl.DataFrame], column: str) -> int:
         for i, rows in enumerate(parts.values())
     ]
     return pl.concat(values).group_by(column).agg(pl.len()).filter(pl.col("len") > 1).height
+
+
+def num_alike_apart(parts: Mapping[str, pl.DataFrame], columns: Columns, content: Any) -> int:
+    """How many images or texts are the same, by `content`, in two parts or more."""
+    rows = pl.concat([some.select(columns.features) for some in parts.values()])
+    number = np.repeat(np.arange(len(parts)), [some.height for some in parts.values()])
+    found: pl.DataFrame = content.keys(rows, columns)
+    keys = found.select(pl.first().alias("key"), part=pl.Series(number))
+    return keys.drop_nulls().group_by("key").n_unique().filter(pl.col("part") > 1).height
 
 
 def check_leakage(shared: Mapping[str, int]) -> None:

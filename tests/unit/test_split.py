@@ -14,6 +14,7 @@ from pipeline.core.errors import ArtifactMissing, ProjectError
 from pipeline.core.hashing import keyed_hash
 from pipeline.core.paths import Paths
 from pipeline.core.project import Columns, Project
+from pipeline.image import content as image_content
 from pipeline.split import (
     PARTS,
     Settings,
@@ -22,11 +23,15 @@ from pipeline.split import (
     check_leakage,
     check_stratification,
     divide,
+    num_alike_apart,
     num_shared,
     run,
     stratification,
 )
 from pipeline.tabular import content
+from tests.pictures import COLUMNS as IMAGES
+from tests.pictures import encoded, picture
+from tests.pictures import rows as image_rows
 
 COLUMNS = Columns(target="label", positive="yes", numeric=("x",), sensitive=("sex",))
 RNG = np.random.default_rng(7)
@@ -138,6 +143,28 @@ def test_leakage_is_refused() -> None:
         check_leakage(shared)
     with pytest.raises(ProjectError, match="'person' in one part alone, found 1"):
         check_leakage({"_key": 0, "person": 1})
+
+
+def test_the_same_image_in_two_parts_is_refused_whatever_divides_the_rows(tmp_path: Path) -> None:
+    """Ten pictures, each as PNG and as JPEG, of twenty people: by person they part."""
+    pictures = [picture(number) for number in range(10)]
+    contents = [encoded(one) for one in pictures]
+    contents += [encoded(one, "JPEG", quality=95) for one in pictures]
+    table = image_rows([*contents, None]).with_columns(pl.col("id").alias("person"))
+    settings = Settings(by="group", column="person")
+    parts = divide(table, settings, IMAGES, image_content)
+    numbers = {name: set(rows["person"]) for name, rows in parts.items()}
+    apart = sum(not any({n, n + 10} <= some for some in numbers.values()) for n in range(10))
+    assert apart > 0
+    assert num_alike_apart(parts, IMAGES, image_content) == apart
+    paths = home(tmp_path)
+    table.write_parquet(paths.input("clean", "table.parquet"))
+    paths.input("validate", "report.json").parent.mkdir()
+    paths.input("validate", "report.json").write_text("{}")
+    with pytest.raises(ProjectError, match=f"'image' in one part alone, found {apart} in two"):
+        run(Project("one", "image", settings, {"columns": IMAGES}), paths)
+    by_content = divide(table, Settings(), IMAGES, image_content)
+    assert num_alike_apart(by_content, IMAGES, image_content) == 0
 
 
 def test_a_dropped_column_does_not_take_twins_apart() -> None:
