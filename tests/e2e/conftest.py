@@ -15,6 +15,13 @@ from tests.conftest import fresh_clone, made_once, quiet_environment
 
 UNTRACKED = {"HALLMARK_TRACKING": "off"}
 """Tracking has its own tests; a build without it is quicker by MLflow's import."""
+IN_ONE_PROCESS = """
+import sys
+from pathlib import Path
+from pipeline.core.runner import run_stage
+for stage in sys.argv[2:]:
+    run_stage(Path.cwd(), stage, sys.argv[1])
+"""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,12 @@ class Clone:
 
     def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("dvc", *arguments)
+
+    def run_stages(self, project: str, *stages: str, **more: str) -> None:
+        """Run stages without DVC, in one process: quicker by the imports of all but one."""
+        (self.root / "in_one_process.py").write_text(IN_ONE_PROCESS)
+        done = self.run("in_one_process", project, *stages, **more)
+        assert done.returncode == 0, done.stderr
 
     def file(self, name: str) -> Path:
         return self.root / "data" / "adult" / name

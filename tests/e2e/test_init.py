@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.core.paths import READING_ORDER
 from tests.conftest import fresh_clone
 from tests.e2e.conftest import Clone
 
@@ -25,8 +26,9 @@ def test_a_strangers_file_becomes_a_bento(clone: Clone) -> None:
         "--sensitive", "sexe", "--name", "loans",
     )  # fmt: skip
     assert made.returncode == 0, made.stdout + made.stderr
-    built = clone.hallmark("build", "loans", "--engine")
+    built = clone.hallmark("build", "loans", "split", "--engine")
     assert built.returncode == 0, built.stdout + built.stderr
+    clone.run_stages("loans", *READING_ORDER[READING_ORDER.index("split") + 1 :])
     home = clone.root / "data/loans"
     assert json.loads((home / "65_gate/verdict.json").read_text())["outcome"] == "pass"
     assert (home / "75_package/bento").is_dir()

@@ -13,14 +13,6 @@ import pytest
 from pipeline.core.paths import READING_ORDER
 from tests.e2e.conftest import Clone
 
-ALL_STAGES = """
-import sys
-from pathlib import Path
-from pipeline.core.runner import run_stage
-for stage in sys.argv[1:]:
-    run_stage(Path.cwd(), stage, "adult")
-"""
-
 
 def differing(root: Path, expected: dict[str, str]) -> list[str]:
     """The outputs whose bytes are not the expected ones."""
@@ -45,16 +37,11 @@ def comparable(clone: Clone) -> dict[str, str]:
     return {path: one for path, one in clone.digests().items() if "/80_rehearse/" not in path}
 
 
-def run_stages(clone: Clone, *stages: str) -> None:
-    (clone.root / "all_stages.py").write_text(ALL_STAGES)
-    done = clone.run("all_stages", *stages, TZ="Asia/Kathmandu", LANG="C")
-    assert done.returncode == 0, done.stderr
-
-
 def test_two_builds_in_two_folders_at_two_times_give_the_same_bytes(elsewhere: Clone) -> None:
     """The first by DVC, a process a stage; the second in one process, without DVC."""
     built = {path.split("/")[2][3:] for path in comparable(elsewhere)}
-    run_stages(elsewhere, *(stage for stage in READING_ORDER if stage in built))
+    stages = [stage for stage in READING_ORDER if stage in built]
+    elsewhere.run_stages("adult", *stages, TZ="Asia/Kathmandu", LANG="C")
     assert differing(elsewhere.root, comparable(elsewhere)) == []
 
 
@@ -64,5 +51,5 @@ def test_a_planted_clock_is_found(clone: Clone) -> None:
         '        "confidence": evaluation["confidence"],',
         '        "at": __import__("time").time(),\n        "confidence": 0.95,',
     )
-    run_stages(clone, "gate")
+    clone.run_stages("adult", "gate")
     assert differing(clone.root, comparable(clone)) == ["data/adult/65_gate/verdict.json"]
