@@ -33,7 +33,7 @@ serve: install ## serve Adult's champion, or else its candidate, on 127.0.0.1:30
 	@hallmark serve adult
 test: $(VENV)/.dev ## run the tests
 	@dvc pull --quiet data/*/raw.dvc
-	@pytest -n 2 --dist loadfile -m "not slow and not browser"
+	@OMP_WAIT_POLICY=passive pytest -n 3 --dist loadfile -m "not slow and not browser"
 test-slow: $(VENV)/.dev ## run the tests that start services and the whole stack, and break them
 	@dvc pull --quiet data/*/raw.dvc
 	@pytest -m slow

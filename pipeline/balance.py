@@ -19,7 +19,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from pipeline.core import resampling, reweighing, weights
 from pipeline.core.contingency import Contingency, Floats, check_cells, contingency
 from pipeline.core.errors import ProjectError
-from pipeline.core.files import read_parquet, write_json, write_parquet
+from pipeline.core.files import read_parquet, write_in_groups, write_json
 from pipeline.core.modality import has_part, part
 from pipeline.core.paths import Paths
 from pipeline.core.problems import Unsuitable
@@ -80,7 +80,7 @@ class Settings(Frozen):
 def run(project: Project[Settings], paths: Paths) -> None:
     train = read_parquet(paths.input("split", "train.parquet"))
     table, report = balanced(train, project)
-    write_parquet(paths.output("train.parquet"), table)
+    write_in_groups(paths.output("train.parquet"), table)
     write_json(paths.output("report.json"), report)
 
 

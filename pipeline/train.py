@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from pipeline.core import operations, outcome, parallel, prediction
+from pipeline.core import operations, outcome, parallel, prediction, streaming
 from pipeline.core.batches import Part
 from pipeline.core.budget import Budget, opened
 from pipeline.core.checkpoint import Checkpoint, checkpoint_of
@@ -47,10 +47,25 @@ class Settings(LoopSettings):
     """What a training may cost: one that is forecast to cost more is refused before it starts, one
     that has cost it stops with its best weights."""
 
+    stream: streaming.Mode = "auto"
+    """Whether training rows are read from disk in each pass, a part at a time: `auto` does where
+    they need more than `memory_budget_mb`. The encoder is then fitted to a sample of them."""
+    memory_budget_mb: int = Field(4096, ge=1, json_schema_extra={"unit": "MiB"})
+    """Memory for training rows, beside what the program and the network take."""
+
+    @property
+    def is_mitigated(self) -> bool:
+        return self.mitigation.strength > 0 or self.mitigation.method != "penalty"
+
     @model_validator(mode="after")
-    def _whole_batches(self) -> "Settings":
-        mitigated = self.mitigation.strength > 0 or self.mitigation.method != "penalty"
-        if self.num_processes > 1 and mitigated:
+    def _mitigated_as_a_whole(self) -> "Settings":
+        if self.stream == "always" and self.is_mitigated:
+            raise Unsuitable(
+                "expected `stream: never` or `auto` with `mitigation`, which needs all rows in "
+                "memory, got always",
+                "take out `train.stream`, or mitigate in `balance` or `calibrate`",
+            )
+        if self.num_processes > 1 and self.is_mitigated:
             raise Unsuitable(
                 "expected `num_processes: 1` with `mitigation`, which compares the groups of whole "
                 f"batches, got {self.num_processes}",
@@ -68,19 +83,27 @@ def run(project: Project[Settings], paths: Paths) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     checkpoint = checkpoint_of(project, paths, device)
     ledger = opened(checkpoint.folder, settings.budget, paths.root)
-    train = read_parquet(paths.input("balance", "train.parquet"))
+    encoding = part(project.modality, "encoding")
+    source = streaming.opened(
+        paths.input("balance", "train.parquet"),
+        "never" if settings.is_mitigated else settings.stream,
+        settings.memory_budget_mb,
+        lambda rows: row_bytes(rows, encoding.fit(rows, columns, settings.encoder), columns),
+    )
+    train = source.fitted
     validation = read_parquet(paths.input("split", "validation.parquet"))
     mitigated = mitigated_columns(settings.mitigation, columns)
-    encoder = part(project.modality, "encoding").fit(train, columns, settings.encoder)
+    encoder = encoding.fit(train, columns, settings.encoder)
+    classes = source.targets(columns.target) if columns.task == "multiclass" else train
+    predicted = outcome.fit(classes, columns)
     model = part(project.modality, "model")
-    predicted = outcome.fit(train, columns)
     architecture = model.architecture(encoder, settings.network, predicted.num_outputs)
     augment = part(project.modality, "augmentation").augmenter(settings.augmentation, encoder)
     torch.manual_seed(settings.seed)
     network = model.build(architecture)
-    rows, others = (
-        tensors(table, encoder, columns, mitigated, predicted) for table in (train, validation)
-    )
+    of_groups = () if source.is_streamed else mitigated
+    rows = source.rows(lambda some: tensors(some, encoder, columns, of_groups, predicted))
+    others = tensors(validation, encoder, columns, mitigated, predicted)
     each = operations.per_row(network, rows.inputs)
     expected = foreseen(network, rows, others, settings, checkpoint, ledger, augment)
     trained = learn(
@@ -101,11 +124,12 @@ def run(project: Project[Settings], paths: Paths) -> None:
     prediction.save(paths.output(""), encoder, network, trained.weights, predicted)
     with replacing(paths.output("curves.csv")) as temporary:
         pl.DataFrame(trained.progress.curve).write_csv(temporary)
-    missing = part(project.modality, "encoding").gaps(train, encoder)
-    found = report(train, validation, trained, settings)
+    found = report(source.num_rows, validation.height, trained, settings) | source.facts()
     num_passes = len(trained.progress.curve)
-    found["operations"] = operations.of_training(each, train.height, validation.height, num_passes)
-    found["missing"] = missing
+    found["operations"] = operations.of_training(
+        each, source.num_rows, validation.height, num_passes
+    )
+    found["missing"] = encoding.gaps(train, encoder)
     write_json(paths.output("report.json"), found)
     checkpoint.delete()
     return None
@@ -205,6 +229,11 @@ def tensors(
     )
 
 
+def row_bytes(table: pl.DataFrame, encoder: Any, columns: Columns) -> int:
+    """What a row takes as tensors."""
+    return tensors(table, encoder, columns, (), outcome.fit(table, columns)).row_bytes
+
+
 def positions(table: pl.DataFrame) -> NDArray[np.int64]:
     """Each row's number in the delivered data, -1 of a row that `balance` made."""
     if "_row" not in table.columns:
@@ -213,15 +242,15 @@ def positions(table: pl.DataFrame) -> NDArray[np.int64]:
 
 
 def report(
-    train: pl.DataFrame, validation: pl.DataFrame, trained: Trained, settings: Settings
+    num_train: int, num_validation: int, trained: Trained, settings: Settings
 ) -> dict[str, Any]:
     """What was trained, for the report: sizes, settings, where it stopped, how gaps were closed."""
     progress, mitigation = trained.progress, settings.mitigation
     facts = {"method": mitigation.method, "constraint": mitigation.constraint, **trained.facts}
     told = {**settings.model_dump(mode="json"), "mitigation": mitigation.in_force()}
     return {
-        "num_train_rows": train.height,
-        "num_validation_rows": validation.height,
+        "num_train_rows": num_train,
+        "num_validation_rows": num_validation,
         "num_parameters": sum(value.numel() for value in trained.weights.values()),
         "num_epochs": progress.epoch,
         "best_epoch": progress.best_epoch,

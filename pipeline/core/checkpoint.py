@@ -112,5 +112,6 @@ def declared_inputs_digest(project: Project[Any], paths: Paths) -> str:
         for file in sorted(source.rglob("*")) if source.is_dir() else [source]:
             if file.is_file():
                 whole.update(f"\0{file.relative_to(paths.root)}\0".encode())
-                whole.update(hashlib.sha256(file.read_bytes()).digest())
+                with file.open("rb") as content:
+                    whole.update(hashlib.file_digest(content, "sha256").digest())
     return whole.hexdigest()

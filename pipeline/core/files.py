@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import ArtifactMissing
 
 ROW_GROUP_SIZE = 250_000
+ROW_GROUP_BYTES = 16 * 2**20
 
 if TYPE_CHECKING:  # polars takes half a second to import, and the command line needs no table
     import polars as pl
@@ -58,6 +59,25 @@ def read_json(source: Path) -> Any:
 def write_parquet(target: Path, table: "pl.DataFrame") -> None:
     with replacing(target) as temporary:
         table.write_parquet(temporary, compression="zstd", statistics=True)
+
+
+def write_in_groups(target: Path, table: "pl.DataFrame") -> None:
+    """Write a table in row groups that are small beside the memory of who reads them in part."""
+    row_bytes = sum(_num_bytes(column) for column in table) // max(table.height, 1)
+    size = min(ROW_GROUP_SIZE, max(1024, ROW_GROUP_BYTES // max(row_bytes, 1)))
+    with replacing(target) as temporary:
+        table.write_parquet(temporary, compression="zstd", statistics=True, row_group_size=size)
+
+
+def _num_bytes(column: "pl.Series") -> int:
+    """Of a column's values, whatever memory lies behind them."""
+    import polars as pl
+
+    if column.dtype == pl.String:
+        return int(column.str.len_bytes().sum())
+    if column.dtype == pl.Binary:
+        return int(column.bin.size().sum() or 0)
+    return 8 * column.len()
 
 
 def sink_parquet(target: Path, table: "pl.LazyFrame") -> None:

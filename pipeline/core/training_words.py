@@ -37,7 +37,18 @@ def fitted(train: Mapping[str, Any]) -> str:
         f"{train.get('num_parameters', 0):,} parameters were fitted on "
         f"{train.get('num_train_rows', 0):,} rows; the {what} took "
         f"{count(train['num_epochs'], 'epoch')}. {of_which}validation rows was lowest"
-        f"{reasons.get(train.get('stopped', ''), '')}."
+        f"{reasons.get(train.get('stopped', ''), '')}.{_streamed(train)}"
+    )
+
+
+def _streamed(train: Mapping[str, Any]) -> str:
+    """That training rows were not held in memory, and what the encoder then knows of them."""
+    found = train.get("stream")
+    if not found:
+        return ""
+    return (
+        f" The training rows were read from disk in each pass and shuffled {found['buffer_rows']:,}"
+        f" at a time; the encoder was fitted to {found['num_fitted_rows']:,} of them."
     )
 
 
@@ -61,7 +72,8 @@ def cost(train: Mapping[str, Any], gate: Mapping[str, Any]) -> list[str]:
 
 def gap(found: Mapping[str, Any], train: Mapping[str, Any]) -> str:
     """What the model reads where a feature has no value."""
-    if found["num_missing"] == train["num_train_rows"]:
+    of = train.get("stream", {}).get("num_fitted_rows", train["num_train_rows"])
+    if found["num_missing"] == of:
         return "no training row has a value: the column tells the model nothing"
     if found["median"] is None:
         return "a level of its own"

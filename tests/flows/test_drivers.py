@@ -113,6 +113,7 @@ def test_a_signal_ends_the_stages_and_the_run_is_cancelled(
     assert tasks["gate"].state.name == "Skipped"
 
 
+@pytest.mark.slow
 def test_flow_starts_a_server_for_the_run_and_ends_it(tiny: Tiny) -> None:
     """The first run is interrupted at the terminal: all its processes get the signal. The second
     one finds the same database."""
