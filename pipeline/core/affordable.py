@@ -45,7 +45,7 @@ def check(
     raise GateRefused(
         f"train.budget: expected a training that it can pay, found one that takes more for "
         f"{expected.max_passes} passes over the training rows, the most that its settings allow",
-        findings=[*found, *(f"would fit: {text}" for text in fitting)],
+        findings=[*found, *fitting],
         hint="change one of these, or raise `train.budget`",
     )
 
@@ -99,20 +99,26 @@ def _fitting(
     num_others = expected.max_passes - settings.max_epochs  # those of members
     epochs = _largest(settings.max_epochs, lambda n: fits(expected, n + num_others))
     if epochs:
-        yield f"`train.max_epochs: {epochs}` instead of {settings.max_epochs}"
+        yield f"would fit: `train.max_epochs: {epochs}` instead of {settings.max_epochs}"
     if (other := _other_precision(expected, network, train, settings, augment)) is not None:
         name, faster = other
         times = expected.step_s.value / faster.step_s.value
         if times > 1 and fits(faster, expected.max_passes):
-            yield f"`train.precision: {name}`, whose steps were {times:.1f} times as fast here"
+            yield (
+                f"would fit: `train.precision: {name}`, whose steps were {times:.1f} times as "
+                "fast here"
+            )
     percent = _largest(99, lambda n: fits(_faster(expected, n / 100), expected.max_passes))
     if percent:
         yield (
-            f"a smaller network (`train.network`) or fewer rows: steps that take at most "
-            f"{percent}% of these {1000 * expected.step_s.value:.3g} ms"
+            "would fit: a smaller network (`train.network`) or fewer rows, with steps that take "
+            f"at most {percent}% of these {1000 * expected.step_s.value:.3g} ms"
         )
     else:
-        yield "no smaller network alone: the start, validation and saving are beyond the budget"
+        yield (
+            f"no smaller network would fit by itself: the start took {expected.start_s:.3g} s, and "
+            f"each pass validates and saves for {expected.validation_s + expected.save_s:.3g} s"
+        )
 
 
 def _largest(most: int, fits: Callable[[int], bool]) -> int:
@@ -135,9 +141,9 @@ def _smaller_batch(expected: Forecast, ledger: Ledger, settings: LoopSettings) -
     if before < limit and grown > 0:
         size = int(settings.batch_size * (limit - before) / grown)
         if size >= 2:
-            yield f"`train.batch_size: {size}` instead of {settings.batch_size}"
+            yield f"would fit: `train.batch_size: {size}` instead of {settings.batch_size}"
             return
-    yield f"no smaller batch: {before:.3g} GB are held before the first step"
+    yield f"no smaller batch would fit: {before:.3g} GB are held before the first step"
 
 
 def _other_precision(

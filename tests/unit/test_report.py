@@ -299,6 +299,25 @@ def test_every_rule_and_its_sentence_is_there(tmp_path: Path) -> None:
         assert entry["sentence"] in rules
 
 
+def test_what_training_takes_is_said_and_drawn_beside_the_baseline(tmp_path: Path) -> None:
+    def counted(files: dict[str, Any]) -> None:
+        files["40_train/report.json"]["operations"] = {"training": 2.5e11}
+        files["65_gate/verdict.json"]["cut_short"] = "Training was cut short: no budget was left."
+        files["65_gate/verdict.json"]["cheap_model"] = {
+            "is_cheap": True,
+            "as_good": True,
+            "operations": 2.5e11,
+            "baseline_operations": 5e8,
+            "sentence": "The baseline takes 1/500 of the arithmetic and is as good.",
+        }
+
+    shown = page(tmp_path, counted)
+    assert "Training was cut short: no budget was left. Training took 250 billion" in shown.text
+    assert "1/500 of the arithmetic and is as good. So by this measure a model at" in shown.text
+    assert "Billions of operations that training the model and the baseline took" in shown.html
+    assert "hallmark cost" in shown.text
+
+
 def test_made_rows_are_counted_cell_by_cell_and_their_checks_told(tmp_path: Path) -> None:
     def made(inputs: dict[str, Any]) -> None:
         measured = {"value": 0.51, "low": 0.5, "high": 0.53, "at_most": 0.65, "passed": True}

@@ -116,7 +116,7 @@ def test_a_budget_too_small_is_refused_before_training_and_says_what_would_fit(
     fitting = next(line for line in text.splitlines() if "train.max_epochs" in line)
     assert 1000 < int(fitting.partition("train.max_epochs: ")[2].partition("`")[0]) <= 1800
     assert "`train.precision: bf16`, whose steps were 10.0 times as fast here" in text
-    assert "fewer rows: steps that take at most 1" in text
+    assert "fewer rows, with steps that take at most 1" in text
     assert contents(home) == []
     assert list((tmp_path / ".local").glob("checkpoints/*")) == []
 
@@ -125,7 +125,7 @@ def test_a_budget_in_memory_names_what_is_held_before_the_first_step(tmp_path: P
     small(tmp_path, budget={"memory_gb": 0.01})
     with pytest.raises(GateRefused, match=r"memory: at most 0\.01 GB, forecast ") as e:
         run_stage(tmp_path, "train", "people")
-    assert "no smaller batch: " in str(e.value)
+    assert "no smaller batch would fit: " in str(e.value)
     assert "train.max_epochs" not in str(e.value)
 
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from pipeline.core import forecast as forecasts
-from pipeline.core.affordable import figures, in_one_line
+from pipeline.core.affordable import check, figures, in_one_line
 from pipeline.core.batches import Part
 from pipeline.core.budget import Budget, Ledger
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.energy import Meter
+from pipeline.core.errors import GateRefused
 from pipeline.core.forecast import Forecast, Span, forecast, span_of, step_seconds
 from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.prices import Prices
@@ -63,6 +64,24 @@ def test_it_is_said_with_its_range_and_its_source(tmp_path: Path) -> None:
     assert in_one_line(FOUND, 10, book(tmp_path)).endswith("; energy is an estimate")
     counted = replace(FOUND, energy_source="counters")
     assert "estimate" not in in_one_line(counted, 10, book(tmp_path))
+
+
+def test_a_smaller_batch_is_named_that_fits_into_memory(tmp_path: Path) -> None:
+    """0.5 GB are held before, 1.5 more for 1000 rows: 1 GB has room for a third of them."""
+    ledger = Ledger(tmp_path, Budget(memory_gb=1.0), None, "cpu", Meter())
+    nothing: Any = None
+    with pytest.raises(GateRefused) as e:
+        check(FOUND, ledger, nothing, nothing, LoopSettings(batch_size=1000))
+    assert "memory: at most 1 GB, forecast 2 GB (2 to 2.3)" in str(e.value)
+    assert "would fit: `train.batch_size: 333` instead of 1000" in str(e.value)
+
+
+def test_a_training_that_was_begun_is_not_refused(tmp_path: Path) -> None:
+    (tmp_path / "spent.json").write_text('{"time_s": 50, "energy_kwh": 0.1}')
+    ledger = Ledger(tmp_path, Budget(memory_gb=1.0), None, "cpu", Meter())
+    nothing: Any = None
+    check(FOUND, ledger, nothing, nothing, LoopSettings())
+    assert ledger.spent().time_s >= 50
 
 
 def test_the_range_is_that_of_the_tenth_and_nine_tenths() -> None:
