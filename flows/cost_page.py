@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flows.all_costs import AllCosts, Sum, all_costs
 from flows.costs import Cost
-from flows.summary import energy, money, time_text
+from flows.summary import energy, money
 from flows.trainings import Figure, Training
 from pipeline.core import plots
 from pipeline.core.files import write_text
@@ -58,13 +58,22 @@ def _row(name: str, one: Sum, currency: str | None) -> dict[str, str | int]:
         "name": name,
         "num_builds": one.num_builds,
         "num_runs": one.num_runs,
-        "spent": time_text(one.spent),
+        "spent": duration(one.spent.wall_s),
+        "processor": duration(one.spent.cpu_s),
         "money": money(one.spent, currency),
         "energy": energy(one.spent) or "unknown",
-        "saved": time_text(one.saved),
+        "saved": duration(one.saved.wall_s),
         "saved_money": money(one.saved, currency),
         "unknown": one.num_saved_unknown,
     }
+
+
+def duration(seconds: float) -> str:
+    """`43.0 s`, `69.0 min`, `30.1 h`."""
+    for size, name in ((36_000, "h"), (600, "min")):
+        if seconds >= size:
+            return f"{seconds / (3600 if name == 'h' else 60):.1f} {name}"
+    return f"{seconds:.1f} s"
 
 
 def drawn(found: AllCosts) -> dict[str, str]:

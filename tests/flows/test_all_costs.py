@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from flows.all_costs import all_costs
 from flows.cli import cli
-from flows.cost_page import render, write
+from flows.cost_page import duration, render, write
 from flows.costs import Cost, cost_of, total
 from flows.status_page import application
 from flows.trainings import training_lines, training_of
@@ -209,6 +209,10 @@ def test_the_page_draws_it_and_loads_nothing(root: Path) -> None:
         "img-src", ""
     )
     assert ">1.25</td>" in page
+
+
+def test_long_times_are_minutes_and_hours() -> None:
+    assert [duration(x) for x in (43.04, 600, 36_000)] == ["43.0 s", "10.0 min", "10.0 h"]
 
 
 def test_an_empty_record_has_a_page_too(tmp_path: Path) -> None:
