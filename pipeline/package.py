@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from pipeline.core import bento, prediction
 from pipeline.core.contract import load_contract
@@ -27,6 +27,7 @@ from pipeline.core.output_policy import OutputPolicy, read_policy
 from pipeline.core.override_records import passes
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
+from pipeline.core.problems import Unsuitable
 from pipeline.core.project import Columns, Frozen, Project
 from pipeline.core.rules import Rule, for_requests
 from pipeline.service import build
@@ -66,8 +67,11 @@ class Settings(Frozen):
     """Rows that are predicted at once."""
     max_waiting_rows: int = Field(50_000, ge=1)
     """Rows that may wait; a request beyond is answered 503 and told to come again."""
-    body_timeout_s: float = Field(8, gt=0, lt=10)
-    """A body that has not arrived by then is refused. BentoML ends any request after 10 seconds."""
+    body_timeout_s: float = Field(8, gt=0)
+    """A body that has not arrived by then is refused."""
+    request_timeout_s: float = Field(10, gt=0)
+    """BentoML ends any request after so many seconds, with 504: more than `max_rows` rows or an
+    explanation take."""
     max_image_bytes: int = Field(524_288, ge=64)
     """Bytes of an image, before base64, which makes them a third more of the body."""
     max_image_pixels: int = Field(
@@ -78,6 +82,16 @@ class Settings(Frozen):
     """Width and height of an image, in pixels."""
     max_text_characters: int = Field(20_000, ge=1, json_schema_extra={"unit": "characters"})
     """Characters of a text, before it is cleaned."""
+
+    @model_validator(mode="after")
+    def _a_body_in_time(self) -> "Settings":
+        if self.body_timeout_s >= self.request_timeout_s:
+            raise Unsuitable(
+                f"expected body_timeout_s to be less than request_timeout_s, got "
+                f"{self.body_timeout_s:g} and {self.request_timeout_s:g}",
+                "raise `request_timeout_s`, which has the body's time and that of the answer",
+            )
+        return self
 
 
 def run(project: Project[Settings], paths: Paths) -> None:

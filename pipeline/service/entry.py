@@ -9,6 +9,8 @@ from typing import Any
 
 import bentoml
 
+from pipeline.core import bento
+from pipeline.core.files import read_json
 from pipeline.service.app import App
 from pipeline.service.http import Receive, Scope, Send
 
@@ -18,10 +20,17 @@ HEALTH = ("/healthz", "/livez", "/readyz")
 app = App()
 
 
+def timeout_s() -> float:
+    """After how many seconds a request is ended, as the settings beside this file say."""
+    settings = Path(__file__).with_name(bento.SERVICE)
+    limits = read_json(settings)["limits"] if settings.is_file() else {}  # here it is no bento yet
+    return float(limits.get("request_timeout_s", 10))
+
+
 @bentoml.service(
     name="hallmark",
     workers=1,
-    traffic={"timeout": 10},
+    traffic={"timeout": timeout_s()},
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
     tracing={"excluded_urls": ".*"},

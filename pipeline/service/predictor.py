@@ -34,6 +34,7 @@ class Limits:
         max_batch_rows: Rows that are predicted at once.
         max_waiting_rows: Rows that may wait; more are turned away until some are answered.
         body_timeout_s: Seconds in which a body must have arrived.
+        request_timeout_s: Seconds after which BentoML ends a request.
         of_values: Those of one image or text, by the name of the setting.
     """
 
@@ -42,6 +43,7 @@ class Limits:
     max_batch_rows: int
     max_waiting_rows: int
     body_timeout_s: float
+    request_timeout_s: float
     of_values: dict[str, int]
 
 

@@ -1,6 +1,7 @@
 """rehearse, of images and texts: which rows, how they are sent, how far answers may be off."""
 
 import base64
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from pipeline.core import prediction
 from pipeline.core.files import read_json, write_json
 from pipeline.core.offline import Classes
 from pipeline.core.replay import as_requests
+from pipeline.package import Settings as Limits
 from pipeline.package import computed
 from pipeline.rehearse import Settings, chosen, offline, rehearse, to_be_answered
 from pipeline.service import build
+from pipeline.service.entry import timeout_s as in_repository
 from tests.packaged import ROOT
 from tests.unit.image.scenes import SIZE, scenes
 from tests.wholes import service
@@ -99,6 +102,24 @@ def test_how_far_answers_may_be_off_is_stated_by_precision(
 def test_the_precision_of_training_is_recorded() -> None:
     assert computed({"precision": "bf16"})["trained_in"] == "bf16"
     assert computed({"precision": "bf16"})["served_in"] == prediction.PRECISION == "fp32"
+
+
+def test_a_body_must_have_arrived_before_its_request_is_ended() -> None:
+    assert Limits(body_timeout_s=20, request_timeout_s=60).request_timeout_s == 60
+    with pytest.raises(ValueError, match="body_timeout_s to be less than request_timeout_s"):
+        Limits(body_timeout_s=20)
+
+
+def test_the_bento_ends_requests_when_its_settings_say(tmp_path: Path) -> None:
+    """In the repository, where no bento is, after BentoML's 10 seconds."""
+    entry = importlib.util.spec_from_file_location("service", tmp_path / "service.py")
+    (tmp_path / "service.py").write_bytes((ROOT / "pipeline/service/entry.py").read_bytes())
+    write_json(tmp_path / "service.json", {"limits": {"request_timeout_s": 60}})
+    assert entry is not None
+    assert entry.loader is not None
+    loaded = importlib.util.module_from_spec(entry)
+    entry.loader.exec_module(loaded)
+    assert (loaded.timeout_s(), in_repository()) == (60, 10)
 
 
 @pytest.mark.slow
