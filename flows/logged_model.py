@@ -9,8 +9,15 @@ from pipeline.core import bento
 from pipeline.core.files import read_json
 from pipeline.service.answers import table_columns
 
-TYPES = {"text": "string", "integer": "float64", "float": "float64", "boolean": "boolean"}
-"""From how a column is delivered to the type of its example; a number may be missing."""
+TYPES = {
+    "text": "string",
+    "image": "string",
+    "integer": "float64",
+    "float": "float64",
+    "boolean": "boolean",
+}
+"""From how a column is delivered to the type of its example: a number may be missing, an image is
+text in base64."""
 
 
 def model_files(packed: Path, requirements: Sequence[str]) -> ModelFiles:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from flows.logged_model import model_files
 from pipeline.core import prediction
 from pipeline.core.files import read_json, write_json
 from pipeline.core.offline import Classes
@@ -18,6 +19,7 @@ from pipeline.package import computed
 from pipeline.rehearse import Settings, chosen, offline, rehearse, to_be_answered
 from pipeline.service import build
 from pipeline.service.entry import timeout_s as in_repository
+from pipeline.service.predictor import load
 from tests.packaged import ROOT
 from tests.unit.image.scenes import SIZE, scenes
 from tests.wholes import service
@@ -102,6 +104,16 @@ def test_how_far_answers_may_be_off_is_stated_by_precision(
 def test_the_precision_of_training_is_recorded() -> None:
     assert computed({"precision": "bf16"})["trained_in"] == "bf16"
     assert computed({"precision": "bf16"})["served_in"] == prediction.PRECISION == "fp32"
+
+
+def test_mlflow_logs_the_model_with_an_image_in_base64_as_its_example(home: Path) -> None:
+    """And what is logged answers a table of such texts as the service does."""
+    logged = model_files(home / "bento", ["polars"])
+    assert list(logged.example) == ["photo"]
+    (text,) = logged.example["photo"]
+    assert base64.b64decode(text).startswith(b"\x89PNG")
+    answer = load(home / "bento/src").answer([logged.example.to_dict("records")])[0]
+    assert (len(answer.predictions), answer.findings) == (1, [])
 
 
 def test_a_body_must_have_arrived_before_its_request_is_ended() -> None:
