@@ -78,11 +78,18 @@ def verdict_lines(verdict: Mapping[str, Any] | None) -> list[str]:
             lines.append(f"    warns only: {rule['reason']}")
     if chance := verdict.get("false_refusals"):
         lines.append(f"  {chance['sentence']}")
-    if broken := verdict.get("cut_short"):
-        lines.append(f"  {broken}")
-    if cheap := verdict.get("cheap_model"):
-        lines.append(f"  {cheap['sentence']}")
-    return lines
+    return lines + _beside_the_rules(verdict)
+
+
+def _beside_the_rules(verdict: Mapping[str, Any]) -> list[str]:
+    """That training was cut short, and how a cheap model does, where no rule says it already."""
+    rules = verdict.get("rules", ())
+    told = {rule.get("sentence") for rule in rules}
+    found = [verdict["cut_short"]] if verdict.get("cut_short") else []
+    ruled = any(rule.get("against") == "baseline" for rule in rules)
+    if verdict.get("cheap_model") and not ruled:
+        found.append(verdict["cheap_model"]["sentence"])
+    return [f"  {sentence}" for sentence in found if sentence not in told]
 
 
 def _sentence(rule: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from flows.build_record import Outcome, read_rehearsal, read_verdict
 from flows.costs import Cost
 from flows.stage_run import StageError, StageResult, State
-from flows.summary import closing, rehearsal_lines
+from flows.summary import closing, rehearsal_lines, verdict_lines
 from flows.views import line_of
 from pipeline.core.files import write_json, write_text
 from pipeline.core.paths import Paths
@@ -109,3 +109,16 @@ def test_a_refusal_reads_as_one(root: Path) -> None:
     assert closing(root, "tiny", outcome) == [f"package@tiny refused: {message}"]
     shown = " ".join(line_of(refused).split())
     assert shown == "package refused expected a verdict that passed, found fail"
+
+
+def test_a_verdict_says_what_training_took_once() -> None:
+    cut, cheap = "Training was cut short.", {"sentence": "The baseline takes 1/500 and is as good."}
+    verdict = {"outcome": "pass", "cut_short": cut, "cheap_model": cheap, "rules": []}
+    assert verdict_lines(verdict)[1:] == [f"  {cut}", f"  {cheap['sentence']}"]
+    rules = [
+        {"outcome": "fail", "sentence": cut, "rule": "training not cut short"},
+        {"outcome": "pass", "sentence": "It is worse.", "rule": "r", "against": "baseline"},
+    ]
+    ruled = verdict_lines({**verdict, "rules": rules})
+    assert len([line for line in ruled if cut in line]) == 1
+    assert not [line for line in ruled if "1/500" in line]
