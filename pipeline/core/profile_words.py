@@ -40,8 +40,8 @@ def _texts(found: Mapping[str, Any]) -> str:
 
 
 def _counts(values: Sequence[Mapping[str, Any]]) -> str:
-    """`PNG 11,990, JPEG 10`."""
-    return ", ".join(f"{one['value']} {one['count']:,}" for one in values) or "none"
+    """`PNG (11,990), JPEG (10)`."""
+    return ", ".join(f"{one['value']} ({one['count']:,})" for one in values) or "none"
 
 
 def _range(span: Mapping[str, Any]) -> str:

@@ -592,7 +592,8 @@ def test_images_are_described_by_their_counts(tmp_path: Path) -> None:
     found = page(tmp_path, with_images, columns)
     size = len(pictures.png(1))
     for words in (
-        f"PNG 1; channels L 1; pixels 28 × 28 1; 4 to {size:,} bytes each; 1 cannot be decoded",
+        f"PNG (1); channels L (1); pixels 28 × 28 (1); 4 to {size:,} bytes each; "
+        "1 cannot be decoded",
         "how its picture looks (near-duplicates stay together)",
         "rows whose image looks like that of a row before are dropped",
     ):

@@ -14,8 +14,8 @@ def test_images_in_words() -> None:
         "bytes": {"min": 186, "median": 500.0, "max": 1868},
     }
     assert of_whole({"images": images}) == (
-        "PNG 1,200, JPEG 5; channels L 1,205; pixels 28 × 28 1,200, 30 × 20 2 and 2 other sizes; "
-        "186 to 1,868 bytes each; 3 cannot be decoded; 1 of these are too large to be"
+        "PNG (1,200), JPEG (5); channels L (1,205); pixels 28 × 28 (1,200), 30 × 20 (2) "
+        "and 2 other sizes; 186 to 1,868 bytes each; 3 cannot be decoded; 1 of these are too large to be"
     )
 
 
@@ -30,6 +30,6 @@ def test_texts_in_words_and_other_columns_in_none() -> None:
     }
     assert of_whole({"texts": texts}) == (
         "0 to 300 words, 0 to 1,200 characters; 1 empty; 2 with the words of another; "
-        "scripts latin 99; personal data: email 4"
+        "scripts latin (99); personal data: email 4"
     )
     assert of_whole({"name": "age"}) == ""
