@@ -14,7 +14,8 @@ from ruamel.yaml.error import YAMLError
 from flows.kept_yaml import opened, written
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_text
-from pipeline.core.gate_rules import Rule, check_groupings, check_task
+from pipeline.core.gate_rules import Rule, check_groupings, check_swaps, check_task
+from pipeline.core.modality import optional_part
 from pipeline.core.paths import READING_ORDER
 from pipeline.core.problems import shown
 from pipeline.core.project import (
@@ -79,6 +80,8 @@ def check_content(source: Path, content: Mapping[str, Any], modality: str) -> No
     if "gate" in found and "columns" in found:
         check_task(found["gate"].rules, found["columns"].task, source)
         _check_groupings(source, found["gate"].rules, found["columns"], found.get("assess"))
+        kind = optional_part(modality, "counterfactuals")
+        check_swaps(found["gate"].rules, kind.groupings() if kind else (), source)
 
 
 def _check_groupings(source: Path, rules: Sequence[Rule], columns: Columns, assess: Any) -> None:

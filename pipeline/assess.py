@@ -1,6 +1,10 @@
 """How the model decides for different groups of people, with intervals; the baseline beside it.
 
-Reads: evaluate/predictions.parquet, split/test.parquet (its sensitive columns).
+Where the modality has counterfactuals, also how far the model's answer moves when the words of one
+group in a text are swapped for another's.
+
+Reads: evaluate/predictions.parquet, split/test.parquet (its sensitive columns, and the text); with
+counterfactuals the model's files and calibrate/policy.json.
 Writes: report.json, metrics.json.
 Refuses when: predictions and test rows are not the same rows, or a sensitive number has no edges.
 """
@@ -10,15 +14,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
+from pipeline.core import counterfactuals as swaps
+from pipeline.core import prediction
+from pipeline.core.counterfactuals import CounterfactualSettings
 from pipeline.core.errors import ArtifactMissing
-from pipeline.core.files import read_parquet, write_json
+from pipeline.core.files import read_json, read_parquet, write_json
 from pipeline.core.gaps import measured
 from pipeline.core.group_rates import Binary, Multiclass, Predicted, Regression
 from pipeline.core.groups import CROSS, crossings, group_names
 from pipeline.core.measures import GAPS_OF
+from pipeline.core.modality import optional_part
 from pipeline.core.paths import Paths
+from pipeline.core.problems import Unsuitable
 from pipeline.core.project import Columns, Frozen, Project
 
 SECTIONS = ("columns",)
@@ -35,12 +44,29 @@ class Settings(Frozen):
     """Groups with fewer test rows are listed as too small, and no gap is computed with them."""
     max_depth: int = Field(2, ge=1, le=4)
     """How many sensitive columns are crossed at most."""
+    counterfactuals: CounterfactualSettings | None = None
+    """Of a modality that has them (text): how many texts are scored; their defaults when not
+    given."""
+
+    @field_validator("counterfactuals")
+    @classmethod
+    def _known_to_the_modality(
+        cls, given: CounterfactualSettings | None, info: ValidationInfo
+    ) -> CounterfactualSettings | None:
+        modality = (info.context or {}).get("modality")
+        if given and modality and optional_part(modality, "counterfactuals") is None:
+            raise Unsuitable(
+                f"expected no `counterfactuals` in a project of the modality {modality}",
+                "words are swapped in texts alone: remove the key",
+            )
+        return given
 
 
 def run(project: Project[Settings], paths: Paths) -> None:
     columns, settings = project.columns, project.settings
     predictions = read_parquet(paths.input("evaluate", "predictions.parquet"))
-    test = read_parquet(paths.input("split", "test.parquet"), ["_row", *columns.sensitive])
+    wanted = ["_row", *columns.sensitive, *filter(None, [columns.text])]
+    test = read_parquet(paths.input("split", "test.parquet"), wanted)
     if not predictions["_row"].equals(test["_row"]):
         raise ArtifactMissing(
             "expected evaluate's predictions to be of split's test rows, found others",
@@ -55,9 +81,24 @@ def run(project: Project[Settings], paths: Paths) -> None:
         "no_sensitive": columns.no_sensitive,
         "model": assessed(predicted(predictions, "", columns), test, columns, settings),
         "baseline": assessed(predicted(predictions, "baseline_", columns), test, columns, settings),
+        "counterfactuals": swapped(project, paths, test),
     }
     write_json(paths.output("report.json"), report)
     write_json(paths.output("metrics.json"), flat(report["model"]))
+
+
+def swapped(project: Project[Settings], paths: Paths, test: pl.DataFrame) -> dict[str, Any] | None:
+    """How far answers move by group, of the same texts; None where the modality swaps nothing."""
+    kind = optional_part(project.modality, "counterfactuals")
+    if kind is None:
+        return None
+    settings = project.settings.counterfactuals or CounterfactualSettings()
+    how = project.settings.model_dump(include={"confidence", "num_replicates", "seed"})
+    found = kind.versions(test, project.columns, settings.max_texts, how["seed"])
+    model = prediction.load(paths.input("train", ""), project.modality)
+    policy = read_json(paths.input("calibrate", "policy.json"))
+    answers, outputs = swaps.answering(model, policy, project.columns)
+    return swaps.assessed(found, answers, outputs, settings, how)
 
 
 def predicted(predictions: pl.DataFrame, who: str, columns: Columns) -> Predicted:

@@ -19,6 +19,7 @@ from pipeline.core.champion_rules import decide_against
 from pipeline.core.deciding import Outcome, compare, decide
 from pipeline.core.files import read_json, write_json
 from pipeline.core.gate_rules import Rule
+from pipeline.core.measures import COUNTERFACTUAL
 from pipeline.core.override_records import (
     PASS,
     PASS_WITH_OVERRIDE,
@@ -88,6 +89,9 @@ def verdict(
             decided.append({**one, "baseline": None})
             continue
         ours = decide(rule, evaluation, assessment, "model")
+        if rule.measure == COUNTERFACTUAL:  # the baseline's texts are not swapped
+            decided.append({**ours, "baseline": None})
+            continue
         theirs = decide(rule, evaluation, assessment, "baseline")
         shown = ("outcome", "refuses", "value", "low", "high")
         decided.append({**ours, "baseline": {key: theirs[key] for key in shown}})

@@ -8,7 +8,8 @@ from statistics import NormalDist
 from typing import Any, Literal
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.gate_rules import POWER, Rule, check_groupings, check_task
+from pipeline.core.gate_rules import POWER, Rule, check_groupings, check_swaps, check_task
+from pipeline.core.measures import COUNTERFACTUAL
 
 Outcome = Literal["pass", "fail", "insufficient", "not_applicable"]
 """Of a rule; of a verdict as well `pass_with_override`."""
@@ -34,7 +35,7 @@ def decide(rule: Rule, evaluation: Found, assessment: Found, who: str) -> Found:
         "direction": rule.direction,
         "bound": rule.bound,
         "confidence": confidence,
-        "min_group_size": least_group_size(rule, assessment) if rule.by else None,
+        "min_group_size": least_group_size(rule, assessment) if rule.compares_groups else None,
         "outcome": outcome,
         "refuses": outcome == "fail" or (outcome != "pass" and rule.insufficient != "warn"),
         "insufficient": rule.insufficient or "refuse",
@@ -68,6 +69,8 @@ def evidence(
     could be measured (None), why."""
     if rule.by is None:
         return metric(rule, evaluation, who, confidence), [], ""
+    if rule.measure == COUNTERFACTUAL:
+        return swapped(rule, assessment, confidence)
     if not assessment[who]:
         return None, [], f"{rule.subject} could not be measured: no sensitive column was named."
     check_task([rule], assessment.get("task", "binary"))
@@ -82,6 +85,30 @@ def evidence(
         why = f"{rule.subject} could not be measured: fewer than two groups are large enough."
         return None, too_small, why
     return found, too_small, ""
+
+
+def swapped(
+    rule: Rule, assessment: Found, confidence: float
+) -> tuple[Found | None, list[str], str]:
+    """How far the model's answer moves by a word list, with its bounds; as `evidence`.
+
+    Raises:
+        ProjectError: there is no such list, or no bound of this confidence.
+    """
+    found = assessment.get("counterfactuals")
+    if not found:
+        return None, [], f"{rule.subject} could not be measured: no words were swapped."
+    check_task([rule], assessment.get("task", "binary"))
+    check_swaps([rule], tuple(found["by"]))
+    entry = found["by"][rule.by]
+    if entry["gap"] is None:
+        why = (
+            f"{entry['num_touched']} of {entry['num_rows']} test rows have such a word, "
+            f"{found['min_texts']} are asked for."
+        )
+        return None, [], f"{rule.subject} could not be measured: {why}"
+    reported = assessment["confidence"]
+    return at_confidence(entry["gap"], reported, confidence, rule.title, "assess"), [], ""
 
 
 def metric(rule: Rule, evaluation: Found, who: str, confidence: float) -> Found:
@@ -100,7 +127,9 @@ def metric(rule: Rule, evaluation: Found, who: str, confidence: float) -> Found:
     return at_confidence(metrics[rule.measure], evaluation["confidence"], confidence, rule.title)
 
 
-def at_confidence(found: Found, reported: float, confidence: float, title: str) -> Found:
+def at_confidence(
+    found: Found, reported: float, confidence: float, title: str, stage: str = "evaluate"
+) -> Found:
     """A bootstrapped value with the bounds of another confidence, of those that were kept.
 
     Raises:
@@ -111,9 +140,9 @@ def at_confidence(found: Found, reported: float, confidence: float, title: str) 
     kept = found.get("bounds", {})
     if f"{confidence:g}" not in kept:
         raise ProjectError(
-            f"project.yaml: gate.rules: rule `{title}`: expected a confidence that `evaluate` "
+            f"project.yaml: gate.rules: rule `{title}`: expected a confidence that `{stage}` "
             f"keeps ({', '.join(kept) or f'{reported:g}'}), got {confidence:g}",
-            hint=f"or set `evaluate.confidence: {confidence:g}`",
+            hint=f"or set `{stage}.confidence: {confidence:g}`",
         )
     low, high = kept[f"{confidence:g}"]
     return {**found, "low": low, "high": high}

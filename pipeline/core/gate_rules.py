@@ -12,14 +12,20 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.measures import GAPS_OF, METRICS_OF, REGRESSION_GAPS, REGRESSION_METRICS
+from pipeline.core.measures import (
+    COUNTERFACTUAL,
+    GAPS_OF,
+    METRICS_OF,
+    REGRESSION_GAPS,
+    REGRESSION_METRICS,
+)
 from pipeline.core.problems import Unsuitable
 from pipeline.core.project import Frozen, Task, nearest
 
 METRICS = {name: larger for known in METRICS_OF.values() for name, larger in known.items()}
 GAPS = {name: larger for known in GAPS_OF.values() for name, larger in known.items()}
 """Both of any task; that a rule's measure is one of the project's task, the stage checks."""
-UNBOUNDED = {"log_loss", *REGRESSION_METRICS, *REGRESSION_GAPS}
+UNBOUNDED = {"log_loss", COUNTERFACTUAL, *REGRESSION_METRICS, *REGRESSION_GAPS}
 """The measures that are no shares: their limit may be any number."""
 Insufficient = Literal["refuse", "warn"]
 PAIRED_OF: Mapping[str, Mapping[str, bool]] = {
@@ -45,14 +51,15 @@ POWER = 0.8
 
 def _measures(schema: dict[str, Any]) -> None:
     """Editors offer the measures by name; which of them suits a rule, its own check says."""
-    schema["enum"] = sorted({*METRICS, *GAPS, *PAIRED})
+    schema["enum"] = sorted({*METRICS, *GAPS, *PAIRED, COUNTERFACTUAL})
 
 
 class Rule(Frozen):
     measure: str = Field(json_schema_extra=_measures)
     """What is measured: a metric of `evaluate`, or, with `by`, a gap of `assess`."""
     by: str | None = None
-    """The sensitive column, or columns joined by ` × `, whose groups are compared."""
+    """The sensitive column, or columns joined by ` × `, whose groups are compared; of
+    `counterfactual_change` the word list, such as `names` or `names, in templates`."""
     at_most: float | None = Field(None, json_schema_extra={"unit": "of the measure"})
     """The upper bound of the measure must not lie above this."""
     at_least: float | None = Field(None, json_schema_extra={"unit": "of the measure"})
@@ -116,7 +123,7 @@ class Rule(Frozen):
             found = "none" if self.at_most is None else "both"
             larger = "`at_least` where more is better, `at_most` where less is"
             raise Unsuitable(f"expected one of `at_most` and `at_least`, got {found}", larger)
-        known = METRICS if self.by is None else GAPS
+        known = METRICS if self.by is None else {**GAPS, COUNTERFACTUAL: False}
         self._check_measure(known, "without `by`" if self.by is None else "with `by`")
         if known[self.measure] == (self.at_least is None):
             right = "at_least" if known[self.measure] else "at_most"
@@ -154,6 +161,11 @@ class Rule(Frozen):
     def _check_measure(self, known: Mapping[str, bool], where: str) -> None:
         if self.measure in known:
             return
+        if self.by is None and self.measure == COUNTERFACTUAL:
+            raise Unsuitable(
+                f"{self.measure}: expected `by`, the word list whose groups are swapped",
+                "for instance `by: names`",
+            )
         if self.by is None and self.measure in GAPS:
             raise Unsuitable(
                 f"{self.measure}: expected `by`, the sensitive column whose groups are compared",
@@ -170,11 +182,17 @@ class Rule(Frozen):
     @model_validator(mode="after")
     def _of_groups_alone(self) -> "Rule":
         for name in ("min_group_size", "accept_small_groups"):
-            if self.by is None and getattr(self, name) is not None:
+            if self.compares_groups or getattr(self, name) is None:
+                continue
+            if self.by is not None:
                 raise Unsuitable(
-                    f"expected no `{name}` in a rule without `by`",
-                    f"`{name}` is about groups: name the sensitive column under `by`",
+                    f"expected no `{name}` in a rule on {self.measure}",
+                    "words are swapped in texts: no group of rows is compared",
                 )
+            raise Unsuitable(
+                f"expected no `{name}` in a rule without `by`",
+                f"`{name}` is about groups: name the sensitive column under `by`",
+            )
         return self
 
     @model_validator(mode="after")
@@ -190,6 +208,11 @@ class Rule(Frozen):
                 "the reason says why too little evidence may pass: add the line or remove it",
             )
         return self
+
+    @property
+    def compares_groups(self) -> bool:
+        """Whether it is about groups of test rows."""
+        return self.by is not None and self.measure != COUNTERFACTUAL
 
     @property
     def direction(self) -> Literal["at_most", "at_least"]:
@@ -230,13 +253,50 @@ def check_task(rules: Sequence[Rule], task: Task, source: Path | str = "project.
     for rule in rules:
         of_groups = PAIRED_OF if rule.against == "champion" else GAPS_OF
         known = (METRICS_OF if rule.by is None else of_groups)[task]
-        if rule.measure not in known:
+        if rule.measure == COUNTERFACTUAL:
+            check_swapped_limit(rule, task, source)
+        elif rule.measure not in known:
             where = f" against the {rule.against}" if rule.against else ""
             where += "" if rule.by is None else " with `by`"
             raise ProjectError(
                 f"{source}: gate.rules: rule `{rule.title}`: expected a measure of the task "
                 f"{task}, got {rule.measure}",
                 hint=f"known{where} are: {', '.join(known)}",
+            )
+
+
+def check_swapped_limit(rule: Rule, task: Task, source: Path | str) -> None:
+    """Refuse a limit that no change of a probability can break."""
+    if task != "regression" and not 0 <= rule.bound <= 1:
+        raise ProjectError(
+            f"{source}: gate.rules: rule `{rule.title}`: expected a limit between 0 and 1, got "
+            f"{rule.bound:g}",
+            hint="it is a change of a probability: five points are written 0.05",
+        )
+
+
+def check_swaps(
+    rules: Sequence[Rule], known: Sequence[str], source: Path | str = "project.yaml"
+) -> None:
+    """Refuse rules on swapped words whose `by` names no word list.
+
+    Args:
+        rules: Of the gate.
+        known: The word lists; empty where the modality swaps nothing.
+        source: What messages call the file.
+
+    Raises:
+        ProjectError: a rule names another.
+    """
+    for rule in rules:
+        if rule.measure == COUNTERFACTUAL and rule.by not in known:
+            wanted = f"one of {'; '.join(known)}" if known else "no such rule"
+            raise ProjectError(
+                f"{source}: gate.rules: rule `{rule.title}`: `by` is {rule.by!r}, expected "
+                f"{wanted}",
+                hint=nearest(str(rule.by), tuple(known))
+                if known
+                else "words are swapped in texts alone: remove the rule",
             )
 
 
@@ -254,12 +314,12 @@ def check_groupings(
         ProjectError: a rule names another.
     """
     for rule in rules:
-        if rule.by is not None and known and rule.by not in known:
+        if rule.compares_groups and known and rule.by not in known:
             raise ProjectError(
                 f"{source}: gate.rules: rule `{rule.title}`: `by` is {rule.by!r}, "
                 f"expected one of {', '.join(known)}",
                 hint=close
-                if (close := nearest(rule.by, tuple(known))).startswith("did you mean")
+                if (close := nearest(str(rule.by), tuple(known))).startswith("did you mean")
                 else "groups are compared by sensitive columns: name one of these, or add the "
                 "column to `columns.sensitive`",
             )

@@ -98,3 +98,6 @@ GAPS_OF: Mapping[str, Mapping[str, bool]] = {
     "regression": REGRESSION_GAPS,
 }
 """What `assess` measures between groups, by task."""
+
+COUNTERFACTUAL = "counterfactual_change"
+"""How far the mean answer moves when a word list's groups are swapped in the same texts."""

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.core import (
     audit_page,
     confusion_page,
+    counterfactuals_page,
     explanation_words,
     figures,
     groups_page,
@@ -90,6 +91,7 @@ def render(card: Card) -> str:
         settings=flattened(card.train["settings"]),
         not_measured=not_measured(card),
         groups=groups_page,
+        swaps=counterfactuals_page,
         group_name=audit_page.group_name,
         gap_title=audit_page.gap_title,
     )
@@ -238,7 +240,9 @@ def not_measured(card: Card) -> list[tuple[str, str]]:
     if card.evaluate["champion"]["outcome"] != "compared":
         found.append(("A model in use", "No comparison with one was made."))
     found += explanation_words.not_looked_for(card.explain["kind"])
-    return [*found, *audit_page.not_looked_for(card.audit), *ALWAYS]
+    swapped = bool(card.assess.get("counterfactuals"))
+    always = [one for one in ALWAYS if one[0] != "Like cases" or not swapped]
+    return [*found, *audit_page.not_looked_for(card.audit), *always]
 
 
 ALWAYS = (

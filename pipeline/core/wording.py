@@ -42,6 +42,12 @@ MEASURES = {
         "How far stated probabilities are from observed frequencies, on average: of cases given "
         "30%, about 30% should have the outcome.",
     ),
+    "counterfactual_change": Measure(
+        "Change by swapped words",
+        "The same texts are answered once for each group of a word list, with that group’s words: "
+        "the largest difference between two groups’ mean answers. 0 means that it makes no "
+        "difference, on average, whose words they are.",
+    ),
     "class_imbalance": Measure(
         "Imbalance of sizes",
         "How much larger the largest group is than the smallest: their difference divided by their "
