@@ -15,7 +15,8 @@ def test_images_in_words() -> None:
     }
     assert of_whole({"images": images}) == (
         "PNG (1,200), JPEG (5); channels L (1,205); pixels 28 × 28 (1,200), 30 × 20 (2) "
-        "and 2 other sizes; 186 to 1,868 bytes each; 3 cannot be decoded; 1 of these are too large to be"
+        "and 2 other sizes; 186 to 1,868 bytes each; "
+        "3 cannot be decoded; 1 of these are too large to be"
     )
 
 
