@@ -41,4 +41,5 @@ def mean_absolute_error(
 def _of(table: pl.DataFrame, columns: Columns) -> slices.Slices:
     values = table[str(columns.text)]
     words = slices.ranges(lengths(values).cast(pl.Float64))
-    return {"num_words": words, "script": each(values, script, pl.String())}
+    scripts = each(values, script, pl.String())
+    return {"num_words": words} | ({"script": scripts} if scripts.n_unique() > 1 else {})

@@ -10,9 +10,31 @@ GATE_AND_CLEAN: dict[str, Broken] = {
     "an unknown rule": Broken(
         edit("project", "rule: cast", "rule: casts"),
         "ProjectError: data/people/project.yaml: clean.rules.0.rule: expected "
-        "strip_whitespace, missing_codes, replace, cast, outside_range, drop_duplicates or "
-        "drop_missing, got 'casts'",
+        "strip_whitespace, missing_codes, replace, cast, outside_range, drop_duplicates, "
+        "drop_missing, drop_undecodable, resize, convert_mode, drop_near_duplicates, "
+        "normalize_text, strip_html, mask_personal_data, cut_text, drop_by_length or "
+        "drop_same_words, got 'casts'",
         "did you mean `cast`?",
+    ),
+    "a rule of texts in a table": Broken(
+        edit(
+            "project",
+            "rule: cast\n      columns: {age: integer, hours: integer}",
+            "rule: strip_html\n      columns: [age]",
+        ),
+        "ProjectError: data/people/project.yaml: clean.rules: expected rules for the modality "
+        "tabular, got 'strip_html' in the rule 'numbers'",
+        "did you mean `strip_whitespace`?",
+    ),
+    "a rule on swapped words in a table": Broken(
+        edit(
+            "project",
+            "{measure: roc_auc, at_least: 0.5}",
+            "{measure: counterfactual_change, by: names, at_most: 0.1}",
+        ),
+        "ProjectError: data/people/project.yaml: gate.rules: rule `counterfactual_change by names "
+        "≤ 0.1`: `by` is 'names', expected no such rule",
+        "words are swapped in texts alone: remove the rule",
     ),
     "a rule without a kind": Broken(
         edit("project", "      rule: cast\n", ""),

@@ -159,3 +159,9 @@ def test_a_rule_of_texts_is_refused_in_a_table_by_name_with_the_nearest() -> Non
     assert "the modality tabular, got 'strip_html' in the rule 'tags'" in problem["msg"]
     assert problem["ctx"]["error"].hint == "did you mean `strip_whitespace`?"
     assert strictly(Settings, {"rules": [rule]}, {"modality": "text"}).rules[0].rule == "strip_html"
+
+
+def test_a_missing_text_has_no_median() -> None:
+    with pytest.raises(ValidationError, match="expected drop_row, got median"):
+        Columns(target="y", positive="a", text="t", missing={"t": "median"})
+    assert Columns(target="y", positive="a", text="t", missing={"t": "drop_row"}).missing
