@@ -11,6 +11,7 @@ from pipeline.core.batches import Part
 from pipeline.core.checkpoint import FILE, Checkpoint
 from pipeline.core.guard import TrainingDiverged, UsualNorm
 from pipeline.core.loop_settings import LoopSettings
+from pipeline.core.runner import explained
 from pipeline.core.training import fit
 from tests.tiny_training import SETTINGS, TRAIN, VALIDATION, network
 
@@ -46,6 +47,10 @@ def test_a_loss_that_is_no_number(tmp_path: Path, what: str, told: str) -> None:
     assert "row 1170" in error.findings
     assert "train.learning_rate" in error.hint
     assert not (tmp_path / FILE).exists()
+    code, record = explained(error, tmp_path / "traceback.txt")
+    assert code == 2
+    assert "… and 22 more" in record["message"]
+    assert set(record["findings"]) == set(error.findings)
 
 
 def test_a_gradient_that_is_no_number(tmp_path: Path) -> None:
