@@ -10,8 +10,8 @@ steps alike, so their standard error would promise too much. Energy is the mean 
 process so far, times the time. Memory is the most that was held while all this was done once.
 """
 
-import contextlib
 import math
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -213,13 +213,10 @@ def _saving(network: Any, checkpoint: Checkpoint) -> float:
         for copy in range(4)
         for name, value in weights.items()
     }
-    checkpoint.folder.mkdir(parents=True, exist_ok=True)
-    target = checkpoint.folder / "timed.safetensors"
-    seconds = _seconds(lambda: save_file(state, target))
-    target.unlink()
-    with contextlib.suppress(OSError):
-        checkpoint.folder.rmdir()  # where it was made for this alone
-    return seconds
+    beside = checkpoint.folder.parent
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="timed-", dir=beside) as folder:  # of each process
+        return _seconds(lambda: save_file(state, f"{folder}/state.safetensors"))
 
 
 def _seconds(act: Callable[[], Any]) -> float:
