@@ -7,22 +7,26 @@ trainer of WordPiece does not. A piece that no training row had is unknown.
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer
 from tokenizers.models import BPE
-from tokenizers.normalizers import BertNormalizer
+from tokenizers.normalizers import BertNormalizer, Normalizer, Replace, Sequence
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.trainers import BpeTrainer
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Columns
+from pipeline.core.project import Columns, nearest
 from pipeline.text.settings import EncoderSettings
+
+if TYPE_CHECKING:
+    from pipeline.text.counterfactuals import WordList
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
 MAX_CHARACTERS_PER_PIECE = 64
@@ -124,6 +128,7 @@ def fit(table: pl.DataFrame, columns: Columns, settings: EncoderSettings) -> Enc
         from pipeline.text.weights import tokenizer_of
 
         reader = tokenizer_of(settings.tokenizer)
+        reader.normalizer = without(settings.ignored_words, reader.normalizer)
     reader.enable_truncation(settings.max_length)
     state = reader.padding or {}
     name = state.get("pad_token", PADDING)
@@ -149,7 +154,8 @@ def text_of(columns: Columns) -> str:
 def trained(texts: list[str], settings: EncoderSettings) -> Tokenizer:
     """A tokenizer whose pieces are learnt; the same texts in any order of threads give the same."""
     reader = Tokenizer(BPE(unk_token=UNKNOWN))
-    reader.normalizer = BertNormalizer(lowercase=settings.lowercase)
+    plain = BertNormalizer(lowercase=settings.lowercase)
+    reader.normalizer = without(settings.ignored_words, plain)
     reader.pre_tokenizer = BertPreTokenizer()
     teacher = BpeTrainer(
         vocab_size=settings.vocabulary_size,
@@ -159,6 +165,39 @@ def trained(texts: list[str], settings: EncoderSettings) -> Tokenizer:
     )
     reader.train_from_iterator(texts, trainer=teacher)
     return reader
+
+
+def without(names: tuple[str, ...], normalizer: Normalizer | None) -> Normalizer | None:
+    """A normalizer that first writes a blank for each word of the lists of these names, with the
+    article before it: `an` would tell which word was there.
+
+    Raises:
+        ProjectError: there is no such list.
+    """
+    from pipeline.text.counterfactuals import lists
+
+    known = {one.name: one for one in lists()}
+    for name in names:
+        if name not in known:
+            raise ProjectError(
+                f"train.encoder.ignored_words: expected a word list "
+                f"(pipeline/text/counterfactuals.<list>.json), got {name!r}",
+                hint=nearest(name, known),
+            )
+    if not names:
+        return normalizer
+    blanks = [Replace(Regex(_words_of(known[name])), " ") for name in names]
+    return Sequence([*blanks, *([normalizer] if normalizer else [])])
+
+
+def _words_of(one: "WordList") -> str:
+    """What finds a list's words, in any case but where they count as written or all in capitals."""
+    forms = {word for row in (*one.words, *one.before_nouns) for word in row}
+    if one.as_written:
+        forms |= {word.upper() for word in forms}
+    either = "|".join(map(re.escape, sorted(forms, key=lambda word: (-len(word), word))))
+    found = rf"(?:\b[Aa]n? )?(?<!\w)(?:{either})(?!\w)"
+    return found if one.as_written else f"(?i:{found})"
 
 
 def gaps(table: pl.DataFrame, encoder: Encoder) -> list[dict[str, Any]]:

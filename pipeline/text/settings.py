@@ -18,6 +18,9 @@ class EncoderSettings(Frozen):
     """Whether words are learnt and read in lower case and without accents, with `trained`."""
     max_length: int = Field(128, ge=8, le=4096, json_schema_extra={"unit": "word pieces"})
     """What of a text's beginning is read."""
+    ignored_words: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Word lists, `pipeline/text/counterfactuals.<list>.json`, whose words are not read: no answer
+    depends on which of a list's words stands in a text."""
 
 
 class RecurrentSettings(Frozen):

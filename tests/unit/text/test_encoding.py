@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.project import Columns
+from pipeline.text.counterfactuals import lists, swap
 from pipeline.text.encoding import Encoder, fit, gaps
 from pipeline.text.settings import EncoderSettings
 from tests.unit.text.texts import COLUMNS, encoder_of, texts
@@ -51,6 +52,30 @@ def test_a_megabyte_is_read_as_its_beginning_is() -> None:
 
 def test_letters_that_no_training_row_had_are_unknown() -> None:
     assert set(pieces(ENCODER, "чай вкусный 茶")) == {ENCODER.unknown}
+
+
+def test_words_that_are_not_read_leave_no_trace_whatever_stands_there() -> None:
+    deaf = encoder_of(TABLE, ignored_words=("religions", "nationalities"))
+    versions = [
+        swap(text, one)
+        for one in lists()
+        if one.name in ("religions", "nationalities")
+        for text in (*one.sentences, "the TEA of a Jewish box", "AMERICAN tea")
+    ]
+    touched = [texts for texts in versions if texts]
+    assert len(touched) > 10
+    for texts in touched:
+        assert len({tuple(pieces(deaf, text)) for text in texts}) == 1
+    assert len({tuple(pieces(ENCODER, text)) for text in touched[0]}) > 1
+    assert pieces(deaf, "the tea came") == pieces(deaf, "the Muslim tea came")
+    [words] = deaf.words(of("the Muslim tea"))
+    assert [(start, end) for _, _, start, end in words] == [(0, 3), (11, 14)]
+
+
+def test_a_word_list_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ProjectError, match="expected a word list") as caught:
+        encoder_of(TABLE, ignored_words=("religion",))
+    assert "religions" in str(caught.value.hint)
 
 
 def test_it_comes_back_from_json() -> None:

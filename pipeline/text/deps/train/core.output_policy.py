@@ -1,0 +1,1 @@
+../../../core/output_policy.py
