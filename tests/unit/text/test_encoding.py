@@ -62,10 +62,10 @@ def test_words_that_are_not_read_leave_no_trace_whatever_stands_there() -> None:
         if one.name in ("religions", "nationalities")
         for text in (*one.sentences, "the TEA of a Jewish box", "AMERICAN tea")
     ]
-    touched = [texts for texts in versions if texts]
+    touched = [one for one in versions if one]
     assert len(touched) > 10
-    for texts in touched:
-        assert len({tuple(pieces(deaf, text)) for text in texts}) == 1
+    for one in touched:
+        assert len({tuple(pieces(deaf, text)) for text in one}) == 1
     assert len({tuple(pieces(ENCODER, text)) for text in touched[0]}) > 1
     assert pieces(deaf, "the tea came") == pieces(deaf, "the Muslim tea came")
     [words] = deaf.words(of("the Muslim tea"))
