@@ -86,32 +86,34 @@ def _fitting(
     settings: LoopSettings,
     augment: Any,
 ) -> Iterator[str]:
-    """What would bring the forecast below the budget, each by itself."""
-    if "memory_gb" in beyond:
-        yield from _smaller_batch(expected, ledger, settings)
-    if set(beyond) == {"memory_gb"}:
-        return
+    """What would bring the forecast below the budget, each by itself; where memory is beyond and
+    something else too, what would bring either below it."""
     limits = ledger.budget.model_copy(update={"memory_gb": None})
 
     def fits(one: Forecast, num_passes: float) -> bool:
         return one.spent(num_passes, ledger).within(limits)
 
+    if "memory_gb" in beyond:
+        yield from _smaller_batch(expected, ledger, settings, fits)
+    others = [FIGURES[name][0] for name in beyond if name != "memory_gb"]
+    if not others:
+        return
+    fit = f"would fit for {' and '.join(others)} alone" if "memory_gb" in beyond else "would fit"
     num_others = expected.max_passes - settings.max_epochs  # those of members
     epochs = _largest(settings.max_epochs, lambda n: fits(expected, n + num_others))
     if epochs:
-        yield f"would fit: `train.max_epochs: {epochs}` instead of {settings.max_epochs}"
+        yield f"{fit}: `train.max_epochs: {epochs}` instead of {settings.max_epochs}"
     if (other := _other_precision(expected, network, train, settings, augment)) is not None:
         name, faster = other
         times = expected.step_s.value / faster.step_s.value
         if times > 1 and fits(faster, expected.max_passes):
             yield (
-                f"would fit: `train.precision: {name}`, whose steps were {times:.1f} times as "
-                "fast here"
+                f"{fit}: `train.precision: {name}`, whose steps were {times:.1f} times as fast here"
             )
     percent = _largest(99, lambda n: fits(_faster(expected, n / 100), expected.max_passes))
     if percent:
         yield (
-            "would fit: a smaller network (`train.network`) or fewer rows, with steps that take "
+            f"{fit}: a smaller network (`train.network`) or fewer rows, with steps that take "
             f"at most {percent}% of these {1000 * expected.step_s.value:.3g} ms"
         )
     else:
@@ -134,14 +136,23 @@ def _faster(expected: Forecast, share: float) -> Forecast:
     return replace(expected, step_s=expected.step_s * share)
 
 
-def _smaller_batch(expected: Forecast, ledger: Ledger, settings: LoopSettings) -> Iterator[str]:
-    """Memory of a step grows with its rows; what is held before the first step stays."""
+def _smaller_batch(
+    expected: Forecast,
+    ledger: Ledger,
+    settings: LoopSettings,
+    fits: Callable[[Forecast, int], bool],
+) -> Iterator[str]:
+    """Memory of a step grows with its rows; what is held before the first step stays. More steps
+    make a pass, taken to be as slow as the larger ones."""
     limit, before = ledger.budget.memory_gb or math.inf, expected.memory_before_gb
     grown = expected.memory_gb - before
     if before < limit and grown > 0:
-        size = int(settings.batch_size * (limit - before) / grown)
+        size = math.ceil(settings.batch_size * (limit - before) / grown) - 1  # below the limit
         if size >= 2:
-            yield f"would fit: `train.batch_size: {size}` instead of {settings.batch_size}"
+            num_steps = math.ceil(expected.num_steps * settings.batch_size / size)
+            in_all = fits(replace(expected, num_steps=num_steps), expected.max_passes)
+            fit = "would fit" if in_all else "would fit for memory alone"
+            yield f"{fit}: `train.batch_size: {size}` instead of {settings.batch_size}"
             return
     yield f"no smaller batch would fit: {before:.3g} GB are held before the first step"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import Field
 
 from pipeline.core.energy import Meter, meter
+from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_json
 from pipeline.core.prices import Prices, load_prices
 from pipeline.core.processor import peak_memory_bytes
@@ -80,6 +81,7 @@ class Ledger:
         self.budget, self.prices, self.device, self.meter = budget, prices, device, meter
         self.earlier = read_record(self.file)
         self.steps_before, self._at_first = 0, True
+        self._reached = False
         self._kept_at = self._looked_at = meter.started
 
     @property
@@ -105,10 +107,13 @@ class Ledger:
     def watch(self, progress: Progress) -> str | None:
         """Called after each step: the reason to stop, once a limit is reached.
 
-        Keeps what was spent every few seconds, so that a resumed training knows it.
+        Keeps what was spent every few seconds, so that a resumed training knows it. The reason
+        stays: of several processes' steps only every few listen.
         """
         if self._at_first:
             self.steps_before, self._at_first = max(progress.num_steps - 1, 0), False
+        if self._reached:
+            return STOPPED
         now = time.perf_counter()
         if now - self._looked_at < LOOKED_EVERY_S:
             return None
@@ -117,7 +122,8 @@ class Ledger:
         if now - self._kept_at > KEPT_EVERY_S:
             self._kept_at = now
             write_json(self.file, asdict(spent))
-        return None if spent.within(self.budget) else STOPPED
+        self._reached = not spent.within(self.budget)
+        return STOPPED if self._reached else None
 
 
 def memory_gb(device: str) -> float:
@@ -130,8 +136,20 @@ def memory_gb(device: str) -> float:
 
 
 def opened(folder: Path, budget: Budget, root: Path) -> Ledger:
-    """The ledger of the training that begins now, on this machine's device."""
+    """The ledger of the training that begins now, on this machine's device.
+
+    Raises:
+        ProjectError: the budget is in money, and the device has no price.
+    """
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return Ledger(folder, budget, load_prices(root), device, meter())
+    prices = load_prices(root)
+    if budget.money is not None and (prices is None or prices.of(device, 0.0) is None):
+        raise ProjectError(
+            "train.budget.money: expected a price of the device in params.yaml, found no "
+            f"`prices.per_hour.{device}`",
+            hint=f"add `prices.per_hour.{device}` to params.yaml, or leave out "
+            "`train.budget.money`",
+        )
+    return Ledger(folder, budget, prices, device, meter())

@@ -11,6 +11,7 @@ import json
 import shutil
 import sys
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,11 +95,18 @@ def checkpoint_of(project: Project[Any], paths: Paths, device: str) -> Checkpoin
     folder = local_state(paths.root) / "checkpoints"
     others = sorted(
         (other for other in folder.glob("*") if other.name != digest),
-        key=lambda other: other.stat().st_mtime,
+        key=changed_at,
     )
     for other in others[:-NUM_KEPT]:
         shutil.rmtree(other, ignore_errors=True)
     return Checkpoint(folder / digest)
+
+
+def changed_at(folder: Path) -> float:
+    """When a folder last changed; 0 if another process has deleted it meanwhile."""
+    with suppress(FileNotFoundError):
+        return folder.stat().st_mtime
+    return 0.0
 
 
 def declared_inputs_digest(project: Project[Any], paths: Paths) -> str:

@@ -37,6 +37,8 @@ def of_machine(error: BaseException) -> MachineError | None:
         text = str(seen).lower()
         if isinstance(seen, MemoryError) or "can't allocate memory" in text:
             return _no_memory()
+        if "out of memory" in text:  # a GPU's, in torch's words
+            return _no_memory("lower `train.batch_size`, ")
         if isinstance(seen, OSError) and seen.errno in _WORDS:
             return _WORDS[seen.errno](seen)
         if "no space left on device" in text or "disk is full" in text:
@@ -84,10 +86,10 @@ def _is_program(filename: object) -> bool:
     return isinstance(filename, str) and bool(filename) and os.sep not in filename
 
 
-def _no_memory() -> MachineError:
+def _no_memory(first: str = "") -> MachineError:
     return MachineError(
         "expected enough memory, found no more of it",
-        hint="end what else runs, build with --jobs 1, or take a machine with more memory",
+        hint=f"{first}end what else runs, build with --jobs 1, or take a machine with more memory",
     )
 
 

@@ -11,6 +11,7 @@ process so far, times the time. Memory is the most that was held while all this 
 """
 
 import math
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.batches import Part
 from pipeline.core.budget import Ledger, Spent, memory_gb
-from pipeline.core.checkpoint import Checkpoint
+from pipeline.core.checkpoint import Checkpoint, changed_at
 from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.objective import evaluate
 from pipeline.core.parallel import is_worker
@@ -36,6 +37,8 @@ TIMED_S = 4.0
 ROWS_AT_ONCE = 8192
 """Rows of one pass without gradients, of a network that does not say how many it takes."""
 SHARES = (0.1, 0.9)
+TIMED, LEFT_S = "timed-", 3600.0
+"""The folders in .local that a state is written to, and the age at which nobody uses one."""
 MEMORY_MARGIN = 1.15
 """Allocators keep some of what was freed: the range's upper end of memory."""
 
@@ -213,9 +216,12 @@ def _saving(network: Any, checkpoint: Checkpoint) -> float:
         for copy in range(4)
         for name, value in weights.items()
     }
-    beside = checkpoint.folder.parent
-    beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="timed-", dir=beside) as folder:  # of each process
+    local = checkpoint.folder.parents[1]  # not among the checkpoints, of which a few are kept
+    local.mkdir(parents=True, exist_ok=True)
+    for left in local.glob(f"{TIMED}*"):  # by a process that was killed
+        if time.time() - changed_at(left) > LEFT_S:
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=TIMED, dir=local) as folder:  # of each process
         return _seconds(lambda: save_file(state, f"{folder}/state.safetensors"))
 
 

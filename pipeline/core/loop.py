@@ -205,7 +205,7 @@ def schedule_factor(settings: LoopSettings, number: int, total: int) -> float:
     warmup = round(settings.warmup_share * total)
     if number < warmup:
         return (number + 1) / warmup
-    done = (number - warmup) / max(total - warmup, 1)
+    done = min((number - warmup) / max(total - warmup, 1), 1.0)  # timed steps may go past the last
     if settings.schedule == "cosine":
         return (1 + math.cos(math.pi * done)) / 2
     return 1 - done if settings.schedule == "linear" else 1.0

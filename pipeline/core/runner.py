@@ -142,6 +142,6 @@ def read_record(source: Path) -> dict[str, Any]:
     """A stage's record; empty when the stage was killed before it could leave one."""
     try:
         record: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError):
         return {}
     return record

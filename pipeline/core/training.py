@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.batches import Part
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import PipelineError
+from pipeline.core.guard import Silent
 from pipeline.core.loop import Augment, Loop
 from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.objective import evaluate
@@ -136,8 +137,9 @@ def timed_steps(
 ) -> list[float]:
     """Seconds of each of the first optimizer steps of a training, at its real sizes.
 
-    They are made on a copy of the network and leave no trace in state or random numbers. The first
-    ones are slower: they shuffle, and the machine warms up (or compiles).
+    They are made on a copy of the network and leave no trace in state or random numbers; what they
+    come to refuses no training. The first ones are slower: they shuffle, and the machine warms up
+    (or compiles).
     """
     import torch
 
@@ -145,6 +147,7 @@ def timed_steps(
     seconds: list[float] = []
     with torch.random.fork_rng(devices):
         loop, epoch = Loop(deepcopy(network), train, settings, augment), 0
+        loop.guard = Silent(settings, train)
         started = time.perf_counter()
         while len(seconds) < num_steps:
             epoch += 1

@@ -12,7 +12,8 @@ from pipeline.core import budget, energy, forecast
 from pipeline.core.budget import STOPPED, Budget, Ledger, Spent
 from pipeline.core.energy import Meter, stated_kwh
 from pipeline.core.errors import GateRefused, ProjectError
-from pipeline.core.prices import Prices, load_prices
+from pipeline.core.prices import PARAMS, Prices, load_prices
+from pipeline.core.project import read_yaml
 from pipeline.core.runner import run_stage
 from pipeline.core.training_state import Progress
 from tests.data import SETTINGS, make_project, set_section, write_parts, write_yaml
@@ -78,6 +79,13 @@ def test_a_resumed_training_counts_what_was_spent_before(
     monkeypatch.setattr(budget.time, "perf_counter", lambda: clock + 12)
     assert second.watch(Progress(num_steps=9)) == STOPPED
     assert second.steps_before == 8
+
+
+def test_a_reason_to_stop_stays(tmp_path: Path) -> None:
+    """Of several processes' steps, only each sixteenth listens."""
+    book = ledger(tmp_path, time_s=0.01)
+    time.sleep(0.06)
+    assert [book.watch(Progress(num_steps=number)) for number in range(1, 17)] == [STOPPED] * 16
 
 
 @pytest.mark.parametrize("limit", ["energy_kwh", "money", "memory_gb"])
@@ -182,10 +190,29 @@ def test_a_reduction_that_runs_out_keeps_the_members_that_it_has(
     assert report["mitigation"]["num_members_fitted"] < 6
 
 
+def price(root: Path, *devices: str) -> None:
+    prices = {"currency": "EUR", "per_hour": dict.fromkeys(devices, 0.1)}
+    write_yaml(root / "params.yaml", {**read_yaml(root, PARAMS), "prices": prices})
+
+
+@pytest.mark.parametrize("priced", [None, "NVIDIA A100"])
+def test_a_budget_in_money_needs_a_price_of_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, priced: str | None
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    small(tmp_path, budget={"money": 5})
+    if priced:
+        price(tmp_path, priced)
+    with pytest.raises(ProjectError, match=r"found no `prices\.per_hour\.cpu`") as e:
+        run_stage(tmp_path, "train", "people")
+    assert e.value.exit_code == 2
+
+
 def test_a_budget_that_is_not_reached_changes_nothing_that_is_written(tmp_path: Path) -> None:
     homes = [small(tmp_path / name, **more) for name, more in
              (("a", {}), ("b", {"budget": {"time_s": 3600, "money": 5}}))]  # fmt: skip
     for name in ("a", "b"):
+        price(tmp_path / name, "cpu", "gpu")
         run_stage(tmp_path / name, "train", "people")
     first, second = ((home / "40_train/weights.safetensors").read_bytes() for home in homes)
     assert first == second

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline import train
-from pipeline.core.checkpoint import FILE, Checkpoint, checkpoint_of
+from pipeline.core.checkpoint import FILE, Checkpoint, changed_at, checkpoint_of
 from pipeline.core.paths import Paths
 from pipeline.core.project import load_project
 from tests.data import COLUMNS, SETTINGS, make_project, set_section, write_parts, write_yaml
@@ -110,3 +110,7 @@ def test_another_project_in_params_does_not_matter(tmp_path: Path) -> None:
     params = {"projects": {"people": {"modality": "tabular"}, "more": {"modality": "tabular"}}}
     write_yaml(tmp_path / "params.yaml", params)
     assert folder(tmp_path) == before
+
+
+def test_a_folder_that_another_process_deleted_is_the_oldest(tmp_path: Path) -> None:
+    assert changed_at(tmp_path / "gone") == 0 < changed_at(tmp_path)

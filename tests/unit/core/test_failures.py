@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from pipeline.core.failures import of_machine
 from pipeline.core.runner import main
@@ -56,6 +57,10 @@ def other_library() -> None:
     raise ValueError("I/O error: No space left on device (os error 28)")
 
 
+def no_gpu_memory() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
 FAILURES: dict[str, tuple[Any, str, str]] = {
     "disk full": (full_disk, "expected room on the disk, found it full", "`df -h .` shows"),
     "disk full, as a cause": (chained, "expected room on the disk, found it full", "`df -h .`"),
@@ -83,6 +88,11 @@ FAILURES: dict[str, tuple[Any, str, str]] = {
         lambda: bytearray(2**62),
         "expected enough memory, found no more of it",
         "--jobs 1",
+    ),
+    "no memory of a GPU": (
+        no_gpu_memory,
+        "expected enough memory, found no more of it",
+        "lower `train.batch_size`, end what else runs",
     ),
     "no program": (
         lambda: subprocess.run(["no-such-program"], check=True),

@@ -1,5 +1,6 @@
 """A forecast is arithmetic on timed steps; the figures here are worked out by hand."""
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,28 @@ def test_a_smaller_batch_is_named_that_fits_into_memory(tmp_path: Path) -> None:
     assert "would fit: `train.batch_size: 333` instead of 1000" in str(e.value)
 
 
+def test_a_smaller_batch_that_takes_too_long_fits_for_memory_alone(tmp_path: Path) -> None:
+    """A third of the rows makes 151 steps a pass: 10 · 3.42 + 4 = 38.2 s, where 18 were enough."""
+    nothing: Any = None
+    for time_s, said in ((38, "fit for memory alone: `train"), (39, "fit: `train")):
+        ledger = Ledger(tmp_path, Budget(memory_gb=1.0, time_s=time_s), None, "cpu", Meter())
+        with pytest.raises(GateRefused) as e:
+            check(FOUND, ledger, nothing, nothing, LoopSettings(batch_size=1000))
+        assert f"would {said}.batch_size: 333`" in str(e.value)
+
+
+def test_fewer_epochs_fit_for_time_alone_where_memory_is_beyond_too(tmp_path: Path) -> None:
+    """4 + 1.4 · 7 is 13.8 s."""
+    ledger = Ledger(tmp_path, Budget(memory_gb=1.0, time_s=14), None, "cpu", Meter())
+    nothing: Any = None
+    settings = LoopSettings(batch_size=1000, max_epochs=10, precision="bf16")
+    with pytest.raises(GateRefused) as e:
+        check(FOUND, ledger, nothing, nothing, settings)
+    assert "would fit for memory alone: `train.batch_size: 333`" in str(e.value)
+    assert "would fit for time alone: `train.max_epochs: 7` instead of 10" in str(e.value)
+    assert "would fit: " not in str(e.value)
+
+
 def test_a_training_that_was_begun_is_not_refused(tmp_path: Path) -> None:
     (tmp_path / "spent.json").write_text('{"time_s": 50, "energy_kwh": 0.1}')
     ledger = Ledger(tmp_path, Budget(memory_gb=1.0), None, "cpu", Meter())
@@ -137,7 +160,7 @@ def test_a_forecast_of_real_steps_is_near_what_they_take_and_leaves_no_trace(
     network, state = Slow(), torch.get_rng_state()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     settings = LoopSettings(batch_size=10, max_epochs=7)
-    checkpoint = Checkpoint(tmp_path / "digest")
+    checkpoint = Checkpoint(tmp_path / "checkpoints/digest")
     found = forecast(network, rows(300), rows(640), settings, checkpoint, book(tmp_path))
     assert (found.num_steps, found.max_passes) == (30, 7)
     assert 0.002 <= found.step_s.value < 0.02
@@ -147,3 +170,13 @@ def test_a_forecast_of_real_steps_is_near_what_they_take_and_leaves_no_trace(
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert network.training
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_forecast_left_is_no_checkpoint_and_goes(tmp_path: Path) -> None:
+    old, new = tmp_path / "timed-old", tmp_path / "timed-new"
+    for folder in (old, new):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    checkpoint = Checkpoint(tmp_path / "checkpoints/digest")
+    forecast(Slow(), rows(20), rows(20), LoopSettings(), checkpoint, book(tmp_path))
+    assert list(tmp_path.iterdir()) == [new]

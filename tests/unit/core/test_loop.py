@@ -85,6 +85,8 @@ def test_a_schedule_acts_in_each_step() -> None:
         ("constant", 99, 1.0),
         ("linear", 10, 1.0),
         ("linear", 55, 0.5),
+        ("linear", 130, 0.0),  # timed steps may go past the last
+        ("cosine", 130, 0.0),
         ("cosine", 10, 1.0),
         ("cosine", 40, (1 + math.cos(math.pi / 3)) / 2),
         ("cosine", 55, 0.5),

@@ -118,3 +118,5 @@ def test_a_stage_that_left_no_record_has_an_empty_one(tmp_path: Path) -> None:
     assert read_record(tmp_path / "none.json") == {}
     (tmp_path / "half.json").write_text('{"stage": ')
     assert read_record(tmp_path / "half.json") == {}
+    (tmp_path / "noise.json").write_bytes(b"\xff\xfe{")
+    assert read_record(tmp_path / "noise.json") == {}

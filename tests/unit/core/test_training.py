@@ -254,3 +254,11 @@ def test_timed_steps_leave_no_trace() -> None:
     assert all(value.grad is None for value in model.parameters())
     assert len(seconds) == 9
     assert min(seconds) > 0
+
+
+def test_timed_steps_beyond_the_last_refuse_no_training() -> None:
+    """Forty of a training of seven, with gradients that a guard would refuse."""
+    settings = SETTINGS.model_copy(
+        update={"max_epochs": 1, "schedule": "linear", "max_gradient_growth": 1e-9}
+    )
+    assert len(timed_steps(network(), TRAIN, settings, 40)) == 40
