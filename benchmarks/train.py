@@ -1,8 +1,8 @@
 """How fast training is: our loop beside one written by hand, Keras 3 on torch, Lightning's Trainer.
 
-    uv pip install --target /tmp/peers --no-deps keras absl-py namex h5py optree ml-dtypes \\
+    uv pip install --target .local/peers --no-deps keras absl-py namex h5py optree ml-dtypes \\
         lightning pytorch-lightning lightning-utilities torchmetrics
-    python benchmarks/train.py --peers /tmp/peers --threads 2
+    python benchmarks/train.py --peers .local/peers --threads 2
 
 Two trainings on synthetic rows of real sizes: a table as wide as Adult, against a hand-written loop
 over slices of tensors; and the reference convolutional network on 5,760 images, against all three.

@@ -46,7 +46,6 @@ BASELINE_ANSWERS = ("decision", "probability", "prediction")
 """What predictions.parquet holds of the baseline."""
 
 Floats = NDArray[np.float64]
-Bits = NDArray[np.bool_]
 
 
 class Settings(Frozen):

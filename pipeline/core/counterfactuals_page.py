@@ -23,6 +23,8 @@ def unmoved(entry: Entry) -> str:
     num = entry["num_unmoved"]
     if not num:
         return ""
+    if num == entry["num_scored"]:
+        return "No answer moved: the network does not read these words, by a setting or its length."
     return (
         f"The answer to {num:,} of {entry['num_scored']:,} did not move at all; what stands beyond "
         "what the network reads cannot move it."

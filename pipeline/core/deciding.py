@@ -108,7 +108,9 @@ def swapped(
         )
         return None, [], f"{rule.subject} could not be measured: {why}"
     reported = assessment["confidence"]
-    return at_confidence(entry["gap"], reported, confidence, rule.title, "assess"), [], ""
+    bounds = at_confidence(entry["gap"], reported, confidence, rule.title, "assess")
+    unread = entry["num_unmoved"] == entry["num_scored"]
+    return {**bounds, "unread": unread}, [], ""
 
 
 def metric(rule: Rule, evaluation: Found, who: str, confidence: float) -> Found:
@@ -214,6 +216,8 @@ def sentence(
     side = "no more than" if rule.direction == "at_most" else "no less than"
     certain = f"with {100 * confidence:g}% confidence {side} {bound:.3f}"
     shown = f"{rule.subject} is {found['value']:.3f}, {certain}"
+    if outcome == "pass" and found.get("unread"):
+        return f"{rule.subject} is 0: no answer moved, the network does not read these words."
     if outcome == "pass":
         return f"{shown}; the limit of {rule.bound:g} is kept."
     if outcome == "fail":

@@ -37,8 +37,8 @@ class LoopSettings(Frozen):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the network's arithmetic in training: `auto` is bf16 on a GPU that has it, else fp32."""
     compile: bool = False
-    """Whether torch.compile makes the network's code anew: a start of a minute, then faster steps
-    on a GPU."""
+    """Whether torch.compile makes the network's code anew: a start of half a minute; slower on
+    the CPUs where it was tried (docs/decisions/0030), not tried on a GPU."""
     deterministic: bool = True
     """Whether only algorithms are used that give the same bytes again on the same machine."""
     num_threads: int = Field(1, ge=1)

@@ -81,12 +81,7 @@ def of_training(
 
 def in_words(count: float) -> str:
     """`1.2e+10` as `12 billion`."""
-    for size, name in (
-        (1e15, "quadrillion"),
-        (1e12, "trillion"),
-        (1e9, "billion"),
-        (1e6, "million"),
-    ):
+    for size, name in SIZES:
         if count >= size:
             return f"{count / size:.3g} {name}"
     return f"{count:,.0f}"

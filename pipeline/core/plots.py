@@ -304,8 +304,8 @@ def lines(
         if at is not None:
             axes.axvline(at[0], color=MUTED, linestyle=":", linewidth=1.4)
             low, high = axes.get_xlim()
-            place = (at[0] - low) / (high - low)
-            side = "left" if place < 0.15 else "right" if place > 0.85 else "center"
+            share = (at[0] - low) / (high - low)
+            side = "left" if share < 0.15 else "right" if share > 0.85 else "center"
             axes.text(
                 at[0], 1.01, at[1], transform=axes.get_xaxis_transform(), ha=side, color=MUTED
             )
