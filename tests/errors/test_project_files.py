@@ -161,7 +161,7 @@ KEYS: dict[str, Broken] = {
         edit("project", "max_epochs: 4", "learning_rate: .inf"),
         "ProjectError: data/people/project.yaml: train.learning_rate: expected a finite "
         "number, got inf",
-        "`learning_rate`: AdamW's step size: how far each step moves the weights.",
+        "`learning_rate`: The optimizer's largest step size: how far each step moves the weights.",
     ),
     "a misspelt choice": Broken(
         edit("project", "calibrate: {}", "calibrate: {maximise: acuracy}"),

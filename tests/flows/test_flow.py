@@ -296,7 +296,7 @@ def test_verdict_costs_and_training_are_artifacts(api: Api, here: Tiny) -> None:
     state = run()
 
     found = api.artifacts(run_id(state))
-    assert set(found) == {"tiny-gate", "tiny-cost", "tiny-train-progress"}
+    assert set(found) == {"tiny-gate", "tiny-cost", "tiny-costs-link", "tiny-train-progress"}
     assert "✓ accuracy is 0.9" in found["tiny-gate"].data
     assert "36.0 s" in found["tiny-cost"].data
     assert float(found["tiny-train-progress"].data) == 100
