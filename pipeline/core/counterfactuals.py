@@ -202,11 +202,20 @@ def answering(
     """What gives the model's answers to cases, and what they are: probabilities, or a number."""
     outcome: Outcome = model.outcome
     if outcome.task == "regression":
-        return lambda table: outcome.in_units(model.logits(table))[:, None], [columns.target]
+        return lambda table: outcome.in_units(logits(model, table))[:, None], [columns.target]
     if outcome.task == "multiclass":
         several = OutputPolicy.from_dict(policy)
         names = [f"probability of {name}" for name in outcome.classes]
-        return lambda table: several.probability(model.logits(table)), names
+        return lambda table: several.probability(logits(model, table)), names
     decides = Policy.from_dict(policy)
     name = f"probability of {columns.positive}"
-    return lambda table: decides.probability(model.logits(table))[:, None], [name]
+    return lambda table: decides.probability(logits(model, table))[:, None], [name]
+
+
+def logits(model: Predictor, table: pl.DataFrame) -> Floats:
+    """The model's outputs; of cases that are read alike one is asked, so that theirs are the same
+    to the last digit."""
+    encoded = [values.reshape(table.height, -1) for values in model.encoder.encode(table)]
+    read = np.concatenate(encoded, axis=1)
+    _, first, place = np.unique(read, axis=0, return_index=True, return_inverse=True)
+    return model.logits(table[first])[place.reshape(-1)]

@@ -66,6 +66,18 @@ class Outcome:
             return truth.copy()
         return np.asarray((truth - self.mean) / self.scale, dtype=np.float32)
 
+    def outputs_of(self, model: Any, features: Any) -> Floats:
+        """What a fitted model of scikit-learn gives in the form of a network's outputs: logits, of
+        several classes one each also where it gives those of two as one; or numbers."""
+        found: Floats
+        if self.task == "regression":
+            found = model.predict(features)
+        else:
+            found = model.decision_function(features)
+        if self.num_outputs > 1 and found.ndim == 1:
+            found = np.column_stack([np.zeros(len(found)), found])
+        return found
+
     def in_units(self, outputs: Floats) -> Floats:
         """A regression network's outputs as numbers like the target's."""
         return outputs * self.scale + self.mean

@@ -5,6 +5,8 @@ Without either nothing is known about groups, and that is too little evidence, n
 
 from typing import Any
 
+from pipeline.core.standing_rule import decided
+
 TITLE = "sensitive columns named"
 """The rule's title, by which it is overridden."""
 SENTENCE = (
@@ -24,28 +26,4 @@ def decide_named(assessment: dict[str, Any]) -> dict[str, Any] | None:
     """The rule's outcome by assess's report; None where it has nothing to refuse."""
     if assessment["model"] or assessment.get("no_sensitive"):
         return None
-    return {
-        "rule": TITLE,
-        "measure": TITLE,
-        "by": None,
-        "direction": "at_least",
-        "bound": 1.0,
-        "confidence": None,
-        "min_group_size": None,
-        "outcome": "insufficient",
-        "refuses": True,
-        "insufficient": "refuse",
-        "reason": None,
-        "value": None,
-        "low": None,
-        "high": None,
-        "noise_floor": None,
-        "detectable": None,
-        "distance": None,
-        "false_refusal": None,
-        "too_small": [],
-        "accepted_small_groups": None,
-        "sentence": SENTENCE,
-        "power": "",
-        "baseline": None,
-    }
+    return decided(TITLE, "insufficient", SENTENCE)

@@ -6,6 +6,8 @@ A gate whose setting `whole_training` asks for it refuses such a model, by a rul
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.core.standing_rule import decided
+
 TITLE = "training not cut short"
 """The rule's title, by which it is overridden."""
 STOPPED = "budget"
@@ -32,28 +34,5 @@ def cut_short(training: Mapping[str, Any]) -> str | None:
 def decide_whole(training: Mapping[str, Any]) -> dict[str, Any]:
     """The rule's outcome by train's report."""
     broken = cut_short(training)
-    return {
-        "rule": TITLE,
-        "measure": TITLE,
-        "by": None,
-        "direction": "at_least",
-        "bound": 1.0,
-        "confidence": None,
-        "min_group_size": None,
-        "outcome": "fail" if broken else "pass",
-        "refuses": bool(broken),
-        "insufficient": "refuse",
-        "reason": None,
-        "value": None,
-        "low": None,
-        "high": None,
-        "noise_floor": None,
-        "detectable": None,
-        "distance": None,
-        "false_refusal": float(bool(broken)),
-        "too_small": [],
-        "accepted_small_groups": None,
-        "sentence": broken or "Training came to its own end: no budget cut it short.",
-        "power": "",
-        "baseline": None,
-    }
+    words = broken or "Training came to its own end: no budget cut it short."
+    return decided(TITLE, "fail" if broken else "pass", words, float(bool(broken)))

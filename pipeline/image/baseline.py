@@ -1,7 +1,5 @@
 """The cheap model that the network has to beat: a linear one of the image made small."""
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -48,7 +46,7 @@ def logits(
     with threadpool_limits(1):  # sums in a fixed order give fixed bytes
         model.fit((fitted - mean) / deviation, outcome.encoded(train, columns), weights)
         return [
-            _outputs(model, (_features(rows, encoder) - mean) / deviation, outcome)
+            outcome.outputs_of(model, (_features(rows, encoder) - mean) / deviation)
             for rows in tables
         ]
 
@@ -77,15 +75,3 @@ def pooled(pixels: Pixels) -> Floats:
     sums = np.add.reduceat(sums, edges[:-1], axis=3)
     areas = np.outer(np.diff(edges), np.diff(edges))
     return np.asarray(sums / areas / 255)
-
-
-def _outputs(model: Any, features: Floats, outcome: Outcome) -> Floats:
-    """The fitted model's outputs; the logits of two classes that it gives as one are two again."""
-    found: Floats
-    if outcome.task == "regression":
-        found = model.predict(features)
-    else:
-        found = model.decision_function(features)
-    if outcome.num_outputs > 1 and found.ndim == 1:
-        found = np.column_stack([np.zeros(len(found)), found])
-    return found

@@ -1,7 +1,6 @@
 """The cheap model that the network has to beat: scikit-learn's histogram gradient boosting."""
 
 import math
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -49,7 +48,7 @@ def logits(
     targets = outcome.encoded(train, columns)
     with threadpool_limits(1):  # sums in a fixed order give fixed bytes
         model.fit(fitted[:, told], targets, sample_weight=weights)
-        return [_outputs(model, _features(rows, encoder)[:, told], outcome) for rows in tables]
+        return [outcome.outputs_of(model, _features(rows, encoder)[:, told]) for rows in tables]
 
 
 def operations(train: pl.DataFrame, encoder: Encoder, outcome: Outcome = BINARY) -> float:
@@ -68,18 +67,6 @@ def operations(train: pl.DataFrame, encoder: Encoder, outcome: Outcome = BINARY)
     tree = 3 * visits * num_features + 10 * nodes * num_features * MAX_BINS + 10 * num_rows
     binning = num_rows * num_features * math.log2(MAX_BINS)
     return MAX_TREES * outcome.num_outputs * tree + binning
-
-
-def _outputs(model: Any, features: NDArray[np.float64], outcome: Outcome) -> NDArray[np.float64]:
-    """The fitted model's outputs; the logits of two classes that it gives as one are two again."""
-    found: NDArray[np.float64]
-    if outcome.task == "regression":
-        found = model.predict(features)
-    else:
-        found = model.decision_function(features)
-    if outcome.num_outputs > 1 and found.ndim == 1:
-        found = np.column_stack([np.zeros(len(found)), found])
-    return found
 
 
 def once(train: pl.DataFrame) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.core.ensemble import Mixture
 from pipeline.tabular.encoding import MISSING_POSITION, Encoder
 from pipeline.tabular.settings import NetworkSettings
 
@@ -67,22 +68,8 @@ class TabularNetwork(nn.Module):
         return outputs.squeeze(1)  # which leaves the logits of several classes as they are
 
 
-class TabularEnsemble(nn.Module):
-    """Networks of one shape; its probability is the weighted mean of theirs.
-
-    Args:
-        members: The networks.
-        mixture: Their weights: positive, with the sum 1.
-    """
-
-    log_mixture: Tensor
-
-    def __init__(self, members: list[TabularNetwork], mixture: list[float]) -> None:
-        super().__init__()
-        if min(mixture, default=0) <= 0 or abs(sum(mixture) - 1) > 1e-6:
-            raise ValueError(f"expected positive weights with the sum 1, got {mixture}")
-        self.members = nn.ModuleList(members)
-        self.register_buffer("log_mixture", torch.tensor(mixture).log(), persistent=False)
+class TabularEnsemble(Mixture):
+    """Networks of tables as one, which attribution can enter behind the embeddings."""
 
     def forward(self, positions: Tensor, levels: Tensor) -> Tensor:
         """Logits, shape (rows,), from positions (rows, numbers) and levels (rows, categories)."""
@@ -94,18 +81,13 @@ class TabularEnsemble(nn.Module):
         return tuple(torch.cat(column, dim=1) for column in zip(*embedded, strict=True))
 
     def from_embedded(self, positions: Tensor, *embedded: Tensor) -> Tensor:
-        """The logit of the mean probability, without the probability, which would round to 1."""
+        """Logits from positions and all members' embeddings."""
         each = [column.chunk(len(self.members), dim=1) for column in embedded]
-        logits = torch.stack(
+        return self.mixed(
             [
                 member.from_embedded(positions, *(column[i] for column in each))  # type: ignore[operator]
                 for i, member in enumerate(self.members)
-            ],
-            dim=1,
-        )
-        positive, negative = nn.functional.logsigmoid(logits), nn.functional.logsigmoid(-logits)
-        return (positive + self.log_mixture).logsumexp(1) - (negative + self.log_mixture).logsumexp(
-            1
+            ]
         )
 
 

@@ -43,7 +43,7 @@ def logits(
     with threadpool_limits(1):  # sums in a fixed order give fixed bytes
         fitted = words.fit_transform(_texts(train, column))
         model.fit(fitted, outcome.encoded(train, columns), sample_weight=weights)
-        return [_outputs(model, words.transform(_texts(rows, column)), outcome) for rows in tables]
+        return [outcome.outputs_of(model, words.transform(_texts(rows, column))) for rows in tables]
 
 
 def weighted_words() -> Any:
@@ -63,15 +63,3 @@ def operations(train: pl.DataFrame, encoder: Encoder, outcome: Outcome = BINARY)
 
 def _texts(table: pl.DataFrame, column: str) -> list[str]:
     return table[column].cast(pl.String).fill_null("").to_list()
-
-
-def _outputs(model: Any, features: Any, outcome: Outcome) -> NDArray[np.float64]:
-    """The fitted model's outputs; the logits of two classes that it gives as one are two again."""
-    found: NDArray[np.float64]
-    if outcome.task == "regression":
-        found = model.predict(features)
-    else:
-        found = model.decision_function(features)
-    if outcome.num_outputs > 1 and found.ndim == 1:
-        found = np.column_stack([np.zeros(len(found)), found])
-    return found

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.core.ensemble import Mixture
+
 
 class TextNetwork(nn.Module):
     """From word pieces to one output each, or to one per class; subclasses say how it reads.
@@ -77,24 +79,13 @@ def mean(values: Tensor, counts: Tensor) -> Tensor:
     return (values * share).sum(dim=1) / share.sum(dim=1)
 
 
-class TextEnsemble(nn.Module):
-    """Networks of one shape; its probability is the weighted mean of theirs.
-
-    Args:
-        members: The networks.
-        mixture: Their weights: positive, with the sum 1.
-    """
-
-    log_mixture: Tensor
+class TextEnsemble(Mixture):
+    """Networks of texts as one, which attribution can enter behind the embeddings."""
 
     def __init__(self, members: list[TextNetwork], mixture: list[float]) -> None:
-        super().__init__()
-        if min(mixture, default=0) <= 0 or abs(sum(mixture) - 1) > 1e-6:
-            raise ValueError(f"expected positive weights with the sum 1, got {mixture}")
-        self.members = nn.ModuleList(members)
+        super().__init__(members, mixture)
         self.padding, self.rows_at_once = members[0].padding, members[0].rows_at_once
         self.rows_counted = members[0].rows_counted
-        self.register_buffer("log_mixture", torch.tensor(mixture).log(), persistent=False)
 
     def forward(self, pieces: Tensor) -> Tensor:
         """Logits, shape (rows,), from pieces (rows, max_length)."""
@@ -106,14 +97,11 @@ class TextEnsemble(nn.Module):
         return torch.cat([self._member(i).embed(pieces) for i in range(len(self.members))], dim=2)
 
     def from_embedded(self, embedded: Tensor, counts: Tensor) -> Tensor:
-        """The logit of the mean probability, without the probability, which would round to 1."""
+        """Logits from all members' embeddings."""
         each = embedded.chunk(len(self.members), dim=2)
-        logits = torch.stack(
-            [self._member(i).from_embedded(one, counts) for i, one in enumerate(each)], dim=1
+        return self.mixed(
+            [self._member(i).from_embedded(one, counts) for i, one in enumerate(each)]
         )
-        positive, negative = nn.functional.logsigmoid(logits), nn.functional.logsigmoid(-logits)
-        above = (positive + self.log_mixture).logsumexp(1)
-        return above - (negative + self.log_mixture).logsumexp(1)
 
     def _member(self, index: int) -> Any:
         return self.members[index]

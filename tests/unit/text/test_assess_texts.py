@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.assess import Settings, run
+from pipeline.core import counterfactuals as swaps
 from pipeline.core import prediction
 from pipeline.core.outcome import BINARY
 from pipeline.core.paths import Paths, folder_name
@@ -24,6 +26,15 @@ NUM_ROWS, SHARE = 240, 3
 def leaning(table: pl.DataFrame) -> Any:
     """A model that likes `she` and nothing else."""
     return np.array([1.0 if "she" in text.lower().split() else 0.0 for text in table["words"]])
+
+
+def numbered(table: pl.DataFrame) -> tuple[NDArray[np.float64]]:
+    """Each different text as a number of its own."""
+    return (table["words"].rank("dense").cast(pl.Float64).to_numpy(),)
+
+
+WHOLE = SimpleNamespace(encode=numbered)
+"""Stands for an encoder that reads texts to their end."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +61,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     columns = Columns(target="liked", positive="yes", text="words", no_sensitive="texts")
     project = Project("people", "text", Settings(num_replicates=200), {"columns": columns})
     with pytest.MonkeyPatch.context() as patch:
-        model = SimpleNamespace(logits=leaning, outcome=BINARY)
+        model = SimpleNamespace(logits=leaning, outcome=BINARY, encoder=WHOLE)
         patch.setattr(prediction, "load", lambda *_: model)
         run(project, Paths(root, "people", "assess"))
     return read(home)
@@ -59,6 +70,24 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def read(home: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((home / "55_assess/report.json").read_text())
     return found
+
+
+def test_texts_that_are_read_alike_have_one_answer() -> None:
+    asked: list[int] = []
+
+    def logits(table: pl.DataFrame) -> NDArray[np.float64]:
+        asked.append(table.height)
+        return table["words"].str.len_chars().to_numpy().astype(float)
+
+    first = SimpleNamespace(
+        encode=lambda table: (table["words"].str.slice(0, 1).rank("dense").to_numpy(),)
+    )
+    model: Any = SimpleNamespace(encoder=first, logits=logits)
+
+    found = swaps.logits(model, pl.DataFrame({"words": ["tea", "a box", "tins", "a", "tea"]}))
+
+    assert asked == [2]
+    assert found.tolist() == [3, 5, 3, 5, 3]
 
 
 def test_what_was_planted_is_found_in_texts_and_in_sentences(report: dict[str, Any]) -> None:
