@@ -77,7 +77,8 @@ class Settings(Frozen):
     max_image_pixels: int = Field(
         4_194_304, ge=1, le=50_000_000, json_schema_extra={"unit": "pixels"}
     )
-    """Width times height of an image, which is read from its header before it is decoded."""
+    """Width times height of an image, by its header, before it is decoded; of all images of one
+    request together, four times as many."""
     max_image_side: int = Field(8_192, ge=1, le=20_000, json_schema_extra={"unit": "pixels"})
     """Width and height of an image, in pixels."""
     max_text_characters: int = Field(20_000, ge=1, json_schema_extra={"unit": "characters"})

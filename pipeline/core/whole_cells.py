@@ -38,6 +38,7 @@ class WholeCells:
         measured: Adds the columns that the contract may name, `<column>.<measure>`.
         checks: What a clean value and its measures must keep.
         encoder: From a clean table to what the network takes, one array.
+        beyond: Of one request's values, the place where they are too much together, and why.
     """
 
     name: str
@@ -49,6 +50,7 @@ class WholeCells:
     measured: Callable[[pl.DataFrame], pl.DataFrame]
     checks: Sequence[Any]
     encoder: Any
+    beyond: Callable[[Sequence[Any]], tuple[int, Unreadable] | None] = lambda _values: None
 
     @property
     def columns(self) -> tuple[Any, ...]:
@@ -74,6 +76,10 @@ class WholeCells:
         codes = np.zeros((len(rows), *encoded.shape[1:]), encoded.dtype)
         codes[places[accepted]] = encoded
         return codes, troubled
+
+    def too_much(self, rows: Sequence[Row]) -> tuple[int, Unreadable] | None:
+        """The place where one request's rows are too much together, and why; nothing is decoded."""
+        return self.beyond([row.get(self.name) for row in rows])
 
     def clean(self, row: Row) -> Row:
         """A row that was read before, its value clean: what is masked stays so in explanations."""

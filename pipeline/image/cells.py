@@ -15,7 +15,7 @@ from pipeline.core.project import Columns
 from pipeline.core.rules import Rule
 from pipeline.core.whole_cells import Unreadable, WholeCells
 from pipeline.image import cleaning, contract_columns, decoding
-from pipeline.image.limits import Limits, check
+from pipeline.image.limits import TOGETHER, Limits, check, num_pixels
 
 DATA_URL = re.compile(r"data:image/[a-z0-9.+-]+;base64,", re.IGNORECASE)
 EXPECTED = "a PNG or JPEG image in base64"
@@ -43,6 +43,7 @@ def cells_of(
         partial(contract_columns.of_rows, columns=columns),
         enforcement.of_whole(name),
         encoder,
+        partial(beyond, limits=Limits.of_settings(limits)),
     )
 
 
@@ -54,6 +55,17 @@ def read_value(value: Any, limits: Limits) -> bytes | None:
     """
     if value is None:
         return None
+    content = bytes_of(value)
+    check(content, limits)
+    return content
+
+
+def bytes_of(value: Any) -> bytes:
+    """The bytes that a JSON value stands for.
+
+    Raises:
+        Unreadable: it is no base64.
+    """
     if not isinstance(value, str):
         raise Unreadable(EXPECTED, "no text")
     if not value.strip():
@@ -63,11 +75,28 @@ def read_value(value: Any, limits: Limits) -> bytes | None:
         raise Unreadable(f"{EXPECTED}, as data:image/png;base64,…", "another data: URL")
     text = value[start.end() :] if start else value
     try:
-        content = base64.b64decode("".join(text.split()), validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         raise Unreadable(EXPECTED, "text that is no base64") from None
-    check(content, limits)
-    return content
+
+
+def beyond(values: Sequence[Any], limits: Limits) -> tuple[int, Unreadable] | None:
+    """The place where one request's images have more pixels together than they may, and why."""
+    most, found = TOGETHER * limits.max_pixels, 0
+    if len(values) <= TOGETHER:
+        return None
+    for place, value in enumerate(values):
+        try:
+            found += num_pixels(bytes_of(value), limits)
+        except Unreadable:
+            continue  # it has a finding of its own
+        if found > most:
+            expected = (
+                f"images of at most {most:,} pixels together in one request, {TOGETHER} times "
+                "`max_image_pixels`"
+            )
+            return place, Unreadable(expected, f"{found:,} pixels up to this row")
+    return None
 
 
 def described(content: bytes) -> str:

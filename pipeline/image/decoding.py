@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.image import png
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -46,12 +48,17 @@ class Header:
 
 
 def opened(content: bytes) -> "tuple[Header, Image] | None":
-    """The header, and the image whose pixels are not read yet; None where it is no PNG or JPEG."""
+    """The header, and the image whose pixels are not read yet.
+
+    None where it is no PNG or JPEG, or a PNG with chunks that there may not be.
+    """
     from PIL.JpegImagePlugin import JpegImageFile
     from PIL.PngImagePlugin import PngImageFile
 
     # Image.open would refuse the largest before it tells their size
     kind = next((kind for kind, start in FORMATS.items() if content.startswith(start)), "")
+    if kind == "PNG" and not png.is_orderly(content):
+        return None
     try:
         image = {"PNG": PngImageFile, "JPEG": JpegImageFile}[kind](io.BytesIO(content))
     except Exception:  # Pillow's readers raise errors of many kinds

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MAX_SCANS = 64
 """Of a JPEG. Each is decoded over the whole picture, and an ordinary one has about ten."""
+TOGETHER = 4
+"""How many times the pixels of the largest image one request's images may have together."""
 SCAN = b"\xff\xda"
 SIGNATURES = {
     b"\x89PNG": "a PNG",
@@ -69,6 +71,13 @@ def check(content: bytes, limits: Limits) -> None:
     if not is_whole or decoding.pixels(header, image) is None:
         expected = "an image that can be decoded, as large as its header says"
         raise Unreadable(expected, f"{kind_of(content)} that is damaged or cut short")
+
+
+def num_pixels(content: bytes, limits: Limits) -> int:
+    """What an image's header says, or 0 where `check` refuses it by its size alone."""
+    found = decoding.opened(content) if len(content) <= limits.max_bytes else None
+    found_pixels = found[0].width * found[0].height if found else 0
+    return found_pixels if found_pixels <= limits.max_pixels else 0
 
 
 def kind_of(content: bytes) -> str:

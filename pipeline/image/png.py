@@ -1,10 +1,12 @@
 """Whether a PNG's data are as long as its header says; decoders fill up what lacks, in silence.
+And whether its chunks are as many as may be, before anything in them is inflated.
 
 Source: Portable Network Graphics (PNG) Specification, third edition, W3C 2025, clauses 7 and 8.
 """
 
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -14,6 +16,8 @@ ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (
 """The passes of an interlaced image: first column, first row, steps to the next of each."""
 PIECE_BYTES = 65_536
 FIRST_CHUNK = 8
+MAX_CHUNKS = 1_000
+"""But for those of the pixels, of which a large photograph has thousands."""
 
 
 def is_whole(content: bytes) -> bool:
@@ -28,12 +32,24 @@ def is_whole(content: bytes) -> bool:
         return False
 
 
+def is_orderly(content: bytes) -> bool:
+    """Whether there is one header, at most one colour profile, and no crowd of other chunks.
+
+    Pillow inflates each profile, up to a megabyte of it, when it opens a file.
+    """
+    kinds = Counter(kind for kind, _ in _chunks(content))
+    num_others = kinds.total() - kinds[b"IDAT"]
+    return kinds[b"IHDR"] <= 1 and kinds[b"iCCP"] <= 1 and num_others <= MAX_CHUNKS
+
+
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Each chunk's kind and data, up to the end or to where the file is cut."""
     place = FIRST_CHUNK
     while place + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, place)
         yield kind, content[place + 8 : place + 8 + length]
+        if kind == b"IEND":
+            return
         place += length + 12  # length, kind and checksum are four bytes each
 
 

@@ -74,15 +74,33 @@ class Reader:
 
     def read(self, requests: Sequence[Sequence[Any]]) -> Batch:
         """Read many requests' rows; values that are new are learnt together."""
-        rows = [row if type(row) is dict else {} for request in requests for row in request]
+        refused = [self._too_much(request) for request in requests]
+        rows = [
+            row if type(row) is dict and not findings else {}
+            for request, findings in zip(requests, refused, strict=True)
+            for row in request
+        ]
         codes, troubled = self.cells.read(rows)
         groups = self._groups(rows, troubled)
         readings, start = [], 0
-        for request in requests:
-            place_of = range(start, start + len(request))
-            readings.append(self._reading(request, place_of, troubled))
+        for request, findings in zip(requests, refused, strict=True):
+            places = range(start, start + len(request))
+            whole = Reading(places, {}, findings)
+            readings.append(whole if findings else self._reading(request, places, troubled))
             start += len(request)
         return Batch(codes, readings, groups)
+
+    def _too_much(self, request: Sequence[Any]) -> list[dict[str, Any]]:
+        """The finding of a request whose values are too much together; then none is read."""
+        if not hasattr(self.cells, "too_much"):
+            return []
+        found = self.cells.too_much([row if type(row) is dict else {} for row in request])
+        if not found:
+            return []
+        number, why = found
+        hint = "send fewer rows at once, or smaller images"
+        finding = {"row": number, "field": self.cells.name, "expected": why.expected}
+        return [{**finding, "found": why.found, "hint": hint}]
 
     def _groups(self, rows: Sequence[dict[str, Any]], troubled: Troubled) -> list[str]:
         """Each row's group, none where the policy asks for none; and what is wrong with it."""

@@ -21,7 +21,7 @@ from pipeline.core import prediction
 from pipeline.core.bad_requests import bad_requests
 from pipeline.core.project import Columns, strictly
 from pipeline.core.replay import answer_to, as_requests
-from pipeline.image import png
+from pipeline.image import decoding, png
 from pipeline.image.bad_values import bad_values
 from pipeline.image.bad_values import png as black
 from pipeline.service.app import App
@@ -196,6 +196,30 @@ def test_one_bad_image_is_named_among_good_ones(client: TestClient) -> None:
     rows = [{"photo": written(GOOD)}, {"photo": written(b"GIF89a")}, {"photo": written(GOOD)}]
     answer = client.post("/predict", json=rows)
     assert [one["row"] for one in answer.json()["findings"]] == [1]
+
+
+def test_images_of_one_request_have_few_pixels_together(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four of the largest are decoded and refused by the contract, a fifth is one too many."""
+    rows = [{"photo": written(black(64, 64))}] * 5
+    four = client.post("/predict", json=rows[:4]).json()["findings"]
+    assert [one["expected"] for one in four] == ["width 12"] * 4
+    mixed = client.post("/predict", json=[*rows[:4], {"photo": written(black(100, 100))}]).json()
+    assert "at most 512 pixels" not in mixed["error"]
+    assert mixed["findings"][-1]["expected"].endswith("1 to 4,096 pixels")
+
+    def pixels(*_: Any) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(decoding, "pixels", pixels)
+    answer = client.post("/predict", json=rows)
+    assert answer.status_code == 422
+    (finding,) = answer.json()["findings"]
+    assert (finding["row"], finding["field"]) == (4, "photo")
+    assert "16,384 pixels together in one request" in finding["expected"]
+    assert "`max_image_pixels`" in finding["expected"]
+    assert finding["found"] == "20,480 pixels up to this row"
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

@@ -1,8 +1,11 @@
 """An image is decoded within limits, as a viewer shows it, or not at all."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, PngImagePlugin
 
 from pipeline.image.decoding import as_png, converted, decoded, opened
 from tests.pictures import bomb, encoded, picture, png
@@ -52,6 +55,40 @@ def test_what_is_beyond_the_limits_is_measured_and_never_decoded(
     assert (header.width, header.height) == size
     assert not header.is_within_limits
     assert decoded(content) is None
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + check
+
+
+PROFILE = chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1000)))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "is_opened"),
+    [
+        (PROFILE, True),
+        (PROFILE * 2, False),
+        (png(1)[8:33], False),
+        (chunk(b"tEXt", b"a\0b") * 900, True),
+        (chunk(b"tEXt", b"a\0b") * 1_000, False),
+        (chunk(b"IDAT", b"") * 5_000, True),
+    ],
+    ids=["a profile", "two", "another header", "texts", "many texts", "pixels in many pieces"],
+)
+def test_chunks_that_there_may_not_be_are_never_read(
+    chunks: bytes, is_opened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = png(1)[:33] + chunks + png(1)[33:]
+    assert (decoded(content) is not None) == is_opened
+    if not is_opened:
+        monkeypatch.setattr(PngImagePlugin, "PngImageFile", None)
+        assert opened(content) is None
+
+
+def test_what_follows_the_end_of_a_png_is_of_no_matter() -> None:
+    assert decoded(png(1) + bytes(50_000)) is not None
 
 
 def test_a_photograph_is_turned_as_its_camera_was_held() -> None:
