@@ -26,9 +26,8 @@ def train(project: str) -> dict[str, Any]:
     from pipeline.core.runner import run_stage
     from pipeline.core.training_cost_record import RECORD
 
-    meter = energy.start(0.0)
-    run_stage(Path.cwd(), "train", project)
-    meter.close()
+    with energy.counting(0.0):
+        run_stage(Path.cwd(), "train", project)
     found: dict[str, Any] = told.told()[RECORD]
     return found
 

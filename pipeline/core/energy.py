@@ -9,6 +9,7 @@ used before, and all of a short stage, is counted at the stated powers below.
 import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from threading import Lock, Timer
 from typing import Any
 
@@ -131,14 +132,19 @@ def _tracker(kept: _Kept) -> tuple[Any, bool]:
 
 
 running: Meter | None = None
-"""The meter of the stage that this process runs; None in tests, and where nobody asked for one."""
+"""The meter of the stage that this process runs; None where nobody counts."""
 
 
-def start(after_s: float | None) -> Meter:
-    """Begin to count for the stage that this process runs."""
+@contextlib.contextmanager
+def counting(after_s: float | None) -> Iterator[Meter]:
+    """Count for the stage that runs within, and for no other that this process runs later."""
     global running
     running = Meter(after_s)
-    return running
+    try:
+        yield running
+    finally:
+        running.close()
+        running = None
 
 
 def meter() -> Meter:

@@ -42,15 +42,34 @@ def main(arguments: Sequence[str]) -> int:
     stage, project = arguments
     root = Path.cwd()
     started, clock = datetime.now(UTC), time.perf_counter()
-    meter = energy.start(METERED_AFTER_S.get(stage, LATER_S))
-    failure: dict[str, Any] | None = None
-    code = 0
+    with energy.counting(METERED_AFTER_S.get(stage, LATER_S)) as meter:
+        code, failure = _attempted(root, stage, project, started)
+        used = cost(time.perf_counter() - clock, *meter.close())
+    if stage in READING_ORDER:
+        record = {
+            "stage": stage,
+            "project": project,
+            "exit_code": code,
+            "error": failure,
+            "started": started.isoformat(timespec="seconds"),
+            "cost": used,
+            **told(),
+        }
+        code = _recorded(record_folder(root, started) / f"{stage}@{project}.json", record)
+    return code
+
+
+def _attempted(
+    root: Path, stage: str, project: str, started: datetime
+) -> tuple[int, dict[str, Any] | None]:
+    """Run the stage; its exit code, and what went wrong, which is said on standard error."""
+    failure: dict[str, Any]
     try:
         run_stage(root, stage, project)
     except KeyboardInterrupt:
-        code = EXIT_INTERRUPTED
         failure = {"class": "Interrupted", "message": f"{stage}@{project} was interrupted"}
         print(failure["message"], file=sys.stderr)
+        return EXIT_INTERRUPTED, failure
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != PANIC:
             raise
@@ -59,18 +78,8 @@ def main(arguments: Sequence[str]) -> int:
         if debugging():
             traceback.print_exc()
         print(f"{stage}@{project}: {failure['class']}: {failure['message']}", file=sys.stderr)
-    if stage in READING_ORDER:
-        record = {
-            "stage": stage,
-            "project": project,
-            "exit_code": code,
-            "error": failure,
-            "started": started.isoformat(timespec="seconds"),
-            "cost": cost(time.perf_counter() - clock, *meter.close()),
-            **told(),
-        }
-        code = _recorded(record_folder(root, started) / f"{stage}@{project}.json", record)
-    return code
+        return code, failure
+    return 0, None
 
 
 def explained(error: BaseException, target: Path) -> tuple[int, dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import train
-from pipeline.core import budget, energy, forecast
+from pipeline.core import budget, forecast
 from pipeline.core.budget import STOPPED, Budget, Ledger, Spent
 from pipeline.core.energy import Meter, stated_kwh
 from pipeline.core.errors import GateRefused, ProjectError
@@ -244,6 +244,5 @@ def test_prices_are_read_from_params(tmp_path: Path) -> None:
         load_prices(tmp_path)
 
 
-def test_no_tracker_runs_in_tests() -> None:
-    assert energy.running is None
+def test_a_project_that_names_no_budget_has_none() -> None:
     assert train.Settings.model_fields["budget"].default == Budget()
