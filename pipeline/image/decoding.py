@@ -48,17 +48,14 @@ class Header:
 
 
 def opened(content: bytes) -> "tuple[Header, Image] | None":
-    """The header, and the image whose pixels are not read yet.
-
-    None where it is no PNG or JPEG, or a PNG with chunks that there may not be.
-    """
+    """The header, and the image whose pixels are not read yet; None where it is no PNG or JPEG."""
     from PIL.JpegImagePlugin import JpegImageFile
     from PIL.PngImagePlugin import PngImageFile
 
     # Image.open would refuse the largest before it tells their size
     kind = next((kind for kind, start in FORMATS.items() if content.startswith(start)), "")
-    if kind == "PNG" and not png.is_orderly(content):
-        return None
+    if kind == "PNG":
+        content = png.of_the_picture(content)
     try:
         image = {"PNG": PngImageFile, "JPEG": JpegImageFile}[kind](io.BytesIO(content))
     except Exception:  # Pillow's readers raise errors of many kinds

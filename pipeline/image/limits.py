@@ -3,13 +3,9 @@ before anything is decoded, a single picture, and whole."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipeline.core.whole_cells import Unreadable
 from pipeline.image import decoding, png
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 MAX_SCANS = 64
 """Of a JPEG. Each is decoded over the whole picture, and an ordinary one has about ten."""
@@ -66,7 +62,7 @@ def check(content: bytes, limits: Limits) -> None:
         raise Unreadable("a PNG or JPEG image", kind_of(content))
     header, image = found
     _check_size(header, limits)
-    _check_single(header, image, content)
+    _check_single(header, content)
     is_whole = header.format != "PNG" or png.is_whole(content)
     if not is_whole or decoding.pixels(header, image) is None:
         expected = "an image that can be decoded, as large as its header says"
@@ -94,8 +90,8 @@ def _check_size(header: decoding.Header, limits: Limits) -> None:
         raise Unreadable(f"an image of 1 to {limits.max_pixels:,} pixels", found)
 
 
-def _check_single(header: decoding.Header, image: "Image", content: bytes) -> None:
-    if (num_frames := getattr(image, "n_frames", 1)) != 1:
+def _check_single(header: decoding.Header, content: bytes) -> None:
+    if header.format == "PNG" and (num_frames := png.num_frames(content)) != 1:
         raise Unreadable("a single picture, no animation", f"{num_frames} of them")
     if header.format == "JPEG" and (num_scans := content.count(SCAN)) > MAX_SCANS:
         raise Unreadable(f"a JPEG of at most {MAX_SCANS} scans", f"{num_scans:,} of them")

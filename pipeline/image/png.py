@@ -1,12 +1,11 @@
 """Whether a PNG's data are as long as its header says; decoders fill up what lacks, in silence.
-And whether its chunks are as many as may be, before anything in them is inflated.
+And a PNG without what is not of its picture, which decoders would inflate all the same.
 
 Source: Portable Network Graphics (PNG) Specification, third edition, W3C 2025, clauses 7 and 8.
 """
 
 import struct
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -16,8 +15,8 @@ ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (
 """The passes of an interlaced image: first column, first row, steps to the next of each."""
 PIECE_BYTES = 65_536
 FIRST_CHUNK = 8
-MAX_CHUNKS = 1_000
-"""But for those of the pixels, of which a large photograph has thousands."""
+OF_THE_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+"""Header, palette, transparency, pixels, end. Others are profiles, texts, times, later frames."""
 
 
 def is_whole(content: bytes) -> bool:
@@ -32,25 +31,41 @@ def is_whole(content: bytes) -> bool:
         return False
 
 
-def is_orderly(content: bytes) -> bool:
-    """Whether there is one header, at most one colour profile, and no crowd of other chunks.
+def num_frames(content: bytes) -> int:
+    """How many pictures an animated PNG says that it shows; 1 of any other."""
+    says = next((data for kind, data in _chunks(content) if kind == b"acTL"), b"\0\0\0\1")
+    return int.from_bytes(says[:4])
 
-    Pillow inflates each profile, up to a megabyte of it, when it opens a file.
+
+def of_the_picture(content: bytes) -> bytes:
+    """The same PNG with one header, and with no chunk but those of the picture.
+
+    Pillow inflates each profile and each text, megabytes of them, when it opens a file.
     """
-    kinds = Counter(kind for kind, _ in _chunks(content))
-    num_others = kinds.total() - kinds[b"IDAT"]
-    return kinds[b"IHDR"] <= 1 and kinds[b"iCCP"] <= 1 and num_others <= MAX_CHUNKS
+    kept, has_header = [content[:FIRST_CHUNK]], False
+    for kind, start, end in _places(content):
+        if kind in OF_THE_PICTURE and not (kind == b"IHDR" and has_header):
+            kept.append(content[start:end])
+        has_header |= kind == b"IHDR"
+    return b"".join(kept)
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Each chunk's kind and data, up to the end or to where the file is cut."""
-    place = FIRST_CHUNK
-    while place + 8 <= len(content):
-        length, kind = struct.unpack_from(">I4s", content, place)
-        yield kind, content[place + 8 : place + 8 + length]
+    """Each chunk's kind and data."""
+    for kind, start, end in _places(content):
+        yield kind, content[start + 8 : end - 4]
+
+
+def _places(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Each chunk's kind, start and end, up to the file's end or to where it is cut."""
+    start = FIRST_CHUNK
+    while start + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, start)
+        end = start + 12 + length  # length, kind and checksum are four bytes each
+        yield kind, start, end
         if kind == b"IEND":
             return
-        place += length + 12  # length, kind and checksum are four bytes each
+        start = end
 
 
 def _num_bytes(
