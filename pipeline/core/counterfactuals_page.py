@@ -34,7 +34,7 @@ def unmoved(entry: Entry) -> str:
 def largest(entry: Entry) -> str:
     """The text whose answers lie furthest apart, without its words where they are somebody's."""
     one = entry["largest"]
-    if not one:
+    if not one or entry["num_unmoved"] == entry["num_scored"]:
         return ""
     which = f"“{one['template']}”" if one["template"] else f"row {one['row']}"
     return (

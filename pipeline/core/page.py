@@ -102,11 +102,11 @@ def _beside(name: str) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    return "–" if share is None else f"{100 * share:.{digits}f}%"
+    return "–" if share is None else f"{100 * share:z.{digits}f}%"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:z.{digits}f}"
 
 
 def interval(span: dict[str, Any] | None, as_percent: bool = False) -> str:

@@ -253,13 +253,19 @@ def _ticks(axes: "Axes", percent: bool) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.10g}"))
 
 
+def _length(value: float, percent: bool) -> str:
+    if percent:
+        return f"{100 * value:.1f}%"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"
+
+
 def bars(name: str, label: str, rows: Sequence[tuple[str, float]], *, percent: bool = False) -> str:
     """Lengths, one below the other, each named above its bar."""
+    words = [_length(value, percent) for _, value in rows]
     with drawing(0.46 * len(rows) + 0.42) as (figure, axes):
-        place(axes, left=0.12, right=0.6, bottom=0.36, top=0.04)
-        for index, (text, value) in enumerate(rows):
+        place(axes, left=0.12, right=0.1 * max([6, *map(len, words)]), bottom=0.36, top=0.04)
+        for index, ((text, value), shown) in enumerate(zip(rows, words, strict=True)):
             y = len(rows) - 1 - index
-            shown = f"{100 * value:.1f}%" if percent else f"{value:.2f}"
             axes.barh([y - 0.18], [value], height=0.26, color=MODEL)
             axes.text(0, y + 0.03, text[:MAX_LABEL], va="bottom", ha="left")
             axes.annotate(
@@ -291,8 +297,10 @@ def lines(
     markers: bool = False,
 ) -> str:
     """One or two curves; `diagonal` adds what guessing gives and makes the plot square."""
+    from matplotlib.ticker import MaxNLocator
+
     with drawing(WIDTH_IN - 0.2 if diagonal else 2.9) as (figure, axes):
-        place(axes, left=0.62, right=0.14, bottom=0.52, top=0.26)
+        place(axes, left=0.74, right=0.14, bottom=0.52, top=0.26)
         styles: list[Any] = [(MODEL, "-", "o"), (BASELINE, "--", "D")]
         if diagonal:
             axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, linestyle=":")
@@ -309,6 +317,8 @@ def lines(
             axes.text(
                 at[0], 1.01, at[1], transform=axes.get_xaxis_transform(), ha=side, color=MUTED
             )
+        if all(float(number).is_integer() for _, x, _ in series for number in x):
+            axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         if len(series) > 1:
             axes.legend(loc="best")
         axes.set_xlabel(x_label)

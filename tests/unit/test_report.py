@@ -735,6 +735,36 @@ def test_pictures_and_tokens_are_shown_as_what_they_are(tmp_path: Path) -> None:
     assert "A token on red speaks for" in shown.text
 
 
+def test_swapped_words_stand_where_the_contents_say(tmp_path: Path) -> None:
+    entry = {
+        "in_templates": True,
+        "num_touched": 8,
+        "num_rows": 8,
+        "num_scored": 8,
+        "num_unmoved": 8,
+        "gap": {"value": -0.0, "low": -0.0, "high": 0.0},
+        "changes": [
+            {"group": "a", "output": "probability", "mean": 0.6}
+            | {"value": -1e-9, "low": -1e-9, "high": 1e-9}
+        ],
+        "largest": {"output": "probability", "value": 0.0, "from": "a", "to": "a", "row": None}
+        | {"template": "I am a."},
+        "source": "a list",
+    }
+    found = page(
+        tmp_path,
+        lambda inputs: inputs["55_assess/report.json"].update(
+            counterfactuals={"num_scored": 8, "min_texts": 50, "by": {"religions": entry}}
+        ),
+    )
+    parts = [one["id"] for tag, one in found.tags if tag == "section"]
+    assert [one["href"][1:] for tag, one in found.tags if tag == "a"][-len(parts) :] == parts
+    said = found.part("The same texts, once for each group", "Where the words come from")
+    assert "No answer moved" in said
+    assert "-0.000" not in said
+    assert "Furthest apart" not in said
+
+
 def test_too_few_groups_for_a_gap(tmp_path: Path) -> None:
     def shrink(inputs: dict[str, Any]) -> None:
         inputs["55_assess/report.json"]["model"]["town"]["gaps"] = {}

@@ -129,6 +129,7 @@ def test_the_page_says_how_many_texts_and_shows_none_of_them() -> None:
     assert unmoved(entry(GAP)) == ""
     assert unmoved(entry(GAP, num_unmoved=3)).startswith("The answer to 3 of 12 did not move")
     one = {"output": "probability of great", "value": 0.2, "from": "a", "to": "b"}
+    assert largest(entry(GAP, num_unmoved=12, largest={**one, "row": 17, "template": None})) == ""
     text = largest(entry(GAP, largest={**one, "row": 17, "template": None}))
     assert text == (
         "Furthest apart: probability of great 0.200 higher with words of the group b than of a, "
