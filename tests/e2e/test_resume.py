@@ -17,13 +17,13 @@ GOES_ON = "resuming after epoch"
 
 
 def wait_for_epoch(clone: Clone, epoch: int) -> None:
-    """Wait until so many epochs are saved, and not many more: Adult's training has over 40."""
+    """Wait until so many epochs are saved, and not over 35: an ended training's curve has more."""
     curve = clone.file("40_train/curves.jsonl")
     checkpoints = clone.root / ".local" / "checkpoints"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         lines = curve.read_text().count("\n") if curve.exists() else 0
-        if epoch <= lines < epoch + 8 and any(checkpoints.glob("*/*.safetensors")):
+        if epoch <= lines < 35 and any(checkpoints.glob("*/*.safetensors")):
             return
         time.sleep(0.05)
     pytest.fail(f"epoch {epoch} is not saved within two minutes")
@@ -55,7 +55,7 @@ def test_it_goes_on_after_ctrl_c_and_after_kill_9(clone: Clone) -> None:
     build = clone.start(*TRAIN)
     wait_for_epoch(clone, 5)
     build.send_signal(signal.SIGINT)
-    printed, _ = build.communicate(timeout=60)
+    printed, _ = build.communicate(timeout=150)
     assert build.returncode == 130, printed
     assert trainings(clone.root) == []
 
@@ -64,7 +64,7 @@ def test_it_goes_on_after_ctrl_c_and_after_kill_9(clone: Clone) -> None:
     assert GOES_ON in newest_log(clone)
     for group in stage_groups(clone):
         os.killpg(group, signal.SIGKILL)
-    printed, _ = build.communicate(timeout=60)
+    printed, _ = build.communicate(timeout=150)
     assert build.returncode == 128 + signal.SIGKILL, printed
     assert "signal 9" in printed
 

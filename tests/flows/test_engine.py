@@ -408,7 +408,7 @@ def test_a_signal_ends_the_build_and_all_its_processes(
     pid = tiny.pid("train")
 
     process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=150)
 
     assert process.returncode == code, output
     assert is_gone(pid)
@@ -426,7 +426,7 @@ def test_when_dvc_is_killed_its_stage_goes_with_it(tiny: Tiny) -> None:
     listed = json.loads(next(tiny.runs.glob("*/processes.json")).read_text())
 
     psutil.Process(listed["stages"][0]["pid"]).kill()
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=150)
 
     assert is_gone(pid)
     assert process.returncode == 137

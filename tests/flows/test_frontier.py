@@ -188,7 +188,7 @@ def test_a_signal_ends_all_processes_and_leaves_no_worktree(
     pid = tiny.pid("train")
 
     process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=150)
 
     assert process.returncode == 0, output
     assert f"{number.name} ['stopped']" in output

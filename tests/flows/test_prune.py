@@ -231,7 +231,7 @@ def test_the_command_says_what_went(tiny: Tiny) -> None:
 
     for options, verb in ((["--dry-run"], "would remove"), ([], "removed")):
         process = tiny.start("prune", *options)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=150)
         assert process.returncode == 0, output
         assert "worktree    killed" in output
         assert f"{verb}: 1 of worktree; 0." in output

@@ -266,7 +266,7 @@ def test_interrupted_while_it_starts_it_leaves_nothing(
     started = stack.processes()
 
     up.send_signal(number)
-    output, _ = up.communicate(timeout=60)
+    output, _ = up.communicate(timeout=150)
 
     assert up.returncode == code, output
     assert "ending what was started" in output

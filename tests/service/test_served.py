@@ -79,7 +79,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) 
 @pytest.fixture
 def client(url: str) -> Iterator[httpx.Client]:
     headers = {"Authorization": "Bearer secret"}
-    with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=url, headers=headers, timeout=150) as client:
         yield client
 
 

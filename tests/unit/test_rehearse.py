@@ -272,7 +272,7 @@ def test_nothing_outlives_whoever_serves(bento: Path, number: signal.Signals) ->
     assert len(watcher.members(mark)) >= 2  # BentoML's own and its worker
 
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=150)
 
     wait_until(lambda: not watcher.members(mark) and not Path(mark).parent.exists())
     assert process.returncode != 0
