@@ -25,11 +25,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.core import outcome
 from pipeline.core.checkpoint import Checkpoint
+from pipeline.core.columns import Columns
 from pipeline.core.intervals import wilson
 from pipeline.core.outcome import Outcome
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, read_yaml, section
+from pipeline.core.sections import section
 from pipeline.core.training import fit
+from pipeline.core.yaml_files import read_yaml
 from pipeline.image import augmentation, encoding, model
 from pipeline.train import Settings, tensors
 

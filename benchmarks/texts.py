@@ -31,6 +31,7 @@ import torch
 from pipeline.core import operations, prediction
 from pipeline.core.calibration import fit_policy
 from pipeline.core.checkpoint import Checkpoint
+from pipeline.core.columns import Columns
 from pipeline.core.files import read_parquet, write_json
 from pipeline.core.intervals import bootstrap
 from pipeline.core.labels import positives
@@ -38,7 +39,7 @@ from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.metrics import BinaryMetrics
 from pipeline.core.outcome import fit as outcome_of
 from pipeline.core.paths import Paths, local_state
-from pipeline.core.project import Columns, load_project
+from pipeline.core.project import load_project
 from pipeline.core.training import fit, timed_steps
 from pipeline.text import augmentation, baseline, encoding, model
 from pipeline.text.settings import AugmentationSettings, EncoderSettings, NetworkSettings

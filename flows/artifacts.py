@@ -15,7 +15,7 @@ import prefect.artifacts
 
 from flows.report_sheets import Sheet
 from pipeline.core.paths import Paths
-from pipeline.core.project import read_yaml
+from pipeline.core.yaml_files import read_yaml
 
 CURVES = "curves.jsonl"
 NOW: dict[str, Any] = {"_sync": True}  # else Prefect returns a coroutine where a loop runs

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from flows.frontier_points import Candidate, Value, settings_now
+from pipeline.core.columns import Task
 from pipeline.core.errors import ProjectError
 from pipeline.core.groups import CROSS
-from pipeline.core.project import Task, read_yaml, section
+from pipeline.core.sections import section
+from pipeline.core.yaml_files import read_yaml
 
 CONSTRAINTS = {
     "demographic_parity_difference": "demographic_parity",

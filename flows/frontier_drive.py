@@ -20,7 +20,8 @@ from flows.settings import Change, apply
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import local_state
 from pipeline.core.prices import load_prices
-from pipeline.core.project import known_project, nearest
+from pipeline.core.problems import nearest
+from pipeline.core.project import known_project
 from pipeline.core.termination import terminating
 
 MAX_JOBS = 4

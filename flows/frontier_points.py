@@ -15,7 +15,9 @@ from ruamel.yaml import YAML
 from flows.settings import apply, modality_of, project_file, settings_of
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import READING_ORDER
-from pipeline.core.project import SHARED, Frozen, read_yaml, section
+from pipeline.core.sections import SHARED, section
+from pipeline.core.typed_settings import Frozen
+from pipeline.core.yaml_files import read_yaml
 
 TARGET = "calibrate"
 """A point is built up to this stage: it has a model and a policy then."""

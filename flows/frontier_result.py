@@ -14,7 +14,7 @@ from flows.summary import money
 from pipeline.core.errors import ProjectError
 from pipeline.core.measures import METRICS_OF
 from pipeline.core.paths import local_state
-from pipeline.core.project import nearest
+from pipeline.core.problems import nearest
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.init_request import Wanted
+from pipeline.core.columns import Columns
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.modality import part
-from pipeline.core.project import Columns, nearest, section
+from pipeline.core.problems import nearest
 from pipeline.core.proposal import Finding, Proposal, ProposedColumn
 from pipeline.core.proposed_rule import ProposedRule
+from pipeline.core.sections import section
 
 if TYPE_CHECKING:
     import polars as pl

@@ -168,7 +168,7 @@ def _checked_source(source: str, query: str | None) -> tuple[str, str | None]:
 
 
 def _beside(file: Path) -> str:
-    from pipeline.core.project import nearest
+    from pipeline.core.problems import nearest
 
     folder = file.parent
     if not folder.is_dir():

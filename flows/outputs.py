@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json, replacing
 from pipeline.core.paths import folder_name
-from pipeline.core.project import read_yaml
+from pipeline.core.yaml_files import read_yaml
 
 Locked = Mapping[str, Mapping[str, Any]]
 """What dvc.lock says of stages, by their names without the project."""

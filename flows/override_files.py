@@ -31,7 +31,8 @@ from pipeline.core.override_records import (
     write_overrides,
 )
 from pipeline.core.paths import Paths
-from pipeline.core.project import load_project, nearest
+from pipeline.core.problems import nearest
+from pipeline.core.project import load_project
 from pipeline.core.sensitive_named import SensitiveNamed
 from pipeline.core.whole_training import WholeTraining
 

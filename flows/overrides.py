@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import READING_ORDER
-from pipeline.core.project import nearest, strictly
+from pipeline.core.problems import nearest
+from pipeline.core.typed_settings import strictly
 
 KEYS = {
     "mitigation_strength": "train.mitigation.strength",

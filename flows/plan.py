@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from flows.reasons import Reason, file_reason, parameter_reasons
 from pipeline.core.errors import PipelineError, ProjectError
-from pipeline.core.project import nearest
+from pipeline.core.problems import nearest
 
 Status = Literal["fresh", "stale", "waits"]
 

@@ -17,7 +17,8 @@ from flows.settings_keys import MODALITY
 from flows.stage_commands import docstring
 from pipeline.core.modality import part
 from pipeline.core.paths import READING_ORDER
-from pipeline.core.project import SHARED, modality_class
+from pipeline.core.sections import SHARED
+from pipeline.core.typed_settings import modality_class
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SECTION_NAMES = (*SHARED, *READING_ORDER)

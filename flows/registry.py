@@ -20,7 +20,7 @@ from pipeline.core.errors import MAX_FINDINGS, ArtifactMissing, ProjectError
 from pipeline.core.files import damaged, read_json, write_json, write_text
 from pipeline.core.override_records import in_words
 from pipeline.core.paths import local_state
-from pipeline.core.project import nearest
+from pipeline.core.problems import nearest
 
 CANDIDATE = "candidate"
 CHAMPION = "champion"

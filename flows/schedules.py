@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import projects, read_yaml
+from pipeline.core.project import projects
+from pipeline.core.yaml_files import read_yaml
 
 WEEKLY = "0 3 * * 1"
 """Without a `schedule`: Mondays at three, UTC."""

@@ -34,7 +34,9 @@ def settings(section: str | None, project: str | None, schema: bool) -> None:
     from flows.settings import project_file
     from flows.settings_keys import keys_of
     from pipeline.core.errors import ProjectError
-    from pipeline.core.project import known_project, nearest, projects, read_yaml
+    from pipeline.core.problems import nearest
+    from pipeline.core.project import known_project, projects
+    from pipeline.core.yaml_files import read_yaml
 
     if section is not None and section not in SECTION_NAMES:
         raise ProjectError(

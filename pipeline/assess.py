@@ -18,6 +18,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.core import counterfactuals as swaps
 from pipeline.core import prediction
+from pipeline.core.columns import Columns
 from pipeline.core.counterfactuals import CounterfactualSettings
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json, read_parquet, write_json
@@ -28,7 +29,8 @@ from pipeline.core.measures import GAPS_OF
 from pipeline.core.modality import optional_part
 from pipeline.core.paths import Paths
 from pipeline.core.problems import Unsuitable
-from pipeline.core.project import Columns, Frozen, Project
+from pipeline.core.project import Project
+from pipeline.core.typed_settings import Frozen
 
 SECTIONS = ("columns",)
 

@@ -14,12 +14,13 @@ from pydantic import Field
 
 from pipeline.core import audit_searches, representation
 from pipeline.core.audit_settings import SearchSettings
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_json
 from pipeline.core.groups import crossings
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, Project
+from pipeline.core.project import Project
 
 SECTIONS = ("columns",)
 

@@ -17,13 +17,15 @@ import polars as pl
 from pydantic import Field, ValidationInfo, model_validator
 
 from pipeline.core import resampling, reweighing, weights
+from pipeline.core.columns import Columns
 from pipeline.core.contingency import Contingency, Floats, check_cells, contingency
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_in_groups, write_json
 from pipeline.core.modality import has_part, part
 from pipeline.core.paths import Paths
-from pipeline.core.problems import Unsuitable
-from pipeline.core.project import Columns, Frozen, Project, nearest, of_modality
+from pipeline.core.problems import Unsuitable, nearest
+from pipeline.core.project import Project
+from pipeline.core.typed_settings import Frozen, of_modality
 
 SECTIONS = ("columns",)
 WEIGHT = "_weight"

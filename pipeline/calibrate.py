@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from pipeline.core import prediction, scored
 from pipeline.core.calibration import Objective, fit_policy
+from pipeline.core.columns import Columns, Task
 from pipeline.core.constrained_threshold import constrained_threshold
 from pipeline.core.decisions import counted, decided
 from pipeline.core.errors import ProjectError
@@ -25,7 +26,8 @@ from pipeline.core.labels import positives
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
 from pipeline.core.postprocessing import Bits, Grouping, Mitigation, effect, grouping
-from pipeline.core.project import Columns, Frozen, Project, Task
+from pipeline.core.project import Project
+from pipeline.core.typed_settings import Frozen
 
 SECTIONS = ("columns",)
 

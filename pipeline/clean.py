@@ -10,11 +10,12 @@ meets the contract `validate` decides, beside.
 
 import polars as pl
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import scan_parquet, write_json, write_parquet
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, Project
+from pipeline.core.project import Project
 from pipeline.core.rules import Cleaning
 from pipeline.core.weights import check_weights
 

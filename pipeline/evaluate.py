@@ -19,6 +19,7 @@ from pipeline.core import prediction
 from pipeline.core.against_champion import against_champion
 from pipeline.core.calibration import fit_policy
 from pipeline.core.challengers import Answerer, Decider, Statistics
+from pipeline.core.columns import Columns
 from pipeline.core.decisions import counted, decided
 from pipeline.core.files import read_json, read_parquet, replacing, write_json, write_parquet
 from pipeline.core.intervals import Interval, bootstrap, paired_bootstrap
@@ -30,9 +31,10 @@ from pipeline.core.offline import EXPECTED
 from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
-from pipeline.core.project import Columns, Frozen, Project
+from pipeline.core.project import Project
 from pipeline.core.scored import Scored, labels_of, scored
 from pipeline.core.scored import fit_policy as fit_outputs
+from pipeline.core.typed_settings import Frozen
 
 SECTIONS = ("columns",)
 NUM_CURVE_POINTS = 200

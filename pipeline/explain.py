@@ -23,8 +23,9 @@ from pipeline.core.modality import part
 from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
-from pipeline.core.project import Frozen, Project
+from pipeline.core.project import Project
 from pipeline.core.scored import names_of
+from pipeline.core.typed_settings import Frozen
 
 SECTIONS = ("columns",)
 

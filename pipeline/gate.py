@@ -29,8 +29,9 @@ from pipeline.core.override_records import (
     read_overrides,
 )
 from pipeline.core.paths import Paths
-from pipeline.core.project import Frozen, Project
+from pipeline.core.project import Project
 from pipeline.core.sensitive_named import decide_named
+from pipeline.core.typed_settings import Frozen
 from pipeline.core.whole_training import cut_short, decide_whole
 
 SECTIONS = ()

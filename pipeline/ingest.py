@@ -13,11 +13,12 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.core.columns import RESERVED
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import sink_parquet, write_json
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
-from pipeline.core.project import RESERVED, Project
+from pipeline.core.project import Project
 from pipeline.core.reading_settings import Reading
 from pipeline.core.source import opened
 

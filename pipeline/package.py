@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter, model_validator
 
 from pipeline.core import bento, prediction
+from pipeline.core.columns import Columns
 from pipeline.core.contract import load_contract
 from pipeline.core.errors import GateRefused
 from pipeline.core.files import damaged, missing, read_json, write_json
@@ -28,8 +29,9 @@ from pipeline.core.override_records import passes
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
 from pipeline.core.problems import Unsuitable
-from pipeline.core.project import Columns, Frozen, Project
+from pipeline.core.project import Project
 from pipeline.core.rules import Rule, for_requests
+from pipeline.core.typed_settings import Frozen
 from pipeline.service import build
 from pipeline.service.checks import IN_SET, Enforcement
 from pipeline.service.fields import FieldText, fields_of

@@ -19,6 +19,7 @@ from pydantic import Field, TypeAdapter
 from pipeline.core import bento as packaged
 from pipeline.core import prediction
 from pipeline.core.cleaning import of_finite_numbers
+from pipeline.core.columns import Columns
 from pipeline.core.decisions import decided
 from pipeline.core.errors import ArtifactMissing, PipelineError
 from pipeline.core.files import read_json, read_parquet, write_json
@@ -28,9 +29,10 @@ from pipeline.core.outcome import Outcome
 from pipeline.core.output_policy import OutputPolicy, read_policy
 from pipeline.core.paths import Paths
 from pipeline.core.policy import Policy
-from pipeline.core.project import Columns, Project, strictly
+from pipeline.core.project import Project
 from pipeline.core.rehearsal import TOLERANCES, Budget, Rehearsal
 from pipeline.core.rules import Rule, for_requests
+from pipeline.core.typed_settings import strictly
 
 SECTIONS = ()
 RARE = 20

@@ -13,11 +13,13 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
+from pipeline.core.columns import Task
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import damaged, missing, read_json, write_text
 from pipeline.core.page import Card, render
 from pipeline.core.paths import Paths
-from pipeline.core.project import Frozen, Project, Task
+from pipeline.core.project import Project
+from pipeline.core.typed_settings import Frozen
 
 SECTIONS = ("about", "columns")
 

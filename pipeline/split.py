@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_json, read_parquet, write_json, write_parquet
 from pipeline.core.hashing import keyed_hash
@@ -25,9 +26,10 @@ from pipeline.core.intervals import wilson
 from pipeline.core.labels import positives
 from pipeline.core.modality import part
 from pipeline.core.paths import Paths
-from pipeline.core.problems import Unsuitable
-from pipeline.core.project import Columns, Frozen, Project, nearest
+from pipeline.core.problems import Unsuitable, nearest
+from pipeline.core.project import Project
 from pipeline.core.strata import check_strata, chi_square, described, strata
+from pipeline.core.typed_settings import Frozen
 
 SECTIONS = ("columns",)
 PARTS = ("train", "validation", "calibration", "test")

@@ -18,6 +18,7 @@ from pipeline.core import operations, outcome, parallel, prediction, streaming
 from pipeline.core.batches import Part
 from pipeline.core.budget import Budget, opened
 from pipeline.core.checkpoint import Checkpoint, checkpoint_of
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, replacing, write_json
 from pipeline.core.groups import group_names
@@ -27,11 +28,12 @@ from pipeline.core.mitigation import Mitigation, memberships
 from pipeline.core.modality import part
 from pipeline.core.outcome import BINARY, Outcome
 from pipeline.core.paths import Paths
-from pipeline.core.problems import Unsuitable
-from pipeline.core.project import Columns, Project, nearest, of_modality
+from pipeline.core.problems import Unsuitable, nearest
+from pipeline.core.project import Project
 from pipeline.core.training import Watch, fit
 from pipeline.core.training_cost import foreseen, tell_actual
 from pipeline.core.training_state import Trained
+from pipeline.core.typed_settings import of_modality
 
 SECTIONS = ("columns",)
 

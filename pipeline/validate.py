@@ -12,8 +12,9 @@ from pipeline.core.contract import load_contract
 from pipeline.core.contract_causes import Comparison, compare, refuse
 from pipeline.core.files import read_parquet, write_json
 from pipeline.core.paths import Paths
-from pipeline.core.project import Frozen, Project
+from pipeline.core.project import Project
 from pipeline.core.rules import Cleaning
+from pipeline.core.typed_settings import Frozen
 
 SECTIONS = ("columns", "clean")
 MODELS = {"clean": Cleaning}

@@ -11,12 +11,14 @@ import polars as pl
 import torch
 
 from pipeline.core import prediction
+from pipeline.core.columns import Columns
 from pipeline.core.files import write_json
 from pipeline.core.modality import part
 from pipeline.core.outcome import Outcome
 from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.paths import Paths, folder_name
-from pipeline.core.project import Columns, load_project, strictly
+from pipeline.core.project import load_project
+from pipeline.core.typed_settings import strictly
 from pipeline.package import SECTIONS, Settings, gather
 from tests.data import SETTINGS, write_yaml
 from tests.packaged import ROOT, expectation

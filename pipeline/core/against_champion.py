@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from pipeline.core import champion
 from pipeline.core.challengers import C, Incomparable, PairedMeasure, Statistics, gains
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.groups import CROSS, crossings, group_names
 from pipeline.core.intervals import Interval
 from pipeline.core.paired import bounds
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns
 
 MAX_DEPTH = 3
 """How many sensitive columns are crossed at most."""

@@ -9,7 +9,7 @@ import polars as pl
 from pipeline.core import conditional, label_noise, proxies
 from pipeline.core.audit_settings import SearchSettings
 from pipeline.core.audit_slices import doubts, sampled, sliced
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.core.representation import Grouped, Labels, grouped, twins
 
 

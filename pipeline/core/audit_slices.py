@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.core import data_bias, label_noise, slice_search
 from pipeline.core.audit_settings import SearchSettings
+from pipeline.core.columns import Columns
 from pipeline.core.intervals import wilson
-from pipeline.core.project import Columns
 from pipeline.core.representation import Grouped, Labels, grouped
 from pipeline.core.slice_search import Coded, Outcome
 

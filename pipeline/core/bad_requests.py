@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 
 JSON = {"content-type": "application/json"}
 HUGE = 10**25

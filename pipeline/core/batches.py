@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.project import Task
+from pipeline.core.columns import Task
 
 if TYPE_CHECKING:
     from torch import Tensor

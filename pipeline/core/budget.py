@@ -15,9 +15,9 @@ from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_json
 from pipeline.core.prices import Prices, load_prices
 from pipeline.core.processor import peak_memory_bytes
-from pipeline.core.project import Frozen
 from pipeline.core.runner import read_record
 from pipeline.core.training_state import Progress
+from pipeline.core.typed_settings import Frozen
 
 STOPPED = "budget"
 KEPT_EVERY_S = 5.0

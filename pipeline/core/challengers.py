@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core.champion import Champion
+from pipeline.core.columns import Task
 from pipeline.core.decisions import decided
 from pipeline.core.measures import METRICS_OF
 from pipeline.core.metrics import BinaryMetrics
@@ -19,7 +20,6 @@ from pipeline.core.multiclass import MulticlassMetrics
 from pipeline.core.outcome import Outcome
 from pipeline.core.paired import gain_of_means, gain_of_shares
 from pipeline.core.policy import Policy
-from pipeline.core.project import Task
 from pipeline.core.regression import RegressionMetrics
 
 Floats = NDArray[np.float64]

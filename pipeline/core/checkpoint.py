@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.files import replacing
 from pipeline.core.paths import Paths, local_state
-from pipeline.core.project import Project, read_yaml
+from pipeline.core.project import Project
+from pipeline.core.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,8 +13,9 @@ import polars as pl
 import polars.selectors as cs
 
 from pipeline.core.cleaning_rules import POSITION, RULES, Change
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Columns, nearest
+from pipeline.core.problems import nearest
 from pipeline.core.rules import Rule, named_columns
 
 ROWS_AT_ONCE = 500_000

@@ -21,7 +21,7 @@ from pipeline.core.cause_words import (
     of_range,
     rows_of,
 )
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.core.rules import Rule
 from pipeline.core.tolerant_cleaning import Rules, cleaned
 

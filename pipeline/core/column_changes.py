@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.core.broken_rows import broken_rows, new_values
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Columns
 from pipeline.core.rules import Rule
 from pipeline.core.tolerant_cleaning import Rules, cleaned
 

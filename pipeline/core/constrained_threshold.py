@@ -11,9 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core.calibration import THRESHOLDS, Objective, choose_threshold
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.postprocessing import Grouping, Mitigation, gap_of, grouping
-from pipeline.core.project import Columns
 
 Floats = NDArray[np.float64]
 

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.groups import levels
 from pipeline.core.labels import class_names, is_positive
-from pipeline.core.project import Columns
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -21,11 +21,11 @@ from pipeline.core.column_changes import (
     check_columns,
     column_changes,
 )
+from pipeline.core.columns import RESERVED, Columns
 from pipeline.core.contract import PARTS, check_named_columns
 from pipeline.core.errors import ContractBreach
 from pipeline.core.expectations import check, refuse_unknown, summed_up
 from pipeline.core.modality import part
-from pipeline.core.project import RESERVED, Columns
 from pipeline.core.rules import Rule
 from pipeline.core.tolerant_cleaning import cleaned
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.core.columns import Columns
 from pipeline.core.inferred_columns import Role, entry, prepared_values
 from pipeline.core.inferred_forms import delivered_form
 from pipeline.core.inferred_relations import relations
-from pipeline.core.project import Columns
 
 LEAST_SHARE_OF_ROWS = 0.5
 """A delivery with fewer rows than this share of what was seen was cut short."""

@@ -18,12 +18,13 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pipeline.core.columns import Columns
 from pipeline.core.intervals import CONFIDENCES
 from pipeline.core.outcome import Outcome
 from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.policy import Policy
 from pipeline.core.prediction import Predictor
-from pipeline.core.project import Columns, Frozen
+from pipeline.core.typed_settings import Frozen
 
 Floats = NDArray[np.float64]
 

@@ -12,10 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core import calibration, outcome, scored
+from pipeline.core.columns import Columns
 from pipeline.core.intervals import Interval, bootstrap
 from pipeline.core.metrics import BinaryMetrics
 from pipeline.core.modality import part
-from pipeline.core.project import Columns
 
 MAX_ROWS = 20_000
 """More rows than these move no limit by a hundredth; those with the smallest keys are taken."""

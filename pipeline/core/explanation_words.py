@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.core import task_words
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 
 WITHHELD = "(withheld)"
 NAME_OF = {"columns": "column", "picture": "region", "tokens": "token"}

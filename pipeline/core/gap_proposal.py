@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.columns import Columns
 from pipeline.core.cross_validation import CrossValidated
 from pipeline.core.groups import levels
 from pipeline.core.largest_gap import Means, Rates, max_gap, max_mean_gap
-from pipeline.core.project import Columns
 from pipeline.core.proposal import Finding, Kind
 from pipeline.core.proposed_rule import CONFIDENCE, ProposedRule, rounded_up
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipeline.core.columns import Columns
 from pipeline.core.cross_validation import MAX_ROWS, CrossValidated, cross_validated
 from pipeline.core.gap_proposal import gap_rule
 from pipeline.core.gate_rules import POWER
 from pipeline.core.measures import METRICS_OF
 from pipeline.core.metrics import BinaryMetrics
-from pipeline.core.project import Columns
 from pipeline.core.proposal import Finding
 from pipeline.core.proposed_rule import CONFIDENCE, ProposedRule, rounded_up
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from pipeline.core.columns import Task
 from pipeline.core.errors import ProjectError
 from pipeline.core.measures import (
     COUNTERFACTUAL,
@@ -19,8 +20,8 @@ from pipeline.core.measures import (
     REGRESSION_GAPS,
     REGRESSION_METRICS,
 )
-from pipeline.core.problems import Unsuitable
-from pipeline.core.project import Frozen, Task, nearest
+from pipeline.core.problems import Unsuitable, nearest
+from pipeline.core.typed_settings import Frozen
 
 METRICS = {name: larger for known in METRICS_OF.values() for name, larger in known.items()}
 GAPS = {name: larger for known in GAPS_OF.values() for name, larger in known.items()}

@@ -9,8 +9,8 @@ from itertools import combinations, pairwise
 
 import polars as pl
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Columns
 
 CROSS = " × "
 MISSING = "(missing)"

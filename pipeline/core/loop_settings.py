@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.core.mitigation import Mitigation
-from pipeline.core.project import Frozen
+from pipeline.core.typed_settings import Frozen
 
 
 class LoopSettings(Frozen):

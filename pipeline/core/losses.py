@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from pipeline.core.columns import Task
 from pipeline.core.constraints import LABELS_OF
 from pipeline.core.mitigation import Mitigation, selection_rate_spread
-from pipeline.core.project import Task
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 from pydantic import Field, model_validator
 
+from pipeline.core.columns import Columns
 from pipeline.core.groups import MISSING, levels
-from pipeline.core.project import Columns, Frozen
+from pipeline.core.typed_settings import Frozen
 
 if TYPE_CHECKING:
     from torch import Tensor

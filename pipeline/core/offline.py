@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.columns import Task
 from pipeline.core.outcome import Outcome
-from pipeline.core.project import Task
 
 EXPECTED: Mapping[Task, str] = {
     "binary": "probability",

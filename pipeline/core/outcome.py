@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.columns import Columns, Task
 from pipeline.core.errors import ProjectError
 from pipeline.core.labels import class_names, numbers, positives
-from pipeline.core.project import Columns, Task
 
 Floats = NDArray[np.float64]
 

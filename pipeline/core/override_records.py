@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from pipeline.core.errors import ArtifactMissing, ProjectError
 from pipeline.core.files import read_json, write_json
-from pipeline.core.project import Frozen, strictly
+from pipeline.core.typed_settings import Frozen, strictly
 
 FILE = "overrides.json"
 PASS, PASS_WITH_OVERRIDE = "pass", "pass_with_override"

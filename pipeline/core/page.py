@@ -18,7 +18,8 @@ from pipeline.core import (
     wording,
 )
 from pipeline.core.balance_words import before_training, made_rows
-from pipeline.core.project import About, Columns
+from pipeline.core.columns import Columns
+from pipeline.core.sections import About
 
 
 @dataclass(frozen=True)

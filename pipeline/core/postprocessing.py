@@ -9,10 +9,12 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.groups import group_names
 from pipeline.core.largest_gap import Rates, max_gap
-from pipeline.core.project import Columns, Frozen, nearest
+from pipeline.core.problems import nearest
+from pipeline.core.typed_settings import Frozen
 
 Floats = NDArray[np.float64]
 Bits = NDArray[np.bool_]

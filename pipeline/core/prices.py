@@ -10,7 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.core.project import Frozen, read_yaml, section
+from pipeline.core.sections import section
+from pipeline.core.typed_settings import Frozen
+from pipeline.core.yaml_files import read_yaml
 
 PARAMS = Path("params.yaml")
 

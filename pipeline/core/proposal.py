@@ -7,7 +7,7 @@ shows it to a person, who decides.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.core.project import Missing, Task
+from pipeline.core.columns import Missing, Task
 
 Role = Literal[
     "target", "numeric", "categorical", "date", "sensitive", "identifier", "weight", "drop"

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.core.project import Frozen
+from pipeline.core.typed_settings import Frozen
 
 
 class Reading(Frozen):

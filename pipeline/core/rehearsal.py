@@ -13,13 +13,14 @@ from pydantic import Field
 
 from pipeline.core import bento as packaged
 from pipeline.core.bad_requests import BadValue, bad_requests
+from pipeline.core.columns import Columns
 from pipeline.core.files import read_json
 from pipeline.core.modality import optional_part
 from pipeline.core.offline import Offline
 from pipeline.core.output_policy import read_policy
-from pipeline.core.project import Columns, Frozen, strictly
 from pipeline.core.replay import Replay, answer_to, as_requests, in_batches, one_by_one, replayed
 from pipeline.core.served import NotServed, Served, served
+from pipeline.core.typed_settings import Frozen, strictly
 
 HEALTH = ("/livez", "/healthz", "/readyz")
 GIGABYTE = 1e9

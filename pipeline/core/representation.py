@@ -9,11 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core import data_bias
+from pipeline.core.columns import Columns
 from pipeline.core.data_bias import Gap
 from pipeline.core.groups import CROSS, MISSING, level_order, levels
 from pipeline.core.intervals import wilson
 from pipeline.core.labels import positives
-from pipeline.core.project import Columns
 
 Counts = NDArray[np.int64]
 POSITIVE = "positive"

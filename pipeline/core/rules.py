@@ -15,8 +15,8 @@ from pipeline.core.image_rules import ImageRule
 from pipeline.core.modality import part
 from pipeline.core.named_rule import Named
 from pipeline.core.problems import Unsuitable, nearest
-from pipeline.core.project import Frozen
 from pipeline.core.text_rules import TextRule
+from pipeline.core.typed_settings import Frozen
 
 Value = str | int | float | bool
 Columns = Annotated[tuple[str, ...], Field(min_length=1)]

@@ -21,8 +21,9 @@ from pipeline.core.errors import MAX_FINDINGS, PipelineError, ProjectError
 from pipeline.core.failures import PANIC, bug, debugging, of_machine
 from pipeline.core.files import write_json
 from pipeline.core.paths import READING_ORDER, Paths, local_state
+from pipeline.core.problems import nearest
 from pipeline.core.processor import peak_memory_bytes, processor_s
-from pipeline.core.project import load_project, nearest
+from pipeline.core.project import load_project
 from pipeline.core.told import told
 
 USAGE = "usage: python -m pipeline STAGE PROJECT"

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.intervals import wilson
 from pipeline.core.labels import class_names, numbers
-from pipeline.core.project import Columns
 
 NUM_QUARTERS = 4
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.core import policy_words
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.core.wording import listed
 
 MAX_NAMED = 8

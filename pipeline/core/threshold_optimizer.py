@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from pipeline.core.calibration import Objective
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.groups import group_names
 from pipeline.core.policy import GroupThresholds, Mixture
 from pipeline.core.postprocessing import Mitigation
-from pipeline.core.project import Columns
 
 Floats = NDArray[np.float64]
 OBJECTIVES = {"accuracy": "accuracy_score", "balanced_accuracy": "balanced_accuracy_score"}

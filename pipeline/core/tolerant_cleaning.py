@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import polars as pl
 
 from pipeline.core.cleaning import of_finite_numbers, with_positions, without_gaps
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Columns
 from pipeline.core.rules import Rule, named_columns, tolerant
 
 

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY = 0

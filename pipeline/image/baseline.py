@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.columns import Columns
 from pipeline.core.outcome import BINARY, Outcome
-from pipeline.core.project import Columns
 from pipeline.image.encoding import Encoder, Pixels
 
 NAME = "logistic regression on the image made small, 14 × 14 (scikit-learn)"

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.core.rules import Rule
 from pipeline.core.whole_cells import Unreadable, WholeCells
 from pipeline.image import cleaning, contract_columns, decoding

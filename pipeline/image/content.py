@@ -4,7 +4,7 @@ import hashlib
 
 import polars as pl
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.image.facts import facts
 from pipeline.image.perceptual import groups, stacked
 

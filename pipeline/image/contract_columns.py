@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.image.facts import Facts, facts, of_image
 from pipeline.image.perceptual import num_near, stacked
 

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import PipelineError
-from pipeline.core.project import Columns
 from pipeline.image.decoding import converted, decoded
 from pipeline.image.settings import EncoderSettings
 

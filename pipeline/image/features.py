@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Columns
 from pipeline.core.slices import MISSING, ranges
 from pipeline.image.decoding import converted, decoded, opened
 from pipeline.image.facts import facts

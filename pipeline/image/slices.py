@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core import slices
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.image.decoding import converted, decoded
 
 INK = 26

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from pipeline.core import bento, prediction
+from pipeline.core.columns import Columns
 from pipeline.core.contract import load_contract
 from pipeline.core.files import damaged, read_json
 from pipeline.core.modality import part
 from pipeline.core.output_policy import OutputPolicy, policy_of
 from pipeline.core.policy import Policy
-from pipeline.core.project import Columns, strictly
 from pipeline.core.rules import Rule
+from pipeline.core.typed_settings import strictly
 from pipeline.service.answers import Answers, answers_of
 from pipeline.service.fields import Field
 from pipeline.service.requested import enforced_of

@@ -5,11 +5,11 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.core.columns import Columns
 from pipeline.core.groups import CROSS, MISSING
 from pipeline.core.modality import part
 from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.policy import Policy
-from pipeline.core.project import Columns
 from pipeline.service.checks import Enforcement, demanding, enforcement
 
 

@@ -11,12 +11,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pipeline.core.cells import Apply, GroupColumn, Troubled
+from pipeline.core.columns import Columns
 from pipeline.core.errors import MAX_FINDINGS
 from pipeline.core.groups import CROSS
 from pipeline.core.modality import part
 from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.policy import Policy
-from pipeline.core.project import Columns, nearest
+from pipeline.core.problems import nearest
 from pipeline.service.checks import Check, Enforcement
 from pipeline.service.fields import Field
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeline.core.columns import Columns
 from pipeline.core.modality import part
-from pipeline.core.project import Columns
 from pipeline.service.checks import Enforcement
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.columns import Columns
 from pipeline.core.outcome import BINARY, Outcome
-from pipeline.core.project import Columns
 from pipeline.tabular import dates, features
 from pipeline.tabular.encoding import Encoder
 

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core.cells import CellColumn, Row, Troubled
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.core.rules import Rule
 from pipeline.tabular import cleaning
 from pipeline.tabular.encoding import UNKNOWN_LEVEL, Encoder, Inputs

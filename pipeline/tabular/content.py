@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 
 
 def keys(table: pl.DataFrame, columns: Columns) -> pl.DataFrame:

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.core.project import Columns, Missing
+from pipeline.core.columns import Columns, Missing
 from pipeline.tabular import dates
 from pipeline.tabular.settings import EncoderSettings
 

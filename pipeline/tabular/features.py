@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.tabular import dates
 from pipeline.tabular.slices import ranges
 

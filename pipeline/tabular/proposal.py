@@ -2,9 +2,10 @@
 
 import polars as pl
 
+from pipeline.core.columns import Missing, Task
 from pipeline.core.errors import ProjectError
 from pipeline.core.groups import MAX_LEVELS
-from pipeline.core.project import Missing, Task, nearest
+from pipeline.core.problems import nearest
 from pipeline.core.proposal import Proposal, ProposedColumn, Role
 from pipeline.tabular import group_edges, proposed_rules, roles, suspicions, targets
 from pipeline.tabular.spellings import Reading, read

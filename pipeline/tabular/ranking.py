@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.columns import Columns
 from pipeline.core.contingency import labels
-from pipeline.core.project import Columns
 from pipeline.tabular import dates, features
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.core.project import Task
+from pipeline.core.columns import Task
 from pipeline.tabular.spellings import Reading
 
 NUM_FOLDS = 5

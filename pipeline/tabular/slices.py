@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.core import slices
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.tabular import dates
 
 

@@ -15,10 +15,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core import resampling
+from pipeline.core.columns import Columns
 from pipeline.core.contingency import Contingency, contingency
 from pipeline.core.errors import ProjectError
 from pipeline.core.hashing import keyed_hash
-from pipeline.core.project import Columns
 from pipeline.tabular import discretization, gan, synthesis_checks, vae
 from pipeline.tabular.discretization import Discretization
 from pipeline.tabular.generator import Draw

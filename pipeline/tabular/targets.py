@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipeline.core.columns import Task
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Task
 from pipeline.tabular.naming import is_of, listed, names_an_identifier
 from pipeline.tabular.shares import highest, lowest
 from pipeline.tabular.spellings import Reading

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 
 
 def bad_values(

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.core.columns import Columns
 from pipeline.core.outcome import BINARY, Outcome
-from pipeline.core.project import Columns
 from pipeline.text.encoding import Encoder, text_of
 
 NAME = "TF-IDF of words and pairs of words, logistic regression (scikit-learn)"

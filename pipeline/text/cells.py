@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.core.rules import Rule
 from pipeline.core.whole_cells import Unreadable, WholeCells
 from pipeline.text import cleaning, contract_columns

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.text.words import each, same
 
 

@@ -9,7 +9,7 @@ the same words).
 
 import polars as pl
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.text.personal_data import num_found
 from pipeline.text.scripts import script
 from pipeline.text.words import each, lengths, same

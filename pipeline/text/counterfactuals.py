@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from pipeline.core.columns import Columns
 from pipeline.core.counterfactuals import Versions
-from pipeline.core.project import Columns
 
 NO_NOUNS = """
 a about after again all also am an and are as at because before but by down for from had has

@@ -21,8 +21,9 @@ from tokenizers.normalizers import BertNormalizer, Normalizer, Replace, Sequence
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.trainers import BpeTrainer
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Columns, nearest
+from pipeline.core.problems import nearest
 from pipeline.text.settings import EncoderSettings
 
 if TYPE_CHECKING:

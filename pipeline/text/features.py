@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.core.slices import MISSING, ranges
 from pipeline.text.content import keys
 from pipeline.text.scripts import script

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline.core.problems import Unsuitable
-from pipeline.core.project import Frozen
+from pipeline.core.typed_settings import Frozen
 
 
 class EncoderSettings(Frozen):

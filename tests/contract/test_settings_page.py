@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from flows.project_schema import SECTION_NAMES, project_schema
 from flows.settings_keys import Key, keys_of
 from pipeline.core.paths import READING_ORDER
-from pipeline.core.project import SHARED
+from pipeline.core.sections import SHARED
 from tests.contract.settings_page import PAGE, SCHEMA, stale
 
 

@@ -10,7 +10,7 @@ from flows.frontier import Request
 from flows.frontier_choice import Gap, Measured, Span
 from flows.frontier_points import Candidate, Point, Refused
 from flows.frontier_records import Ended
-from pipeline.core.project import Frozen
+from pipeline.core.typed_settings import Frozen
 from tests.flows.conftest import SOURCE, UPSTREAM, Tiny
 
 WORKER = """

@@ -13,7 +13,7 @@ import pytest
 
 import flows.settings
 from flows.cli import main
-from pipeline.core.project import Frozen
+from pipeline.core.typed_settings import Frozen
 from tests.flows.conftest import SOURCE, Tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")

@@ -10,7 +10,7 @@ import flows.retries
 import flows.settings
 from flows.locks import build_lock
 from flows.worktree import create
-from pipeline.core.project import Frozen
+from pipeline.core.typed_settings import Frozen
 from tests.flows.conftest import UPSTREAM, Tiny, wait_until
 from tests.flows.prefect_api import Api
 from tests.flows.test_engine import is_gone, pass_deadline_when

@@ -12,9 +12,10 @@ from starlette.testclient import TestClient
 
 from pipeline.core import bento
 from pipeline.core.bad_requests import bad_requests
+from pipeline.core.columns import Columns
 from pipeline.core.policy import Policy
-from pipeline.core.project import Columns, strictly
 from pipeline.core.replay import answer_to
+from pipeline.core.typed_settings import strictly
 from pipeline.service.app import App
 from tests.by_group import package_by_group, with_sex
 from tests.service.conftest import started

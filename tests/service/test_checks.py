@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from pipeline.core.cells import UNREADABLE, as_delivered
+from pipeline.core.columns import Columns
 from pipeline.core.policy import GroupThresholds, Mixture, Policy
-from pipeline.core.project import Columns
 from pipeline.service.checks import enforcement
 from pipeline.service.fields import fields_of
 from pipeline.service.requests import Reader, group_columns_of

@@ -19,8 +19,9 @@ from starlette.testclient import TestClient
 
 from pipeline.core import prediction
 from pipeline.core.bad_requests import bad_requests
-from pipeline.core.project import Columns, strictly
+from pipeline.core.columns import Columns
 from pipeline.core.replay import answer_to, as_requests
+from pipeline.core.typed_settings import strictly
 from pipeline.image import decoding, png
 from pipeline.image.bad_values import bad_values
 from pipeline.image.bad_values import png as black

@@ -14,9 +14,10 @@ from starlette.testclient import TestClient
 
 from pipeline.core import prediction
 from pipeline.core.bad_requests import bad_requests
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Columns, strictly
 from pipeline.core.replay import answer_to
+from pipeline.core.typed_settings import strictly
 from pipeline.service.app import App
 from pipeline.text.bad_values import bad_values
 from pipeline.text.portability import check

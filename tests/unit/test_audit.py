@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 
 from pipeline.audit import Settings, audited, run
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, Project
+from pipeline.core.project import Project
 from pipeline.tabular import features
 
 COLUMNS = Columns(

@@ -9,11 +9,14 @@ import pytest
 
 from pipeline import balance
 from pipeline.balance import Settings, run
+from pipeline.core.columns import Columns
 from pipeline.core.contingency import contingency
 from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, Project, section, strictly
+from pipeline.core.project import Project
 from pipeline.core.reweighing import weights
+from pipeline.core.sections import section
+from pipeline.core.typed_settings import strictly
 from tests.data import columns_of, people
 
 COLUMNS = Columns(target="label", positive="yes", numeric=("x",), sensitive=("sex", "race"))

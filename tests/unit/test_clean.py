@@ -10,9 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.clean import Settings, check_classes, run
 from pipeline.core.cleaning import with_positions
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, Project
+from pipeline.core.project import Project
 from pipeline.core.rules import Rule, for_requests
 from pipeline.tabular.cleaning import apply
 

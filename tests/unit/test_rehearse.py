@@ -24,10 +24,10 @@ from pipeline.core import bento as packaged
 from pipeline.core import served as serving
 from pipeline.core import watcher
 from pipeline.core.bad_requests import Promise, bad_requests, promises
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ArtifactMissing, PipelineError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns
 from pipeline.core.runner import run_stage
 from pipeline.rehearse import Settings, chosen, offline, rehearse
 from tests.conftest import ROOT

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.page import roles
 from pipeline.core.paths import Paths
-from pipeline.core.project import About, Columns, Project
+from pipeline.core.project import Project
+from pipeline.core.sections import About
 from pipeline.core.sensitive_named import decide_named
 from pipeline.image import profile as images
 from pipeline.report import Settings, run

@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ArtifactMissing, ProjectError
 from pipeline.core.hashing import keyed_hash
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, Project
+from pipeline.core.project import Project
 from pipeline.image import content as image_content
 from pipeline.split import (
     PARTS,

@@ -8,11 +8,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from pipeline.core.columns import Columns
 from pipeline.core.contract import load_contract
 from pipeline.core.errors import ContractBreach, ProjectError
 from pipeline.core.expectations import check
 from pipeline.core.paths import Paths
-from pipeline.core.project import Columns, Project
+from pipeline.core.project import Project
 from pipeline.core.rules import Cleaning
 from pipeline.validate import Settings, run
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.audit import Settings, audited
 from pipeline.core.audit_page import MAX_ROWS, draw, not_looked_for
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.tabular import features
 from tests.unit.test_report import Page, page
 

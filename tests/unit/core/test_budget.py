@@ -13,9 +13,9 @@ from pipeline.core.budget import STOPPED, Budget, Ledger, Spent
 from pipeline.core.energy import Meter, stated_kwh
 from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.prices import PARAMS, Prices, load_prices
-from pipeline.core.project import read_yaml
 from pipeline.core.runner import run_stage
 from pipeline.core.training_state import Progress
+from pipeline.core.yaml_files import read_yaml
 from tests.data import SETTINGS, make_project, set_section, write_parts, write_yaml
 
 PRICES = Prices(currency="EUR", per_hour={"cpu": 0.36, "gpu": 3.6}, per_kwh=0.5)

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from pydantic import TypeAdapter
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Columns
 from pipeline.core.rules import Rule
 from pipeline.tabular.cleaning import cleaned, cleaned_scan
 

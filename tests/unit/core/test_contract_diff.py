@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.core.columns import Columns
 from pipeline.core.contract_causes import Comparison, compare
 from pipeline.core.contract_inference import inferred
-from pipeline.core.project import Columns
 from pipeline.core.rules import Cleaning
 from pipeline.tabular import cleaning
 

@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.core.columns import Columns
 from pipeline.core.contract import contract_text, load_contract
 from pipeline.core.contract_inference import inferred
 from pipeline.core.expectations import check
 from pipeline.core.inferred_columns import limits, prepared_values
 from pipeline.core.inferred_forms import delivered_form
-from pipeline.core.project import Columns
 from tests.conftest import ROOT
 
 COLUMNS = Columns(

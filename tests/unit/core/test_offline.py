@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.core.bad_requests import bad_requests
+from pipeline.core.columns import Columns
 from pipeline.core.offline import Classes, Decisions, Numbers
 from pipeline.core.outcome import Outcome
-from pipeline.core.project import Columns
 
 TWO = Decisions(np.array([0.9, 0.2]), np.array([True, False]), ["low", "high"], 1e-6)
 THREE = Classes(np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]]), ["a", "b", "c"], 1e-6)

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from pipeline import calibrate, gate, ingest, train
 from pipeline.core.errors import ProjectError
 from pipeline.core.modality import part
-from pipeline.core.project import Project, load_project, nearest
+from pipeline.core.problems import nearest
+from pipeline.core.project import Project, load_project
 from tests.data import COLUMNS, SETTINGS, columns_of, make_project, write_yaml
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import GateRefused, ProjectError
-from pipeline.core.project import Frozen
 from pipeline.core.runner import main, read_record
+from pipeline.core.typed_settings import Frozen
 from tests.data import make_project
 
 

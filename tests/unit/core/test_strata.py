@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from scipy.stats import chi2_contingency
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Columns
 from pipeline.core.strata import chi_square, described, strata
 from pipeline.split import check_classes, check_stratification, stratification
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.core import task_words
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 
 BINARY = Columns(target="rain", positive="yes")
 SEVERAL = Columns(target="sky", task="multiclass")

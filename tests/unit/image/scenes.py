@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.image.encoding import Encoder
 
 SIZE = 12

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import section, strictly
 from pipeline.core.rules import Cleaning, Rule, for_requests
+from pipeline.core.sections import section
+from pipeline.core.typed_settings import strictly
 from pipeline.image.cleaning import apply, cleaned, cleaned_scan
 from tests.pictures import COLUMNS, bomb, encoded, picture, png, rows
 

@@ -4,7 +4,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.image import content
 from pipeline.image.perceptual import groups, num_near, pairs, perceptual_hash, stacked
 from tests.pictures import COLUMNS, encoded, picture, png, rows

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 import torch
 
+from pipeline.core.columns import Columns
 from pipeline.core.prediction import Predictor
-from pipeline.core.project import Columns
 from pipeline.tabular.encoding import Encoder, fit, gaps
 from pipeline.tabular.explanation import attributions
 from pipeline.tabular.model import TabularNetwork

@@ -12,10 +12,12 @@ from pipeline.clean import check_classes
 from pipeline.core import groups
 from pipeline.core.bad_requests import bad_requests, encoded
 from pipeline.core.balance_words import before_training
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.page import roles
-from pipeline.core.project import Columns, Project, strictly
+from pipeline.core.project import Project
 from pipeline.core.replay import as_requests
+from pipeline.core.typed_settings import strictly
 from pipeline.ingest import check_names
 from pipeline.service.checks import between_in_words
 from pipeline.service.field_types import within_64_bits

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.tabular.features import MAX_CATEGORIES, binned, identical, levels, matrix
 
 COLUMNS = Columns(target="y", positive="1", numeric=("age",), categorical=("job", "sex"))

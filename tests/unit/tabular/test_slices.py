@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from scipy.stats import binomtest
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.tabular.slices import accuracy
 
 TABLE = pl.DataFrame(

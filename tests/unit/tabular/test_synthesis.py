@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.core.columns import Columns
 from pipeline.core.contingency import Contingency, contingency
 from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.groups import levels
-from pipeline.core.project import Columns
 from pipeline.tabular import synthesis
 from pipeline.tabular.generator import Generator
 from pipeline.tabular.settings import SyntheticSettings

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from pipeline.assess import Settings, run
 from pipeline.core import counterfactuals as swaps
 from pipeline.core import prediction
+from pipeline.core.columns import Columns
 from pipeline.core.outcome import BINARY
 from pipeline.core.paths import Paths, folder_name
 from pipeline.core.policy import Policy
-from pipeline.core.project import Columns, Project
+from pipeline.core.project import Project
 
 NUM_ROWS, SHARE = 240, 3
 """Every third text has a gendered word."""

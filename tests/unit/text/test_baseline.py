@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from pipeline.core import outcome
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.text import baseline
 from tests.unit.text.texts import COLUMNS, encoder_of, texts
 

@@ -9,8 +9,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.clean import Settings
-from pipeline.core.project import Columns, strictly
+from pipeline.core.columns import Columns
 from pipeline.core.rules import Rule, for_requests
+from pipeline.core.typed_settings import strictly
 from pipeline.text.cleaning import apply, cleaned, cleaned_scan
 
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.core.columns import Columns
 from pipeline.core.counterfactuals import CounterfactualSettings, Versions, assessed, gap
-from pipeline.core.project import Columns
 from pipeline.text.counterfactuals import WordList, groupings, lists, swap, versions
 
 COLUMNS = Columns(target="label", positive="yes", text="t")

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.project import Columns
 from pipeline.text.counterfactuals import lists, swap
 from pipeline.text.encoding import Encoder, fit, gaps
 from pipeline.text.settings import EncoderSettings

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.core.columns import Columns
 from pipeline.core.intervals import wilson
-from pipeline.core.project import Columns
 from pipeline.text import content, features, profile, slices
 from pipeline.text.contract_columns import measured
 from pipeline.text.scripts import script

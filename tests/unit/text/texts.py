@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.core.project import Columns
+from pipeline.core.columns import Columns
 from pipeline.text.encoding import Encoder, fit
 from pipeline.text.settings import EncoderSettings
 
