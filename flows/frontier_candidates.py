@@ -25,6 +25,8 @@ CONSTRAINTS = {
 }
 """The constraint on which a mitigation works, by the measure of the gate's rule."""
 DEFAULT_LIMIT = 0.1
+Point = tuple[str, str, float, dict[str, Value]]
+"""Name, family, about how many plain trainings it takes, and the keys that it sets."""
 
 
 def candidates(root: Path, project: str) -> tuple[Candidate, ...]:
@@ -36,6 +38,20 @@ def candidates(root: Path, project: str) -> tuple[Candidate, ...]:
     """
     settings = settings_now(root, project)
     constraint, limit, columns = _tightest(settings["gate"]["rules"])
+    found = _usual(constraint, limit, columns)
+    if settings["calibrate"].get("mitigation", {}).get("allow_sensitive_at_serving"):
+        own: dict[str, Value] = {"calibrate.mitigation.method": "threshold_optimizer"}
+        found.insert(4, ("threshold optimizer", "threshold optimizer", 1, own))
+    task = settings["columns"]["task"]
+    return tuple(
+        Candidate(name=name, family=family, trainings=trainings, set=keys)
+        for name, family, trainings, keys in found
+        if _is_for(task, keys)
+    )
+
+
+def _usual(constraint: str, limit: float, columns: tuple[str, ...] | None) -> list[Point]:
+    """The mitigations of every project, most informative first."""
     threshold: dict[str, Value] = {
         "calibrate.mitigation.method": "constrained_threshold",
         "calibrate.mitigation.constraint": constraint,
@@ -61,7 +77,7 @@ def candidates(root: Path, project: str) -> tuple[Candidate, ...]:
     def penalty(strength: float) -> dict[str, Value]:
         return {"train.mitigation.strength": strength}
 
-    found: list[tuple[str, str, float, dict[str, Value]]] = [
+    return [
         ("unmitigated", "none", 1, {}),
         ("penalty 0.8", "penalty", 1, penalty(0.8)),
         ("reweigh", "reweigh", 1, before("reweigh")),
@@ -80,15 +96,6 @@ def candidates(root: Path, project: str) -> tuple[Candidate, ...]:
         ("penalty 0.6", "penalty", 1, penalty(0.6)),
         ("grid search", "grid search", 3, by("grid_search")),
     ]
-    if settings["calibrate"].get("mitigation", {}).get("allow_sensitive_at_serving"):
-        own: dict[str, Value] = {"calibrate.mitigation.method": "threshold_optimizer"}
-        found.insert(4, ("threshold optimizer", "threshold optimizer", 1, own))
-    task = settings["columns"]["task"]
-    return tuple(
-        Candidate(name=name, family=family, trainings=trainings, set=keys)
-        for name, family, trainings, keys in found
-        if _is_for(task, keys)
-    )
 
 
 def _is_for(task: Task, keys: Mapping[str, Value]) -> bool:

@@ -70,29 +70,9 @@ def wanted(
     Raises:
         ProjectError: they do not go together, or a name cannot be one.
     """
-    if sensitive and no_sensitive:
-        raise ProjectError(
-            "expected `--sensitive` or `--no-sensitive`, got both",
-            hint="name the columns, or say why there is none",
-        )
-    if no_sensitive is not None and not no_sensitive.strip():
-        raise ProjectError(
-            "--no-sensitive: expected the reason why no column is sensitive, got nothing",
-            hint='for instance --no-sensitive "measurements of wines, no people"',
-        )
+    _check_reason(sensitive, no_sensitive)
     named, dropped = _names("--sensitive", sensitive), _names("--drop", drop)
-    for one in dropped:
-        if one == target or one in named:
-            raise ProjectError(
-                "--drop: expected other columns than the target and the sensitive ones, "
-                f"got {one!r}",
-                hint="a column is left out, or it is used",
-            )
-    if target in named:
-        raise ProjectError(
-            f"--sensitive: expected other columns than the target, got {target!r}",
-            hint="groups are compared by what is predicted for them, so the target is no group",
-        )
+    _check_roles(target, named, dropped)
     if positive is not None and task in ("multiclass", "regression"):
         raise ProjectError(
             f"--positive: expected none where the task is {task}, got {positive!r}",
@@ -111,6 +91,36 @@ def wanted(
         query=query,
         task=task,
     )
+
+
+def _check_reason(sensitive: str | None, no_sensitive: str | None) -> None:
+    """Sensitive columns, or the reason why there is none."""
+    if sensitive and no_sensitive:
+        raise ProjectError(
+            "expected `--sensitive` or `--no-sensitive`, got both",
+            hint="name the columns, or say why there is none",
+        )
+    if no_sensitive is not None and not no_sensitive.strip():
+        raise ProjectError(
+            "--no-sensitive: expected the reason why no column is sensitive, got nothing",
+            hint='for instance --no-sensitive "measurements of wines, no people"',
+        )
+
+
+def _check_roles(target: str, sensitive: tuple[str, ...], dropped: tuple[str, ...]) -> None:
+    """One column is not used in two ways that exclude each other."""
+    for one in dropped:
+        if one == target or one in sensitive:
+            raise ProjectError(
+                "--drop: expected other columns than the target and the sensitive ones, "
+                f"got {one!r}",
+                hint="a column is left out, or it is used",
+            )
+    if target in sensitive:
+        raise ProjectError(
+            f"--sensitive: expected other columns than the target, got {target!r}",
+            hint="groups are compared by what is predicted for them, so the target is no group",
+        )
 
 
 def _names(option: str, given: str | None) -> tuple[str, ...]:

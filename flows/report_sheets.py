@@ -1,7 +1,7 @@
 """What each stage's report says, as short tables and texts for Prefect's pages.
 
 Pure: files in, rows and words out. A report that is not there, or is of another shape than our
-stages write, gives nothing to show.
+stages write, gives nothing to show. Those of the stages before training stand in `data_sheets`.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows import data_sheets
 from flows.build_record import Outcome
+from flows.sheet_cells import Row, interval, number
 from flows.summary import cost_lines, energy, money, verdict_lines
 from flows.trainings import training_lines
 from pipeline.core import explanation_words, group_words, wording
-from pipeline.core.balance_words import before_training
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json
 from pipeline.core.paths import Paths
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -84,120 +83,6 @@ def _page(root: Path, project: str) -> Sheet | None:
     return Sheet("report", f"{project}: where the report is", text)
 
 
-def _contract(content: Any) -> tuple[str, list[Row]]:
-    rows = [
-        {
-            "looks at": wording.subject(entry),
-            "expected": wording.expectation(entry),
-            "found": wording.observation(entry),
-            "outcome": "kept" if entry["success"] else "broken",
-            "severity": entry["severity"],
-        }
-        for entry in content["expectations"]
-    ]
-    rows.sort(key=lambda row: row["outcome"] == "kept")
-    return (
-        f"{wording.count(content['num_expectations'], 'expectation')} of the contract on "
-        f"{wording.count(content['rows'], 'row')}: {content['num_failed_critical']} critical and "
-        f"{content['num_failed_warning']} others broken",
-        rows,
-    )
-
-
-def _ledger(content: Any) -> tuple[str, list[Row]]:
-    rows = [
-        {
-            "rule": rule["name"],
-            "does": wording.CLEANING.get(rule["rule"], rule["rule"]),
-            "cells changed": sum(rule["cells"].values()),
-            "rows dropped": rule["rows_dropped"],
-        }
-        for rule in content["rules"]
-    ]
-    return f"cleaning, {content['rows_in']:,} rows in and {content['rows_out']:,} out", rows
-
-
-def _audit(content: Any) -> tuple[str, str]:
-    """What was found, in sentences, and the groups as a table below."""
-    said = [entry["sentence"].replace("`", "") for entry in content.get("proxies") or []]
-    said += [
-        pair["sentence"]
-        for entry in content.get("given") or []
-        for pair in entry["pairs"]
-        if pair["reversal"] != "none"
-    ]
-    for search in content.get("slices") or []:
-        said.append(
-            f"{search['num_found']:,} of {wording.count(search['num_tested'], 'slice')} stand out "
-            f"({wording.listed(search['outcomes'])}; Holm-corrected)"
-            + (f"; most: {_slice(_largest(search['found']))}" if search["found"] else "")
-        )
-    header = ["by", "group", "rows", "share", "outcome", "note"]
-    lines = [*(f"- {sentence}" for sentence in said), "", _line(header), "|" + "---|" * 6]
-    for by, groups in content["by"].items():
-        for group in groups:
-            note = "too few rows to measure" if group["too_small"] else ""
-            name = " × ".join(map(str, group["group"].values()))
-            share = _rate(group["share"])
-            lines.append(_line([by, name, f"{group['num_rows']:,}", share, _outcome(group), note]))
-    return (
-        f"who is in the {content['rows']:,} training rows, before any model",
-        "\n".join(lines).strip(),
-    )
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _largest(found: Any) -> Any:
-    return max(found, key=lambda one: abs(one["value"]))
-
-
-def _slice(found: Any) -> str:
-    where = ", ".join(f"{name} {level}" for name, level in found["slice"].items())
-    return f"{where}, {_rate(found['rate'])} against {_rate(found['rest'])} elsewhere"
-
-
-def _outcome(group: Any) -> str:
-    """A group's rate of positive labels, its mean, or its classes."""
-    if "positive_rate" in group:
-        span = _interval(_rate(group["positive_rate_low"]), _rate(group["positive_rate_high"]))
-        return f"{_rate(group['positive_rate'])} ({span})"
-    if "mean" in group:
-        mean = group["mean"]
-        return (
-            f"{_number(mean['value'])} ({_interval(_number(mean['low']), _number(mean['high']))})"
-        )
-    return ", ".join(f"{name} {_rate(rate['value'])}" for name, rate in group["rates"].items())
-
-
-def _balance(content: Any) -> tuple[str, list[Row]]:
-    rows: list[Row] = [
-        {
-            "group": " × ".join(cell["group"].values()),
-            "outcome": cell["label"],
-            "rows before": cell["num_rows"],
-            "rows after": cell["num_rows_after"],
-            "weight": _number(cell["weight"]),
-        }
-        for cell in content.get("cells", ())
-    ]
-    numbers: list[Row] = [
-        {
-            "number": entry["column"],
-            "largest correlation before": _number(entry["before"]),
-            "after": _number(entry["after"]),
-        }
-        for entry in content.get("correlations", ())
-    ]
-    checks = [
-        f"{check['name']} {_number(check['value'])} (at most {check['at_most']:g})"
-        for check in content.get("checks", ())
-    ]
-    return "; ".join([before_training(content).rstrip("."), *checks]), rows or numbers
-
-
 def _calibrate(content: Any) -> tuple[str, list[Row]]:
     """The threshold, and what mitigation after training changed on the calibration rows; of several
     classes the temperature of their probabilities."""
@@ -214,9 +99,9 @@ def _calibrate(content: Any) -> tuple[str, list[Row]]:
             "threshold": "by group"
             if when == "after" and "by_group" in content
             else f"{made[when]['threshold']:g}",
-            "accuracy": _number(made[when]["accuracy"]),
-            "selection rate": _number(made[when]["selection_rate"]),
-            **{f"gap by {by}": _number(gap["value"]) for by, gap in made[when]["gaps"].items()},
+            "accuracy": number(made[when]["accuracy"]),
+            "selection rate": number(made[when]["selection_rate"]),
+            **{f"gap by {by}": number(gap["value"]) for by, gap in made[when]["gaps"].items()},
         }
         for when in ("before", "after")
     ]
@@ -229,9 +114,9 @@ def _evaluate(content: Any) -> tuple[str, list[Row]]:
     rows = [
         {
             "metric": wording.measure(name).title,
-            "value": _number(found["value"]),
-            "interval": _interval(_number(found["low"]), _number(found["high"])),
-            "baseline": _number(baseline[name]["value"]) if name in baseline else "",
+            "value": number(found["value"]),
+            "interval": interval(number(found["low"]), number(found["high"])),
+            "baseline": number(baseline[name]["value"]) if name in baseline else "",
         }
         for name, found in content["model"]["metrics"].items()
     ]
@@ -247,9 +132,9 @@ def _assess(content: Any) -> tuple[str, list[Row]]:
         {
             "by": by,
             "gap": wording.measure(name).title,
-            "value": _number(gap["value"]),
-            "interval": _interval(_number(gap["low"]), _number(gap["high"])),
-            "smallest gap shown": _number(gap.get("detectable")),
+            "value": number(gap["value"]),
+            "interval": interval(number(gap["low"]), number(gap["high"])),
+            "smallest gap shown": number(gap.get("detectable")),
             "in people": group_words.harm(gap) or "",
             "groups left out": ", ".join(found["too_small"]),
         }
@@ -262,7 +147,7 @@ def _assess(content: Any) -> tuple[str, list[Row]]:
 def _explain(content: Any) -> tuple[str, list[Row]]:
     what = explanation_words.NAME_OF[content["kind"]]
     rows = [
-        {what: entry[what], "mean contribution": _number(entry["mean_absolute"])}
+        {what: entry[what], "mean contribution": number(entry["mean_absolute"])}
         for entry in content["ranking"]
     ]
     return f"what the model used: {content['method']}, in {content['unit']}", rows
@@ -295,10 +180,10 @@ def _package(content: Any) -> tuple[str, list[Row]]:
 
 
 REPORTS: Mapping[str, tuple[str, Callable[[Any], tuple[str, list[Row] | str]]]] = {
-    "validate": ("report.json", _contract),
-    "clean": ("ledger.json", _ledger),
-    "audit": ("report.json", _audit),
-    "balance": ("report.json", _balance),
+    "validate": ("report.json", data_sheets.contract),
+    "clean": ("ledger.json", data_sheets.ledger),
+    "audit": ("report.json", data_sheets.audit),
+    "balance": ("report.json", data_sheets.balance),
     "calibrate": ("policy.json", _calibrate),
     "evaluate": ("report.json", _evaluate),
     "assess": ("report.json", _assess),
@@ -307,15 +192,3 @@ REPORTS: Mapping[str, tuple[str, Callable[[Any], tuple[str, list[Row] | str]]]] 
     "package": ("report.json", _package),
     "rehearse": ("report.json", _rehearse),
 }
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _rate(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f}%"
-
-
-def _interval(low: str, high: str) -> str:
-    return f"{low} to {high}" if low and high else ""

@@ -15,11 +15,12 @@ from flows.kept_yaml import opened, written
 from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_text
-from pipeline.core.gate_rules import Rule, check_groupings, check_swaps, check_task
+from pipeline.core.gate_rules import Rule
 from pipeline.core.modality import optional_part
 from pipeline.core.paths import READING_ORDER
 from pipeline.core.problems import nearest, shown
 from pipeline.core.project import known_project, projects
+from pipeline.core.rule_checks import check_groupings, check_swaps, check_task
 from pipeline.core.sections import SHARED, check_section_names, section
 from pipeline.core.typed_settings import Frozen
 from pipeline.core.yaml_files import read_yaml

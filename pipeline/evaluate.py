@@ -72,6 +72,7 @@ def run_binary(project: Project[Settings], paths: Paths) -> None:
     """Two classes: decided by a policy with a threshold."""
     columns, settings = project.columns, project.settings
     test = read_parquet(paths.input("split", "test.parquet"))
+    calibration = read_parquet(paths.input("split", "calibration.parquet"))
     model = prediction.load(paths.input("train", ""), project.modality)
     policy_file = read_json(paths.input("calibrate", "policy.json"))
     policy = Policy.from_dict(policy_file)
@@ -80,12 +81,7 @@ def run_binary(project: Project[Settings], paths: Paths) -> None:
     probability = policy.probability(model.logits(test))
     decisions = decided(policy, model, test, probability)
     baseline, baseline_probability = fit_baseline(
-        project,
-        model.encoder,
-        train,
-        read_parquet(paths.input("split", "calibration.parquet")),
-        test,
-        policy_file["maximise"],
+        project, model.encoder, train, calibration, test, policy_file["maximise"]
     )
     baseline_decisions = baseline.decide(baseline_probability)
     predictions = pl.DataFrame(
@@ -112,30 +108,19 @@ def run_binary(project: Project[Settings], paths: Paths) -> None:
         "policy": {**policy.as_dict(), **counted(policy, test, probability)},
         "model": as_dicts(found),
         "baseline": {
-            "name": part(project.modality, "baseline").NAME,
-            "policy": baseline.as_dict(),
-            **as_dicts(theirs),
-            "gains": as_dicts(gained)["metrics"],
+            **beside_baseline(project, baseline.as_dict(), theirs, gained),
             "operations": operations_of_baseline(project, train, model),
         },
-        "champion": against_champion(
-            paths,
-            project.modality,
-            columns,
-            Decider(test, labels, probability, decisions),
-            partial(resampled, settings=settings),
-            settings.confidence,
-        ),
+        "champion": beside_champion(project, paths, Decider(test, labels, probability, decisions)),
         "slices": part(project.modality, "slices").accuracy(
             test, predictions["decision"] == predictions["label"], columns, settings.min_slice_rows
         ),
     }
-    write_parquet(paths.output("predictions.parquet"), predictions)
-    write_csv(paths, "roc.csv", roc_curve(labels, probability, NUM_CURVE_POINTS))
-    write_csv(paths, "reliability.csv", reliability(labels, probability))
-    write_json(paths.output("report.json"), report)
-    metrics = {name: round(interval.value, 6) for name, interval in found.items()}
-    write_json(paths.output("metrics.json"), metrics)
+    curves = {
+        "roc.csv": roc_curve(labels, probability, NUM_CURVE_POINTS),
+        "reliability.csv": reliability(labels, probability),
+    }
+    write(paths, predictions, curves, report)
 
 
 def fit_baseline(
@@ -170,12 +155,41 @@ def paired(
     )
 
 
+def beside_baseline(
+    project: Project[Settings],
+    policy: dict[str, Any],
+    theirs: dict[str, Interval],
+    gained: dict[str, Interval],
+) -> dict[str, Any]:
+    """What the report says of the baseline: its policy, its measures, what the model gains."""
+    return {
+        "name": part(project.modality, "baseline").NAME,
+        "policy": policy,
+        **as_dicts(theirs),
+        "gains": as_dicts(gained)["metrics"],
+    }
+
+
 def operations_of_baseline(
     project: Project[Settings], train: pl.DataFrame, model: prediction.Predictor
 ) -> float | None:
     """What fitting the baseline takes in arithmetic; None where its modality does not count it."""
     count = getattr(part(project.modality, "baseline"), "operations", None)
     return None if count is None else float(count(train, model.encoder, model.outcome))
+
+
+def beside_champion(
+    project: Project[Settings], paths: Paths, new: Decider | Answerer
+) -> dict[str, Any]:
+    """What the new model gains over the live one, resampled as this stage's settings have it."""
+    return against_champion(
+        paths,
+        project.modality,
+        project.columns,
+        new,
+        partial(resampled, settings=project.settings),
+        project.settings.confidence,
+    )
 
 
 def resampled(
@@ -197,21 +211,20 @@ def as_dicts(intervals: dict[str, Interval]) -> dict[str, Any]:
 
 def run_outputs(project: Project[Settings], paths: Paths) -> None:
     """Several classes, or a number: decided without a threshold."""
-    columns, settings, modality = project.columns, project.settings, project.modality
+    columns, settings = project.columns, project.settings
     test = read_parquet(paths.input("split", "test.parquet"))
     calibration = read_parquet(paths.input("split", "calibration.parquet"))
-    model = prediction.load(paths.input("train", ""), modality)
+    model = prediction.load(paths.input("train", ""), project.modality)
     outcome = model.outcome
     truth = outcome.truth(test, columns)
     policy = OutputPolicy.from_dict(read_json(paths.input("calibrate", "policy.json")))
     train = read_parquet(paths.input("balance", "train.parquet"))
-    baseline = part(modality, "baseline")
-    fitting, testing = baseline.logits(
+    fitting, testing = part(project.modality, "baseline").logits(
         train, [calibration, test], columns, model.encoder, settings.seed, outcome
     )
-    baseline_policy = fit_outputs(outcome, fitting, outcome.truth(calibration, columns))
+    baseline = fit_outputs(outcome, fitting, outcome.truth(calibration, columns))
     ours = scored(outcome, policy, model.logits(test), truth)
-    theirs = scored(outcome, baseline_policy, testing, truth)
+    theirs = scored(outcome, baseline, testing, truth)
     measured, measured_of_theirs, gained = paired(
         ours.metrics, theirs.metrics, columns, test.height, settings
     )
@@ -223,19 +236,13 @@ def run_outputs(project: Project[Settings], paths: Paths) -> None:
         "policy": policy.as_dict(),
         "model": as_dicts(measured),
         "baseline": {
-            "name": baseline.NAME,
-            "policy": baseline_policy.as_dict(),
-            **as_dicts(measured_of_theirs),
-            "gains": as_dicts(gained)["metrics"],
+            **beside_baseline(project, baseline.as_dict(), measured_of_theirs, gained),
             "operations": operations_of_baseline(project, train, model),
         },
-        "champion": against_champion(
+        "champion": beside_champion(
+            project,
             paths,
-            modality,
-            columns,
             Answerer(test, truth, ours.answers[EXPECTED[outcome.task]].to_numpy(), outcome),
-            partial(resampled, settings=settings),
-            settings.confidence,
         ),
         "slices": slices_of(test, ours, project),
     }
@@ -251,12 +258,8 @@ def run_outputs(project: Project[Settings], paths: Paths) -> None:
             if name in BASELINE_ANSWERS
         },
     }
-    write_parquet(paths.output("predictions.parquet"), pl.DataFrame(predictions))
-    write_csv(paths, "roc.csv", ours.roc)
-    write_csv(paths, "reliability.csv", ours.reliability)
-    write_json(paths.output("report.json"), report)
-    found = report["model"]["metrics"]
-    write_json(paths.output("metrics.json"), {name: one["value"] for name, one in found.items()})
+    curves = {"roc.csv": ours.roc, "reliability.csv": ours.reliability}
+    write(paths, pl.DataFrame(predictions), curves, report)
 
 
 def slices_of(test: pl.DataFrame, ours: Scored, project: Project[Settings]) -> Any:
@@ -266,6 +269,21 @@ def slices_of(test: pl.DataFrame, ours: Scored, project: Project[Settings]) -> A
     if project.columns.task == "regression":
         return slices.mean_absolute_error(test, misses, project.columns, least)
     return slices.accuracy(test, misses == 0, project.columns, least)
+
+
+def write(
+    paths: Paths,
+    predictions: pl.DataFrame,
+    curves: dict[str, list[dict[str, float]]],
+    report: dict[str, Any],
+) -> None:
+    """All files of the stage; the metrics are those that the report has of the model."""
+    write_parquet(paths.output("predictions.parquet"), predictions)
+    for name, points in curves.items():
+        write_csv(paths, name, points)
+    write_json(paths.output("report.json"), report)
+    found = report["model"]["metrics"]
+    write_json(paths.output("metrics.json"), {name: one["value"] for name, one in found.items()})
 
 
 def write_csv(paths: Paths, name: str, rows: list[dict[str, float]]) -> None:

@@ -86,12 +86,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     checkpoint = checkpoint_of(project, paths, device)
     ledger = opened(checkpoint.folder, settings.budget, paths.root)
     encoding = part(project.modality, "encoding")
-    source = streaming.opened(
-        paths.input("balance", "train.parquet"),
-        "never" if settings.is_mitigated else settings.stream,
-        settings.memory_budget_mb,
-        lambda rows: row_bytes(rows, encoding.fit(rows, columns, settings.encoder), columns),
-    )
+    source = training_rows(project, paths)
     train = source.fitted
     validation = read_parquet(paths.input("split", "validation.parquet"))
     mitigated = mitigated_columns(settings.mitigation, columns)
@@ -135,6 +130,18 @@ def run(project: Project[Settings], paths: Paths) -> None:
     write_json(paths.output("report.json"), found)
     checkpoint.delete()
     return None
+
+
+def training_rows(project: Project[Settings], paths: Paths) -> streaming.Source:
+    """What balance wrote, in memory or streamed; mitigation needs all rows at once."""
+    settings, columns = project.settings, project.columns
+    encoding = part(project.modality, "encoding")
+    return streaming.opened(
+        paths.input("balance", "train.parquet"),
+        "never" if settings.is_mitigated else settings.stream,
+        settings.memory_budget_mb,
+        lambda rows: row_bytes(rows, encoding.fit(rows, columns, settings.encoder), columns),
+    )
 
 
 def learn(

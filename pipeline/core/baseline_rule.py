@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core.deciding import Found, at_confidence, false_refusal, shown_distance
-from pipeline.core.gate_rules import COST_SHARE, POWER, Rule, check_task
+from pipeline.core.gate_rules import COST_SHARE, POWER, Rule
 from pipeline.core.override_records import PASS
+from pipeline.core.rule_checks import check_task
 
 MAIN = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mean_absolute_error"}
 """The measure by which the verdict tells whether the baseline is as good, by task."""

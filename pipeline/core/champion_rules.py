@@ -8,8 +8,9 @@ import math
 from statistics import NormalDist
 
 from pipeline.core.deciding import Found, Outcome, at_confidence, standard_error
-from pipeline.core.gate_rules import POWER, Rule, check_groupings, check_task
+from pipeline.core.gate_rules import POWER, Rule
 from pipeline.core.paired import bounds, error_of, power
+from pipeline.core.rule_checks import check_groupings, check_task
 
 _NORMAL = NormalDist()
 LACKS_POWER = (

@@ -8,8 +8,9 @@ from statistics import NormalDist
 from typing import Any, Literal
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.gate_rules import POWER, Rule, check_groupings, check_swaps, check_task
+from pipeline.core.gate_rules import POWER, Rule
 from pipeline.core.measures import COUNTERFACTUAL
+from pipeline.core.rule_checks import check_groupings, check_swaps, check_task
 
 Outcome = Literal["pass", "fail", "insufficient", "not_applicable"]
 """Of a rule; of a verdict as well `pass_with_override`."""

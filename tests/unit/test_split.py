@@ -15,20 +15,16 @@ from pipeline.core.errors import ArtifactMissing, ProjectError
 from pipeline.core.hashing import keyed_hash
 from pipeline.core.paths import Paths
 from pipeline.core.project import Project
-from pipeline.image import content as image_content
-from pipeline.split import (
-    PARTS,
-    Settings,
-    Shares,
+from pipeline.core.split_checks import (
     check_classes,
     check_leakage,
     check_stratification,
-    divide,
     num_alike_apart,
     num_shared,
-    run,
     stratification,
 )
+from pipeline.image import content as image_content
+from pipeline.split import PARTS, Settings, Shares, divide, run
 from pipeline.tabular import content
 from tests.pictures import COLUMNS as IMAGES
 from tests.pictures import encoded, picture

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from pipeline.assess import Settings as Assess
 from pipeline.core.counterfactuals_page import largest, looked_at, unmoved
 from pipeline.core.errors import ProjectError
-from pipeline.core.gate_rules import Rule, check_groupings, check_swaps, check_task
+from pipeline.core.gate_rules import Rule
+from pipeline.core.rule_checks import check_groupings, check_swaps, check_task
 from pipeline.core.typed_settings import strictly
 from pipeline.core.wording import reason, rule_title
 from pipeline.gate import verdict

@@ -8,8 +8,8 @@ from scipy.stats import chi2_contingency
 
 from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
+from pipeline.core.split_checks import check_classes, check_stratification, stratification
 from pipeline.core.strata import chi_square, described, strata
-from pipeline.split import check_classes, check_stratification, stratification
 
 GRADES = Columns(target="grade", task="multiclass")
 WAGES = Columns(target="wage", task="regression")
