@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flows.frontier_choice import Gap, Measured
-from pipeline.core.plots import BASELINE, INK, MODEL, MUTED, PAPER, REFUSED, as_svg, drawing
-from pipeline.core.plots import place as margins
+from pipeline.core.svg import BASELINE, INK, MODEL, MUTED, PAPER, REFUSED, as_svg, drawing
+from pipeline.core.svg import place as margins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.core import plots
-from pipeline.core.plots import INK, MODEL, MUTED
+from pipeline.core import svg
+from pipeline.core.svg import INK, MODEL, MUTED
 
 MAX_DRAWN = 20
 """Classes of a matrix that can be read on paper."""
@@ -46,8 +46,8 @@ def _matrix(found: Confusion) -> str:
     side = CELL_IN * num
     longest = max(len(name[:MAX_LABEL]) for name in names)
     margin = 0.3 + 0.085 * longest
-    with plots.drawing(side + margin + 0.35, side + margin + 0.2) as (figure, axes):
-        plots.place(axes, left=margin, bottom=margin + 0.15, right=0.1, top=0.1)
+    with svg.drawing(side + margin + 0.35, side + margin + 0.2) as (figure, axes):
+        svg.place(axes, left=margin, bottom=margin + 0.15, right=0.1, top=0.1)
         for i, row in enumerate(counts):
             whole = sum(row) or 1
             for j, count in enumerate(row):
@@ -77,7 +77,7 @@ def _matrix(found: Confusion) -> str:
         for spine in axes.spines.values():
             spine.set_visible(True)
             spine.set_color(MUTED)
-        return plots.as_svg(figure, "confusion", _in_words(found))
+        return svg.as_svg(figure, "confusion", _in_words(found))
 
 
 def _in_words(found: Confusion) -> str:
