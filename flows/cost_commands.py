@@ -28,6 +28,7 @@ def cost(project: str | None, everything: bool, as_json: bool, page: Path | None
       hallmark cost --all
       hallmark cost --all --json
       hallmark cost --all --html costs.html
+      hallmark cost --all --html costs.html --json > costs.json
     """
     from pipeline.core.project import known_project
 
@@ -45,8 +46,9 @@ def cost(project: str | None, everything: bool, as_json: bool, page: Path | None
     if page:
         from flows.cost_page import write
 
-        click.echo(f"costs: {write(root, page)}")
-        return
+        click.echo(f"costs: {write(root, page)}", err=as_json)
+        if not as_json:
+            return
     from flows.all_costs import all_costs
     from flows.cost_table import print_all
 

@@ -183,6 +183,14 @@ def test_json_has_the_same_sums(here: Path) -> None:
     assert found["trainings"][0]["figures"][0]["actual"] == 50
 
 
+def test_json_is_printed_beside_a_page(here: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    ended = CliRunner().invoke(cli, ["cost", "--all", "--html", str(page), "--json"])
+    assert json.loads(ended.stdout)["total"]["spent"]["wall_s"] == 131
+    assert ended.stderr == f"costs: {page}\n"
+    assert page.is_file()
+
+
 def test_forecast_and_actual_stand_side_by_side_for_a_project(here: Path) -> None:
     shown = CliRunner().invoke(cli, ["cost", "a"]).output
     row = next(line for line in shown.splitlines() if line.startswith("time"))
