@@ -80,7 +80,6 @@ class Ledger:
         self.file = folder / "spent.json"
         self.budget, self.prices, self.device, self.meter = budget, prices, device, meter
         self.earlier = read_record(self.file)
-        self.steps_before, self._at_first = 0, True
         self._reached = False
         self._kept_at = self._looked_at = meter.started
 
@@ -104,14 +103,12 @@ class Ledger:
         money = self.prices.of(self.device, time_s, energy_kwh) if self.prices else None
         return Spent(time_s, energy_kwh, memory_gb(self.device), money)
 
-    def watch(self, progress: Progress) -> str | None:
+    def watch(self, progress: Progress) -> str | None:  # noqa: ARG002 -- a Watch's signature
         """Called after each step: the reason to stop, once a limit is reached.
 
         Keeps what was spent every few seconds, so that a resumed training knows it. The reason
         stays: of several processes' steps only every few listen.
         """
-        if self._at_first:
-            self.steps_before, self._at_first = max(progress.num_steps - 1, 0), False
         if self._reached:
             return STOPPED
         now = time.perf_counter()

@@ -62,49 +62,83 @@ def fit(
             weights. In the middle of an epoch, this one is cut short and judged as it is.
     """
     loop = Loop(network, train, settings, augment)
-    validation = validation.to(loop.device)
-    best, progress, random = copy_of(loop.network), Progress(), None
-    if state := checkpoint.load():
-        random = loop.restore(state[0])
-        best, progress = under("best/", state[0]), Progress(**state[1])
-        if loop.writes:
-            print(f"resuming after epoch {progress.epoch}{_middle(progress)}", file=sys.stderr)
+    run = _Run(loop, checkpoint, watch)
+    validation, progress = validation.to(loop.device), run.progress
     curve_file = curve_file if loop.writes else Path(os.devnull)
-
-    def save() -> float:
-        """Save the state; returns the moment."""
-        tensors = loop.state() | {f"best/{name}": value for name, value in best.items()}
-        if loop.writes:
-            checkpoint.save(tensors, vars(progress))
-        return time.monotonic()
-
     _rewrite(curve_file, progress.curve)
-    saved_at = time.monotonic()
     with _bar(settings, progress, loop.writes) as advance:
         while not (stopped := progress.reason_to_stop(settings)):
-            for _ in loop.epoch(progress.epoch + 1, progress.step, random):
-                progress.step, progress.num_steps = progress.step + 1, progress.num_steps + 1
-                word = (watch(progress) if watch else "") or ""
-                if not word and time.monotonic() - saved_at > SAVE_EVERY_S:
-                    word = SAVE
-                if (word := loop.agreed(word, progress.num_steps)) == SAVE:
-                    saved_at = save()
-                elif word:
-                    progress.stopped = word
-                    break
-            progress.epoch, progress.step, random = progress.epoch + 1, 0, None
-            point = _point(loop, progress.epoch, validation)
-            progress.curve.append(point)
-            if point["validation_loss"] < progress.best_loss:
-                best, progress.best_epoch = copy_of(loop.network), progress.epoch
-                progress.best_loss = point["validation_loss"]
-            saved_at = save()
+            word = run.make_steps()
+            point = run.end_epoch(validation, word)
             append(curve_file, point)
             advance(point)
-            if watch and not progress.stopped:
-                progress.stopped = loop.agreed(watch(progress) or "", 0)
     progress.stopped = stopped
-    return {name: value.cpu() for name, value in best.items()}, progress
+    return {name: value.cpu() for name, value in run.best.items()}, progress
+
+
+class _Run:
+    """A training that goes on: where it stands, its best weights, and where both are kept.
+
+    Args:
+        loop: Its steps.
+        checkpoint: Where the state is kept; training goes on from one that is there.
+        watch: Asked after each step and each epoch for a reason to stop.
+    """
+
+    def __init__(self, loop: Loop, checkpoint: Checkpoint, watch: Watch | None) -> None:
+        self.loop, self.checkpoint, self.watch = loop, checkpoint, watch
+        self.best, self.progress = copy_of(loop.network), Progress()
+        self.random: dict[str, Tensor] | None = None
+        if state := checkpoint.load():
+            self.random, self.best = loop.restore(state[0]), under("best/", state[0])
+            self.progress = Progress(**{**state[1], "passes_here": 0.0})
+            if loop.writes:
+                epoch, more = self.progress.epoch, _middle(self.progress)
+                print(f"resuming after epoch {epoch}{more}", file=sys.stderr)
+        self.saved_at = time.monotonic()
+
+    def make_steps(self) -> str:
+        """Make the steps that the next epoch still lacks; returns the word that ended them."""
+        loop, progress = self.loop, self.progress
+        for _ in loop.epoch(progress.epoch + 1, progress.step, self.random):
+            progress.step, progress.num_steps = progress.step + 1, progress.num_steps + 1
+            progress.passes_here += 1 / loop.steps_per_epoch
+            word = self._asked()
+            if not word and time.monotonic() - self.saved_at > SAVE_EVERY_S:
+                word = SAVE
+            if (word := loop.agreed(word, progress.num_steps)) == SAVE:
+                self._save()
+            elif word:
+                return word
+        return ""
+
+    def end_epoch(self, validation: Part, word: str) -> dict[str, float]:
+        """Judge and save the epoch; returns its point of the curve.
+
+        A word that cuts nothing short, as no further step would have been made, is not kept.
+        """
+        loop, progress = self.loop, self.progress
+        is_whole = progress.step == loop.steps_per_epoch
+        progress.epoch, progress.step, self.random = progress.epoch + 1, 0, None
+        point = _point(loop, progress.epoch, validation)
+        progress.curve.append(point)
+        if point["validation_loss"] < progress.best_loss:
+            self.best, progress.best_epoch = copy_of(loop.network), progress.epoch
+            progress.best_loss = point["validation_loss"]
+        word = word or loop.agreed(self._asked(), 0)
+        ends = is_whole and progress.reason_to_stop(loop.settings)
+        progress.stopped = "" if ends else word
+        self._save()
+        return point
+
+    def _asked(self) -> str:
+        return (self.watch(self.progress) if self.watch else "") or ""
+
+    def _save(self) -> None:
+        tensors = self.loop.state() | {f"best/{name}": one for name, one in self.best.items()}
+        if self.loop.writes:
+            self.checkpoint.save(tensors, vars(self.progress))
+        self.saved_at = time.monotonic()
 
 
 def passes(

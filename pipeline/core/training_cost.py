@@ -44,7 +44,7 @@ def foreseen(
 
 def tell_actual(found: Forecast, ledger: Ledger, trained: Trained) -> None:
     """Record what it was, beside the forecast for the passes that were really made here."""
-    num_passes = passes_made(found, ledger, trained)
+    num_passes = trained.progress.passes_here
     tell(
         RECORD,
         {
@@ -56,13 +56,6 @@ def tell_actual(found: Forecast, ledger: Ledger, trained: Trained) -> None:
             "earlier": _rounded(ledger.earlier),
         },
     )
-
-
-def passes_made(found: Forecast, ledger: Ledger, trained: Trained) -> float:
-    """Passes over the training rows in this process; of one that was cut short, its part."""
-    progress = trained.progress
-    others = len(progress.curve) - progress.epoch  # those of members, or against an adversary
-    return (progress.num_steps - ledger.steps_before) / found.num_steps + others
 
 
 def _before(found: Forecast, ledger: Ledger) -> dict[str, Any]:

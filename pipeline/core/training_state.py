@@ -21,6 +21,8 @@ class Progress:
         best_loss: Their loss on validation rows.
         curve: One point per pass.
         stopped: Why training ended: `patience`, `max_epochs`, or what `watch` said; empty before.
+        passes_here: Passes that this process made, those of members and against an adversary
+            included; of one that was cut short or begun elsewhere, its part.
     """
 
     epoch: int = 0
@@ -30,6 +32,7 @@ class Progress:
     best_loss: float = float("inf")
     curve: list[dict[str, float]] = field(default_factory=list)
     stopped: str = ""
+    passes_here: float = field(default=0.0, compare=False)
 
     def reason_to_stop(self, settings: LoopSettings) -> str:
         """Why no further pass is made; empty when one is."""

@@ -78,7 +78,6 @@ def test_a_resumed_training_counts_what_was_spent_before(
     assert 50 <= second.spent().time_s < 55
     monkeypatch.setattr(budget.time, "perf_counter", lambda: clock + 12)
     assert second.watch(Progress(num_steps=9)) == STOPPED
-    assert second.steps_before == 8
 
 
 def test_a_reason_to_stop_stays(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def kill() -> None:
 def ends_the_same(whole: tuple[dict[str, Any], Progress, bytes], folder: Path) -> None:
     weights, progress = train(folder)
     assert same(weights, whole[0])
-    assert vars(progress) == vars(whole[1])
+    assert progress == whole[1]
     assert (folder / "curves.jsonl").read_bytes() == whole[2]
 
 

@@ -96,7 +96,7 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
     resumed, again = train(tmp_path / "killed")
     assert f"resuming after epoch {epoch}" in capfd.readouterr().err
     assert same(whole, resumed)
-    assert vars(progress) == vars(again)
+    assert progress == again
     one, other = (tmp_path / name / "curves.jsonl" for name in ("whole", "killed"))
     assert one.read_bytes() == other.read_bytes()
 
@@ -234,6 +234,68 @@ def test_what_watch_says_stops_training_with_the_best_weights(tmp_path: Path) ->
     assert (progress.stopped, progress.epoch, progress.best_epoch) == ("budget", 2, 2)
     whole, _ = train(tmp_path / "whole", SETTINGS.model_copy(update={"max_epochs": 2}))
     assert not same(best, whole)  # the second pass was cut short
+
+
+@pytest.mark.parametrize("number", [6 * 7, 6 * 7 - 1])
+def test_a_word_that_cuts_nothing_short_is_not_told(tmp_path: Path, number: int) -> None:
+    """Six passes of seven steps: a word in the last step comes too late to stop anything."""
+
+    def watch(progress: Progress) -> str | None:
+        return "budget" if progress.num_steps >= number else None
+
+    folder, curve = Checkpoint(tmp_path), tmp_path / "c.jsonl"
+    _, progress = fit(network(), TRAIN, VALIDATION, SETTINGS, folder, curve, watch=watch)
+    assert progress.stopped == ("max_epochs" if number == 42 else "budget")
+    impatient = SETTINGS.model_copy(update={"patience": 1, "max_epochs": 500, "batch_size": 210})
+    ended = train(tmp_path / "a", impatient)[1]
+
+    def late(progress: Progress) -> str | None:
+        return "budget" if progress.epoch == ended.epoch else None
+
+    folder = Checkpoint(tmp_path / "b")
+    _, progress = fit(network(), TRAIN, VALIDATION, impatient, folder, curve, watch=late)
+    assert (progress.stopped, progress.epoch) == ("patience", ended.epoch)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_passes_made_here_are_those_of_this_process(tmp_path: Path, accumulate: int) -> None:
+    """Seven batches a pass: seven steps, or three. A kill in the second step of the second pass,
+    then a training to its end, then one that has nothing left to do."""
+    settings = SETTINGS.model_copy(update={"accumulate": accumulate})
+    steps = {1: 7, 3: 3}[accumulate]
+    seen: list[Progress] = []
+
+    def watch(progress: Progress) -> None:
+        seen.append(progress)
+        if progress.num_steps == steps + 2:
+            raise Killed
+
+    def go_on(watch: Any = None) -> float:
+        folder, curve = Checkpoint(tmp_path), tmp_path / "c.jsonl"
+        found = fit(network(), TRAIN, VALIDATION, settings, folder, curve, watch=watch)
+        return found[1].passes_here
+
+    with pytest.raises(Killed):
+        go_on(watch)
+    assert seen[-1].passes_here == pytest.approx(1 + 2 / steps)
+    assert go_on() == pytest.approx(5)  # the last state was saved after the first pass
+    assert go_on() == 0
+
+
+def test_passes_of_one_killed_inside_a_pass_are_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def watch(progress: Progress) -> None:
+        if progress.num_steps == 10:
+            raise Killed
+
+    monkeypatch.setattr(training, "SAVE_EVERY_S", -1.0)
+    folder, curve = Checkpoint(tmp_path), tmp_path / "c.jsonl"
+    with pytest.raises(Killed):
+        fit(network(), TRAIN, VALIDATION, SETTINGS, folder, curve, watch=watch)
+    _, progress = fit(network(), TRAIN, VALIDATION, SETTINGS, folder, curve)
+    assert progress.passes_here == pytest.approx(6 - 9 / 7)  # nine steps were saved
+    assert progress.num_steps == 42
 
 
 def test_why_training_stopped_is_told(tmp_path: Path) -> None:
