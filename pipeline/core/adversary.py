@@ -170,7 +170,8 @@ def oppose(
 ) -> Trained:
     """Train as without mitigation, then against an adversary; `groups` are those of both parts.
 
-    The epoch is kept that is best on validation rows by error and largest difference.
+    The epoch is kept that is best on validation rows by error and largest difference. A budget that
+    is reached ends the contest between two epochs, not before the first one.
 
     Raises:
         ProjectError: rows are weighted, or there are fewer than two groups.
@@ -183,42 +184,10 @@ def oppose(
         network, train, validation, settings, begun, curve_file, augment=augment, watch=watch
     )
     network.load_state_dict(start)
-    contest, saved = (
-        Contest(network, train, named.train, settings),
-        Checkpoint(checkpoint.folder / "contest"),
-    )
-    train, validation = train.to(contest.device), validation.to(contest.device)
-
-    def judged(weights: dict[str, Tensor]) -> tuple[dict[str, float], float]:
-        decided = logits_of(network, weights, validation) >= 0
-        found = measured(validation, named.validation, mitigation.constraint, decided)
-        return found, cost(validation, decided, found, chosen.constraint_weight)
-
-    before, kept = judged(start)[0], Kept()
-    if state := saved.load():
-        contest.restore(state[0])
-        kept = Kept(under("best/", state[0]), **state[1])
-    for point in kept.curve:
-        _tell(progress, point, curve_file)
-    with epochs(chosen.epochs, len(kept.curve)) as advance:
-        for epoch in range(len(kept.curve) + 1, chosen.epochs + 1):
-            with threadpool_limits(settings.num_threads):
-                contest.epoch(epoch)
-            weights = contest.weights()
-            kept.judge(weights, *judged(weights), epoch)
-            point = {
-                "epoch": len(progress.curve) + 1,
-                "train_loss": evaluate(network, train, mitigation)["validation_loss"],
-                **evaluate(network, validation, mitigation),
-            }
-            kept.curve.append(point)
-            best = {f"best/{name}": value for name, value in kept.weights.items()}
-            saved.save({**contest.state(), **best}, kept.plain())
-            _tell(progress, point, curve_file)
-            advance(point)
-            if watch and (reason := watch(progress)):
-                progress.stopped = reason
-                break
+    contest = Contest(network, train, named.train, settings)
+    judge = Judge(network, train.to(contest.device), validation.to(contest.device), named, settings)
+    before, saved = judge.found(start)[0], Checkpoint(checkpoint.folder / "contest")
+    kept = _contend(contest, judge, progress, saved, curve_file, watch)
     facts = {
         "groups": named.sizes(),
         "alpha": chosen.alpha,
@@ -227,6 +196,68 @@ def oppose(
         "validation": {"without_mitigation": before, "model": kept.found},
     }
     return Trained(kept.weights, progress, facts=facts)
+
+
+def _contend(
+    contest: Contest,
+    judge: "Judge",
+    progress: Progress,
+    saved: Checkpoint,
+    curve_file: Path,
+    watch: Watch | None,
+) -> "Kept":
+    """Make the epochs against the adversary that are not made yet; `progress` hears of each."""
+    settings, kept = judge.settings, Kept()
+    if state := saved.load():
+        contest.restore(state[0])
+        kept = Kept(under("best/", state[0]), **state[1])
+    for point in kept.curve:
+        _tell(progress, point, curve_file)
+    num_epochs = settings.mitigation.adversary.epochs
+    with epochs(num_epochs, len(kept.curve)) as advance:
+        for epoch in range(len(kept.curve) + 1, num_epochs + 1):
+            if kept.curve and watch and (reason := watch(progress)):
+                progress.stopped = reason
+                break
+            with threadpool_limits(settings.num_threads):
+                contest.epoch(epoch)
+            weights = contest.weights()
+            kept.judge(weights, *judge.found(weights), epoch)
+            point = {"epoch": len(progress.curve) + 1, **judge.losses()}
+            kept.curve.append(point)
+            best = {f"best/{name}": value for name, value in kept.weights.items()}
+            saved.save({**contest.state(), **best}, kept.plain())
+            progress.passes_here += 1
+            _tell(progress, point, curve_file)
+            advance(point)
+    return kept
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Measures a network's weights on rows that are on its device."""
+
+    network: nn.Module
+    train: Part
+    validation: Part
+    groups: Groups
+    settings: LoopSettings
+
+    def found(self, weights: dict[str, Tensor]) -> tuple[dict[str, float], float]:
+        """Error and differences on validation rows, and what they cost together."""
+        mitigation = self.settings.mitigation
+        decided = logits_of(self.network, weights, self.validation) >= 0
+        found = measured(self.validation, self.groups.validation, mitigation.constraint, decided)
+        weight = mitigation.adversary.constraint_weight
+        return found, cost(self.validation, decided, found, weight)
+
+    def losses(self) -> dict[str, float]:
+        """Of the weights that were judged last, for the curve."""
+        mitigation = self.settings.mitigation
+        return {
+            "train_loss": evaluate(self.network, self.train, mitigation)["validation_loss"],
+            **evaluate(self.network, self.validation, mitigation),
+        }
 
 
 @dataclass

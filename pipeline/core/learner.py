@@ -50,7 +50,11 @@ class Learner:
         checkpoint: Where members are kept.
         tell: Called with each new member's curve, one point per pass.
         augment: What is done to the inputs of a training batch.
-        spent: Whether the training's own budget is used up; no member but the first is fitted then.
+        spent: Whether the training's own budget is used up; no member but the first is fitted then,
+            and those that are kept already are taken.
+
+    Attributes:
+        passes_here: Passes that were made in this process, for members that were not kept already.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Learner:
         self.checkpoint = checkpoint
         self.tell, self.augment, self.spent = tell, augment, spent
         self.members: dict[str, Member] = {}
+        self.passes_here = 0
 
     def fitted(self, labels: Bits, weights: Floats) -> Member:
         """A member with a small weighted error for these labels.
@@ -87,10 +92,21 @@ class Learner:
         """
         weights = weights / weights.mean()
         digest = hashlib.sha256(labels.tobytes() + weights.tobytes()).hexdigest()[:32]
-        if digest not in self.members:
-            if len(self.members) == self.max_members or (self.members and self.spent()):
-                return self._nearest(labels, weights)
-            self.members[digest] = self._fit(labels, weights, digest)
+        if digest in self.members:
+            return self.members[digest]
+        if len(self.members) == self.max_members:
+            return self._nearest(labels, weights)
+        kept = Checkpoint(self.checkpoint.folder / digest)
+        if state := kept.load():
+            tensors, curve = state[0], state[1]["curve"]
+        elif self.members and self.spent():
+            return self._nearest(labels, weights)
+        else:
+            tensors, curve = self._fit(labels, weights)
+            kept.save(tensors, {"curve": curve})
+        self.tell(curve)
+        decisions = (self.logits(tensors, self.train) >= 0).astype(np.int8)
+        self.members[digest] = Member(len(self.members), tensors, decisions)
         return self.members[digest]
 
     def _nearest(self, labels: Bits, weights: Floats) -> Member:
@@ -100,31 +116,25 @@ class Learner:
             key=lambda member: float(weights[member.decisions != labels].sum()),
         )
 
-    def _fit(self, labels: Bits, weights: Floats, digest: str) -> Member:
+    def _fit(self, labels: Bits, weights: Floats) -> "tuple[dict[str, Tensor], Curve]":
         import torch
 
-        kept = Checkpoint(self.checkpoint.folder / digest)
-        if state := kept.load():
-            tensors, curve = state[0], state[1]["curve"]
-        else:
-            self.network.load_state_dict(self.start)
-            rows = replace(
-                self.train,
-                labels=torch.from_numpy(labels.astype(np.float32)),
-                weights=torch.from_numpy(weights.astype(np.float32)),
-            )
-            tensors, curve = passes(
-                self.network,
-                rows,
-                self.validation,
-                self.settings,
-                self.num_epochs,
-                augment=self.augment,
-            )
-            kept.save(tensors, {"curve": curve})
-        self.tell(curve)
-        decisions = (self.logits(tensors, self.train) >= 0).astype(np.int8)
-        return Member(len(self.members), tensors, decisions)
+        self.network.load_state_dict(self.start)
+        rows = replace(
+            self.train,
+            labels=torch.from_numpy(labels.astype(np.float32)),
+            weights=torch.from_numpy(weights.astype(np.float32)),
+        )
+        found = passes(
+            self.network,
+            rows,
+            self.validation,
+            self.settings,
+            self.num_epochs,
+            augment=self.augment,
+        )
+        self.passes_here += self.num_epochs
+        return found
 
     def logits(self, weights: "dict[str, Tensor]", rows: Part) -> Floats:
         """What the network says of rows with these weights, shape (rows,)."""

@@ -85,6 +85,9 @@ def reduce(
 ) -> Trained:
     """Train with the reduction that the settings name; `groups` are each row's, of both parts.
 
+    A budget that is reached ends the search between two members, not before the first one: the
+    mixture, or the best point of the grid, is then of those that there are.
+
     Raises:
         ProjectError: rows are weighted already, or there are fewer than two groups.
     """
@@ -122,6 +125,7 @@ def reduce(
         with threadpool_limits(settings.num_threads):
             search = SEARCHES[settings.mitigation.method]
             found = search(learner, named, settings, chosen)
+    progress.passes_here += learner.passes_here
     return trained(found, learner, named, settings.mitigation, progress)
 
 

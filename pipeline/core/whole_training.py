@@ -23,12 +23,20 @@ def cut_short(training: Mapping[str, Any]) -> str | None:
     """The sentence for a training that its budget ended; None for any other."""
     if training.get("stopped") != STOPPED:
         return None
+    return f"Training was cut short: its budget was used up {_until(training)}"
+
+
+def _until(training: Mapping[str, Any]) -> str:
+    """How far it came, in the words of its method of mitigation, and what is kept of it."""
+    found, kept = training.get("mitigation") or {}, "the best until then, are kept."
+    if (fitted := found.get("num_members_fitted")) is not None:
+        return f"with {fitted} networks of {found['method']}; the model is made of these."
+    if (epoch := found.get("num_epochs")) is not None:
+        best = f"its epoch {found['best_epoch']}"
+        return f"by epoch {epoch} against the adversary; the weights of {best}, {kept}"
     most = (training.get("settings") or {}).get("max_epochs", "…")
-    return (
-        f"Training was cut short: its budget was used up in epoch {training['num_epochs']} of at "
-        f"most {most}; the weights of epoch {training['best_epoch']}, the best until then, are "
-        "kept."
-    )
+    best = f"epoch {training['best_epoch']}"
+    return f"in epoch {training['num_epochs']} of at most {most}; the weights of {best}, {kept}"
 
 
 def decide_whole(training: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pipeline.core.batches import Part
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import ProjectError
 from pipeline.core.loop_settings import LoopSettings
-from pipeline.core.training_state import Trained
+from pipeline.core.training_state import Progress, Trained
 from tests.unit.core.test_reductions import GROUPS, TRAIN, VALIDATION, Killed, network, same
 
 OPPONENT = {"epochs": 8, "alpha": 0.5, "hidden": 8, "learning_rate": 0.01}
@@ -175,6 +175,52 @@ def test_one_that_was_killed_ends_in_the_same_bytes(
     assert whole.facts == again.facts
     curves = [(tmp_path / name / "curves.jsonl").read_bytes() for name in ("whole", "killed")]
     assert curves[0] == curves[1]
+
+
+@pytest.mark.parametrize("num_epochs", [1, 3])
+def test_one_whose_budget_is_used_up_keeps_its_best_epoch(tmp_path: Path, num_epochs: int) -> None:
+    opponent = {**OPPONENT, "epochs": num_epochs}
+    shorter = opposed(tmp_path / "shorter", settings(mitigation={"adversary": opponent}))
+
+    def watch(progress: Progress) -> str | None:
+        return "budget" if len(progress.curve) >= progress.epoch + num_epochs else None
+
+    cut = opposed(tmp_path / "cut", watch=lambda p: watch(p) if p.epoch == 10 else None)
+    assert cut.progress.stopped == "budget"
+    assert same(cut.weights, shorter.weights)
+    assert cut.facts == shorter.facts
+    assert cut.facts["num_epochs"] == num_epochs
+
+
+def test_a_budget_used_up_in_the_last_epoch_cuts_nothing_short(tmp_path: Path) -> None:
+    def watch(progress: Progress) -> str | None:
+        return (
+            "budget" if len(progress.curve) >= progress.epoch + 8 and progress.step == 0 else None
+        )
+
+    trained = opposed(tmp_path, watch=lambda p: watch(p) if p.epoch == 10 else None)
+    assert trained.progress.stopped == "max_epochs"
+    assert trained.facts["num_epochs"] == 8
+
+
+def test_passes_made_here_are_those_of_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten passes and eight against the adversary; of one that was killed, the rest of them."""
+    assert opposed(tmp_path / "whole").progress.passes_here == pytest.approx(18)
+    real = Contest.epoch
+
+    def dying(self: Contest, number: int) -> None:
+        if number > 5:
+            raise Killed
+        real(self, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adversary.Contest, "epoch", dying)
+        with pytest.raises(Killed):
+            opposed(tmp_path / "killed")
+    assert opposed(tmp_path / "killed").progress.passes_here == 3
+    assert opposed(tmp_path / "killed").progress.passes_here == 0
 
 
 def test_weighted_rows_are_refused(tmp_path: Path) -> None:

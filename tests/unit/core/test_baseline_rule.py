@@ -150,6 +150,24 @@ def test_a_training_cut_short_is_said_and_refused_where_the_gate_insists() -> No
     assert "training was cut short when its budget was used up" in fitted(report)
 
 
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (
+            {"method": "adversarial", "num_epochs": 3, "best_epoch": 2},
+            "by epoch 3 against the adversary; the weights of its epoch 2, the best until then",
+        ),
+        (
+            {"method": "grid_search", "num_members_fitted": 4},
+            "with 4 networks of grid_search; the model is made of these",
+        ),
+    ],
+)
+def test_a_mitigated_training_cut_short_says_where(facts: dict[str, Any], words: str) -> None:
+    found = verdict((), evaluation(0, 1), ASSESSMENT, training={**CUT, "mitigation": facts})
+    assert f"its budget was used up {words}" in found["cut_short"]
+
+
 def test_it_can_be_overridden_by_its_title() -> None:
     from datetime import date
 

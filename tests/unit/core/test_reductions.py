@@ -12,6 +12,7 @@ from torch import nn
 
 from pipeline.core import reductions
 from pipeline.core.batches import Part
+from pipeline.core.budget import STOPPED
 from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.learner import Learner, Member
@@ -19,7 +20,7 @@ from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.mitigation import Mitigation
 from pipeline.core.mixture import mixture_of
 from pipeline.core.reductions import Estimator
-from pipeline.core.training_state import Trained
+from pipeline.core.training_state import Progress, Trained
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # Fairlearn's own
 REDUCTION = {"max_members": 8, "epochs": 2}
@@ -246,6 +247,22 @@ def test_one_that_was_killed_ends_in_the_same_bytes(
     assert (whole.mixture, whole.facts) == (again.mixture, again.facts)
     curves = [(tmp_path / name / "curves.jsonl").read_bytes() for name in ("whole", "killed")]
     assert curves[0] == curves[1]
+
+
+def test_members_that_are_kept_are_taken_though_the_budget_is_used_up(tmp_path: Path) -> None:
+    """Ten passes and two of each member, whose first four fit into the budget; then it is resumed,
+    which makes no pass and ends with the same model."""
+
+    def watch(progress: Progress) -> str | None:
+        return STOPPED if len(progress.curve) >= 10 + 4 * 2 else None
+
+    cut = reduced(tmp_path, watch=watch)
+    assert (cut.progress.stopped, cut.facts["num_members_fitted"]) == (STOPPED, 4)
+    assert cut.progress.passes_here == pytest.approx(18)
+    again = reduced(tmp_path, watch=lambda _: STOPPED)
+    assert same(cut.weights, again.weights)
+    assert (cut.mixture, cut.facts) == (again.mixture, again.facts)
+    assert again.progress.passes_here == 0
 
 
 def test_a_member_that_is_kept_is_not_fitted_again(
