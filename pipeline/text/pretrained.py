@@ -27,7 +27,8 @@ def described(encoder: Encoder, settings: PretrainedSettings) -> dict[str, Any]:
 
     Raises:
         ProjectError: the tokenizer is another one's, the weights are not those that were named, or
-            texts are longer than the encoder reads.
+            are named by no digest where no package fixes them, or texts are longer than the encoder
+            reads.
     """
     weights.check_installed("transformers", *(["peft"] if settings.adaptation == "lora" else []))
     folder = weights.folder_of(settings.source)

