@@ -25,6 +25,20 @@ class MachineError(PipelineError):
     """The machine lacks what a run needs: room, memory, a right, a program, a port."""
 
 
+class RemoteBug(Exception):
+    """A bug in another process of this stage, with what it was there.
+
+    Args:
+        where: As `place` says it.
+        shown: Its traceback.
+    """
+
+    def __init__(self, where: str, shown: str) -> None:
+        super().__init__("in another process of this stage")
+        self.place = where
+        self.add_note(shown)
+
+
 def debugging() -> bool:
     """Whether tracebacks are to be shown."""
     return os.environ.get(DEBUG, "") not in ("", "0")
@@ -70,6 +84,8 @@ def bug(error: BaseException, target: Path) -> str:
 
 def place(error: BaseException) -> str:
     """The innermost line of ours that an exception passed, `pipeline/train.py, line 88, in run`."""
+    if isinstance(error, RemoteBug):
+        return error.place
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         for package in PACKAGES:
             if Path(frame.filename).is_relative_to(HERE / package):

@@ -7,17 +7,20 @@ are in sessions of their own, so a worker also ends by itself once its launcher 
 Run as a program, `python -m pipeline.core.parallel ROOT STAGE PROJECT FOLDER`, this is a worker.
 """
 
+import json
 import os
 import signal
 import sys
 import tempfile
 import threading
 import time
+import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import PipelineError, ProjectError
-from pipeline.core.failures import of_machine
+from pipeline.core.failures import PANIC, RemoteBug, debugging, of_machine, place
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import Paths
 from pipeline.core.told import tell, told
@@ -25,7 +28,8 @@ from pipeline.core.told import tell, told
 MAX_RESTARTS = 3
 GRACE_S = 3
 _LOOK_EVERY_S = 0.5
-ERROR, TOLD = "error.json", "told.json"
+ERROR, BUG, TOLD = "error.json", "bug-{}.json", "told.json"
+"""What workers leave to their launcher; a bug by the number of the restart before it."""
 ENVIRONMENT = {
     "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",  # nobody else hears
     # The launcher's own store would keep what the workers before a restart wrote, and those after
@@ -50,6 +54,7 @@ def launch(paths: Paths, num_processes: int) -> None:
 
     Raises:
         PipelineError: what a worker refused, or they were ended more often than they are replaced.
+        RemoteBug: a bug in a worker, each time that they were replaced.
         KeyboardInterrupt: this process was interrupted; the workers are gone.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
@@ -78,7 +83,7 @@ def launch(paths: Paths, num_processes: int) -> None:
         except SignalException as ended:
             stopped_by = ended.sigval
         except ChildFailedError as failed:
-            raise (_raised(Path(folder) / ERROR) or _lost(paths.stage, failed)) from None
+            raise _failure(paths.stage, Path(folder), failed) from None
         finally:
             if (noted := Path(folder) / TOLD).exists():
                 for name, content in read_json(noted).items():
@@ -109,11 +114,21 @@ def _end_by(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
 
 
-def _raised(source: Path) -> PipelineError | None:
+def _failure(stage: str, folder: Path, failed: Any) -> Exception:
+    """What the workers refused, a bug that ended them the last time too, or that they are lost."""
+    refusal, bug = folder / ERROR, folder / BUG.format(MAX_RESTARTS)
+    if refusal.exists():
+        return _raised(read_json(refusal))
+    is_killed = any(one.exitcode < 0 for one in failed.failures.values())
+    if bug.exists() and not is_killed:
+        content = read_json(bug)
+        kind: type[RemoteBug] = type(content["class"], (RemoteBug,), {})
+        return kind(content["place"], content["traceback"])
+    return _lost(stage, failed)
+
+
+def _raised(content: dict[str, Any]) -> PipelineError:
     """The error that a worker wrote, of the class that it had there."""
-    if not source.exists():
-        return None
-    content = read_json(source)
     kinds: dict[str, type[PipelineError]] = {}
     waiting = [PipelineError]
     while waiting:
@@ -137,28 +152,50 @@ def _lost(stage: str, failed: Any) -> PipelineError:
 
 
 def _work(root: Path, stage: str, project: str, folder: Path) -> int:
-    """Run the stage in this worker. The folder gets what its record is told, and an error that a
-    user is told."""
+    """Run the stage in this worker."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # at once, also while it waits for the others
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if (folder / ERROR).exists():  # of the workers before this one, which it would only repeat
         return 1
+    return _attempt(root, stage, project, folder)
+
+
+def _attempt(root: Path, stage: str, project: str, folder: Path) -> int:
+    """Run the stage; the folder gets what its record is told, and what went wrong."""
     from pipeline.core.runner import run_stage
 
     try:
         run_stage(root, stage, project)
-    except Exception as raised:
+    except BaseException as raised:
         known = raised if isinstance(raised, PipelineError) else of_machine(raised)
-        if known is None:
+        if known is not None:
+            fields = {"message": known.message, "hint": known.hint, "findings": [*known.findings]}
+            kind = {"class": type(known).__name__, "exit_code": known.exit_code}
+            write_json(folder / ERROR, {**kind, **fields})
+        elif isinstance(raised, Exception) or type(raised).__name__ == PANIC:
+            _note_bug(folder, raised)
+        else:
             raise
-        fields = {"message": known.message, "hint": known.hint, "findings": list(known.findings)}
-        kind = {"class": type(known).__name__, "exit_code": known.exit_code}
-        write_json(folder / ERROR, {**kind, **fields})
         return 1
     finally:
         if rank() == 0:
             write_json(folder / TOLD, told())
     return 0
+
+
+def _note_bug(folder: Path, raised: BaseException) -> None:
+    """Keep a bug. Of several workers' the first: that it is gone may be all that befell others.
+
+    So it is known to be one only when nobody was killed, and no restart helps.
+    """
+    if debugging():
+        traceback.print_exception(raised)
+    shown = "".join(traceback.format_exception(raised))
+    target = folder / BUG.format(os.environ.get("TORCHELASTIC_RESTART_COUNT"))
+    with suppress(FileExistsError), target.open("x", encoding="utf-8") as file:
+        json.dump(
+            {"class": type(raised).__name__, "place": place(raised), "traceback": shown}, file
+        )
 
 
 def _end_with(parent: int) -> None:

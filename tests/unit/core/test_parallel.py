@@ -16,8 +16,9 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
-from pipeline.core.errors import ArtifactMissing, ProjectError
-from pipeline.core.runner import run_stage
+from pipeline.core import parallel
+from pipeline.core.errors import ArtifactMissing, PipelineError, ProjectError
+from pipeline.core.runner import main, run_stage
 from tests.conftest import ROOT, made_once
 from tests.data import SETTINGS, make_project, set_section, write_parts
 
@@ -75,6 +76,83 @@ def test_what_a_worker_refuses_the_stage_refuses(tmp_path: Path) -> None:
         run_stage(root, "train", "people")
 
 
+def failures(**codes: int) -> Any:
+    """What torch's launcher raises where workers ended with these exit codes, by rank."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+    ended = {
+        int(rank.removeprefix("rank")): ProcessFailure(int(rank[-1]), 1, code, "none")
+        for rank, code in codes.items()
+    }
+    return ChildFailedError("worker", ended)
+
+
+def broken(*_: Any) -> None:
+    raise KeyError("no such thing")
+
+
+def test_a_bug_in_a_worker_is_a_bug_of_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The launcher's part is played by one that makes the last attempt in this process: a bug in
+    number 1, and in number 0, which loses it, what follows from that."""
+
+    def attempts(config: Any, program: str) -> Any:
+        def run(*worker: Any) -> None:
+            with monkeypatch.context() as patch:
+                patch.setenv("TORCHELASTIC_RESTART_COUNT", "3")
+                for fault in (broken, lambda *_: 1 / 0):
+                    patch.setattr("pipeline.core.runner.run_stage", fault)
+                    assert parallel._attempt(tmp_path, "train", "people", Path(worker[-1])) == 1
+            raise failures(rank0=1, rank1=1)
+
+        return run
+
+    make(tmp_path, 2)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HALLMARK_RUN_DIR", str(tmp_path / "records"))
+    monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", attempts)
+    assert main(["train", "people"]) == 1
+    error = json.loads((tmp_path / "records/train@people.json").read_text())["error"]
+    assert error["class"] == "KeyError"
+    assert "this is a bug of ours" in error["message"]
+    assert "records/train@people.traceback.txt" in error["message"]
+    kept = (tmp_path / "records/train@people.traceback.txt").read_text()
+    for text in (kept, error["traceback"]):
+        assert "in broken" in text
+        assert "no such thing" in text
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_worker_that_was_killed_is_no_bug_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "3")
+    monkeypatch.setattr("pipeline.core.runner.run_stage", broken)
+    parallel._attempt(tmp_path, "train", "people", tmp_path)
+    found = parallel._failure("train", tmp_path, failures(rank0=1, rank1=-9))
+    assert isinstance(found, PipelineError)
+    assert "they failed 4 times" in str(found)
+
+
+@pytest.mark.slow
+def test_a_bug_in_real_workers_is_told_once_with_its_traceback(tmp_path: Path) -> None:
+    root, folder = make(tmp_path / "root", 2), tmp_path / "first"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import os\n"
+        "if 'TORCHELASTIC_RUN_ID' in os.environ:\n"
+        "    import pipeline.core.runner as runner\n"
+        "    runner.run_stage = lambda *_: {}['no such thing']\n"
+    )
+    paths = {"PYTHONPATH": f"{folder}:{ROOT}", "HALLMARK_RUN_DIR": str(tmp_path / "records")}
+    stage = Stage(root, **paths)
+    code, text = stage.ended()
+    assert code == 1, text
+    assert text.count("train@people: KeyError: ") == 1
+    assert "no such thing" in (tmp_path / "records/train@people.traceback.txt").read_text()
+
+
 def test_a_mitigation_that_compares_whole_batches_is_refused(tmp_path: Path) -> None:
     root = make(tmp_path, 2)
     set_section(root, "train", {**TRAIN, "num_processes": 2, "mitigation": {"strength": 0.5}})
@@ -85,12 +163,12 @@ def test_a_mitigation_that_compares_whole_batches_is_refused(tmp_path: Path) -> 
 class Stage:
     """The stage as DVC starts it, a process that leads a group of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, **environment: str) -> None:
         self.root = root
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pipeline", "train", "people"],
             cwd=root,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
