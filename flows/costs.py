@@ -78,14 +78,14 @@ def cost_of(record: Mapping[str, Any], prices: Prices | None) -> Cost | None:
     if not isinstance(used, Mapping) or "wall_s" not in used:
         return None
     device, wall_s = str(used.get("device", "cpu")), float(used["wall_s"])
-    energy_kwh = used.get("energy_kwh")
+    energy_kwh, devices_s = used.get("energy_kwh"), wall_s * int(used.get("num_devices", 1))
     return Cost(
         wall_s=wall_s,
         cpu_s=float(used.get("cpu_s", 0)),
         peak_memory_bytes=int(used.get("peak_memory_bytes", 0)),
         device=device,
         peak_gpu_memory_bytes=used.get("peak_gpu_memory_bytes"),
-        money=prices.of(device, wall_s, energy_kwh) if prices else None,
+        money=prices.of(device, devices_s, energy_kwh) if prices else None,
         energy_kwh=energy_kwh,
         energy_source=used.get("energy_source"),
     )

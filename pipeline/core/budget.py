@@ -13,8 +13,9 @@ from pydantic import Field
 from pipeline.core.energy import Meter, meter
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_json
+from pipeline.core.parallel import rank
 from pipeline.core.prices import Prices, load_prices
-from pipeline.core.processor import peak_memory_bytes
+from pipeline.core.processor import num_workers, of_other_workers, peak_memory_bytes
 from pipeline.core.runner import read_record
 from pipeline.core.training_state import Progress
 from pipeline.core.typed_settings import Frozen
@@ -34,7 +35,8 @@ class Budget(Frozen):
     energy_kwh: float | None = Field(None, gt=0, json_schema_extra={"unit": "kWh"})
     """Kilowatt-hours; an estimate where the machine has no counters."""
     memory_gb: float | None = Field(None, gt=0)
-    """The most memory at once: of the GPU, where the training runs on one."""
+    """The most memory at once: of the GPU, where the training runs on one, of several the first
+    one's; else of all its processes together."""
 
     @property
     def is_set(self) -> bool:
@@ -66,6 +68,9 @@ class Spent:
 class Ledger:
     """What a training has spent so far, those parts of it included that were killed.
 
+    Of several processes each counts for all (money has an hour of each one's GPU), and the first
+    one's word holds; but a GPU's memory is each one's own.
+
     Args:
         folder: The training's checkpoint: what was spent is kept in it, and deleted with it.
         budget: Its limits.
@@ -80,6 +85,7 @@ class Ledger:
         self.file = folder / "spent.json"
         self.budget, self.prices, self.device, self.meter = budget, prices, device, meter
         self.earlier = read_record(self.file)
+        self.num_devices = 1 if device == "cpu" else num_workers()
         self._reached = False
         self._kept_at = self._looked_at = meter.started
 
@@ -100,8 +106,14 @@ class Ledger:
         )
 
     def _priced(self, time_s: float, energy_kwh: float) -> Spent:
-        money = self.prices.of(self.device, time_s, energy_kwh) if self.prices else None
+        money = self.price(time_s, energy_kwh)
         return Spent(time_s, energy_kwh, memory_gb(self.device), money)
+
+    def price(self, time_s: float, energy_kwh: float) -> float | None:
+        """Of so much on all devices; None where a price is missing."""
+        if self.prices is None:
+            return None
+        return self.prices.of(self.device, time_s * self.num_devices, energy_kwh)
 
     def watch(self, progress: Progress) -> str | None:  # noqa: ARG002 -- a Watch's signature
         """Called after each step: the reason to stop, once a limit is reached.
@@ -118,15 +130,16 @@ class Ledger:
         spent = self.spent()
         if now - self._kept_at > KEPT_EVERY_S:
             self._kept_at = now
-            write_json(self.file, asdict(spent))
+            if rank() == 0:
+                write_json(self.file, asdict(spent))
         self._reached = not spent.within(self.budget)
         return STOPPED if self._reached else None
 
 
 def memory_gb(device: str) -> float:
-    """The most memory held so far, in 10⁹ bytes: of the GPU, or of this process."""
+    """The most memory held so far, in 10⁹ bytes: of this process's GPU, or of all workers."""
     if device == "cpu":
-        return peak_memory_bytes() / 1e9
+        return (peak_memory_bytes() + of_other_workers()[1]) / 1e9
     import torch
 
     return float(torch.cuda.max_memory_allocated()) / 1e9

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from threading import Lock, Timer
 from typing import Any
 
-from pipeline.core.processor import processor_s
+from pipeline.core.processor import of_other_workers, processor_s
 
 THREAD_W, MEMORY_W = 4.0, 10.0
 """Watts of a busy processor thread, and of the memory: what codecarbon 3.3 takes for a processor
@@ -31,7 +31,9 @@ def stated_kwh(wall_s: float, cpu_s: float) -> float:
 
 
 class Meter:
-    """Counts the energy of this process and its children from now on.
+    """Counts the energy of this process and its children from now on, and in a worker that of the
+    stage's other workers: their GPUs with codecarbon, their processors at the stated power, where
+    no counter has them.
 
     Args:
         after_s: When codecarbon is started; None for never.
@@ -41,12 +43,12 @@ class Meter:
     """
 
     def __init__(self, after_s: float | None = None) -> None:
-        self.started, self._processor_s = time.perf_counter(), processor_s()
+        self.started, self._processor_s = time.perf_counter(), _processors_s()
         self._lock = Lock()
         self._tracker: Any = None
         self._kept = _Kept()
         self._read_at = self._tracked_from = 0.0
-        self._before_kwh = 0.0
+        self._before_kwh = self._others_s = 0.0
         self._counters = False
         self._timer = Timer(after_s or 0.0, self._start)
         self._timer.daemon = True
@@ -59,10 +61,11 @@ class Meter:
             with self._lock:
                 self._before_kwh, self._tracked_from = self._stated(), time.perf_counter()
                 self._tracker, self._counters = tracker, counters
+                self._others_s = of_other_workers()[0]
 
     def _stated(self) -> float:
         wall_s = time.perf_counter() - self.started
-        return stated_kwh(wall_s, processor_s() - self._processor_s)
+        return stated_kwh(wall_s, _processors_s() - self._processor_s)
 
     def read(self, max_age_s: float = MAX_AGE_S) -> tuple[float, str]:
         """Kilowatt-hours so far, and where they come from; a reading that is older than `max_age_s`
@@ -79,7 +82,9 @@ class Meter:
                 return self._stated(), ESTIMATE
             power = self._kept.kwh / self._kept.seconds
             kwh = self._before_kwh + power * (now - self._tracked_from)
-            return kwh, COUNTERS if self._counters else ESTIMATE
+            if self._counters:
+                return kwh, COUNTERS
+            return kwh + stated_kwh(0.0, of_other_workers()[0] - self._others_s), ESTIMATE
 
     def power_w(self) -> tuple[float, str]:
         """Mean watts so far, and where they come from."""
@@ -96,6 +101,10 @@ class Meter:
                     self._tracker.stop()
                 self._tracker = None
         return found
+
+
+def _processors_s() -> float:
+    return processor_s() + of_other_workers()[0]
 
 
 class _Kept:
@@ -139,12 +148,13 @@ running: Meter | None = None
 def counting(after_s: float | None) -> Iterator[Meter]:
     """Count for the stage that runs within, and for no other that this process runs later."""
     global running
-    running = Meter(after_s)
+    before, found = running, Meter(after_s)
+    running = found
     try:
-        yield running
+        yield found
     finally:
-        running.close()
-        running = None
+        found.close()
+        running = before
 
 
 def meter() -> Meter:

@@ -116,11 +116,11 @@ class Forecast:
 
     def money(self, num_passes: float, ledger: Ledger) -> Span | None:
         """By the prices for the device; None where one is missing."""
-        if ledger.prices is None or ledger.prices.of(self.device, 0.0) is None:
+        if ledger.price(0.0, 0.0) is None:
             return None
         time_s, energy = self.time_s(num_passes), self.energy_kwh(num_passes)
         low, value, high = (
-            ledger.prices.of(self.device, getattr(time_s, end), getattr(energy, end)) or 0.0
+            ledger.price(getattr(time_s, end), getattr(energy, end)) or 0.0
             for end in ("low", "value", "high")
         )
         return Span(low, value, high)

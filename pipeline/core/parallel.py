@@ -23,7 +23,7 @@ from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.failures import PANIC, RemoteBug, debugging, of_machine, place
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import Paths
-from pipeline.core.told import tell, told
+from pipeline.core.told import GPU, tell, told
 
 MAX_RESTARTS = 3
 GRACE_S = 3
@@ -162,10 +162,13 @@ def _work(root: Path, stage: str, project: str, folder: Path) -> int:
 
 def _attempt(root: Path, stage: str, project: str, folder: Path) -> int:
     """Run the stage; the folder gets what its record is told, and what went wrong."""
+    from pipeline.core.energy import counting
+    from pipeline.core.processor import gpu_used
     from pipeline.core.runner import run_stage
 
     try:
-        run_stage(root, stage, project)
+        with counting(0.0 if rank() == 0 else None):
+            run_stage(root, stage, project)
     except BaseException as raised:
         known = raised if isinstance(raised, PipelineError) else of_machine(raised)
         if known is not None:
@@ -179,6 +182,7 @@ def _attempt(root: Path, stage: str, project: str, folder: Path) -> int:
         return 1
     finally:
         if rank() == 0:
+            tell(GPU, gpu_used())
             write_json(folder / TOLD, told())
     return 0
 

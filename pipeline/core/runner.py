@@ -22,9 +22,9 @@ from pipeline.core.failures import PANIC, bug, debugging, of_machine
 from pipeline.core.files import write_json
 from pipeline.core.paths import READING_ORDER, Paths, local_state
 from pipeline.core.problems import nearest
-from pipeline.core.processor import peak_memory_bytes, processor_s
+from pipeline.core.processor import gpu_used, peak_memory_bytes, processor_s
 from pipeline.core.project import load_project
-from pipeline.core.told import told
+from pipeline.core.told import GPU, told
 
 USAGE = "usage: python -m pipeline STAGE PROJECT"
 EXIT_BUG = 1
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     started, clock = datetime.now(UTC), time.perf_counter()
     with energy.counting(METERED_AFTER_S.get(stage, LATER_S)) as meter:
         code, failure = _attempted(root, stage, project, started)
-        used = cost(time.perf_counter() - clock, *meter.close())
+        used, noted = cost(time.perf_counter() - clock, *meter.close()), told()
     if stage in READING_ORDER:
         record = {
             "stage": stage,
@@ -53,8 +53,8 @@ def main(arguments: Sequence[str]) -> int:
             "exit_code": code,
             "error": failure,
             "started": started.isoformat(timespec="seconds"),
-            "cost": used,
-            **told(),
+            "cost": {**used, **noted.pop(GPU, {})},
+            **noted,
         }
         code = _recorded(record_folder(root, started) / f"{stage}@{project}.json", record)
     return code
@@ -131,21 +131,17 @@ def record_folder(root: Path, started: datetime) -> Path:
 
 
 def cost(wall_s: float, energy_kwh: float, energy_source: str) -> dict[str, Any]:
-    """What this process has used: seconds, bytes, energy, and a GPU's peak memory where torch used
-    one."""
-    used: dict[str, Any] = {
+    """What this process and its children have used: seconds, bytes (of the largest of them),
+    energy, and a GPU's peak memory where torch used one."""
+    return {
         "wall_s": round(wall_s, 3),
         "cpu_s": round(processor_s(), 3),
         "peak_memory_bytes": peak_memory_bytes(),
         "energy_kwh": float(f"{energy_kwh:.4g}"),
         "energy_source": energy_source,
         "device": "cpu",
+        **gpu_used(),
     }
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        used["device"] = torch.cuda.get_device_name()
-        used["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated()
-    return used
 
 
 def read_record(source: Path) -> dict[str, Any]:

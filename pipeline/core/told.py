@@ -5,6 +5,8 @@ Seconds, energy and money may stand in no output of a stage; they stand here.
 
 from typing import Any
 
+GPU = "gpu"
+"""Under this name a worker tells of the GPU that it used, which the record has among its cost."""
 _told: dict[str, Any] = {}
 
 

@@ -237,3 +237,11 @@ def test_the_overview_serves_it(root: Path) -> None:
 def test_costs_without_energy_are_read_as_they_were_written() -> None:
     found = cost_of({"cost": {"wall_s": 1.0}}, None)
     assert found == Cost(wall_s=1.0, device="cpu", money=None)
+
+
+def test_an_hour_on_two_gpus_costs_two() -> None:
+    prices = Prices(currency="EUR", per_hour={"gpu": 3.0})
+    used = {"wall_s": 3600.0, "device": "NVIDIA H100", "num_devices": 2}
+    found = cost_of({"cost": used}, prices)
+    assert found is not None
+    assert (found.money, found.wall_s) == (6.0, 3600.0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import train
-from pipeline.core import budget, forecast
+from pipeline.core import budget, energy, forecast
 from pipeline.core.budget import STOPPED, Budget, Ledger, Spent
 from pipeline.core.energy import Meter, stated_kwh
 from pipeline.core.errors import GateRefused, ProjectError
@@ -85,6 +85,43 @@ def test_a_reason_to_stop_stays(tmp_path: Path) -> None:
     book = ledger(tmp_path, time_s=0.01)
     time.sleep(0.06)
     assert [book.watch(Progress(num_steps=number)) for number in range(1, 17)] == [STOPPED] * 16
+
+
+def as_worker(monkeypatch: pytest.MonkeyPatch, rank: int) -> None:
+    """Make this process one of two, whose other one has used an hour and 5 GB."""
+    for name, value in (("TORCHELASTIC_RUN_ID", "a"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RANK", str(rank))
+    used = iter([0.0])
+    monkeypatch.setattr(energy, "of_other_workers", lambda: (next(used, 3600.0), 0))
+    monkeypatch.setattr(budget, "of_other_workers", lambda: (3600.0, 5 * 10**9))
+
+
+def test_what_all_processes_used_is_spent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour of a thread at 4 W, and its price."""
+    as_worker(monkeypatch, 0)
+    spent = ledger(tmp_path).spent()
+    assert spent.energy_kwh == pytest.approx(0.004, abs=1e-4)
+    assert spent.money == pytest.approx(0.5 * 0.004, abs=1e-3)
+    assert spent.memory_gb > 5
+
+
+def test_each_process_has_a_gpu_that_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_worker(monkeypatch, 0)
+    on_gpus = Ledger(tmp_path, Budget(), PRICES, "NVIDIA H100", Meter())
+    assert on_gpus.price(3600, 2.0) == pytest.approx(2 * 3.6 + 2 * 0.5)
+    assert ledger(tmp_path).price(3600, 2.0) == pytest.approx(0.36 + 2 * 0.5)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_first_process_alone_keeps_what_was_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    as_worker(monkeypatch, rank)
+    monkeypatch.setattr(budget, "KEPT_EVERY_S", 0.0)
+    monkeypatch.setattr(budget, "LOOKED_EVERY_S", 0.0)
+    ledger(tmp_path).watch(Progress(num_steps=1))
+    assert (tmp_path / "spent.json").exists() == (rank == 0)
 
 
 @pytest.mark.parametrize("limit", ["energy_kwh", "money", "memory_gb"])

@@ -55,6 +55,21 @@ def test_a_trackers_power_holds_from_its_start_on(
     assert not trackers[0].is_running
 
 
+@pytest.mark.parametrize(("counters", "others_kwh"), [(True, 0.0), (False, 4.0)])
+def test_other_workers_are_added_where_no_counter_has_them(
+    monkeypatch: pytest.MonkeyPatch, counters: bool, others_kwh: float
+) -> None:
+    """A million seconds of a thread at 4 W, used while the tracker runs: 4 MJ."""
+    used = [0.0]
+    monkeypatch.setattr(energy, "_tracker", lambda kept: (Tracker(kept), counters))
+    monkeypatch.setattr(energy, "of_other_workers", lambda: (used[0], 0))
+    meter = started(Meter(0.0))
+    used[0] = 1e6
+    time.sleep(0.15)
+    kwh, _ = meter.close()
+    assert kwh == pytest.approx(others_kwh / 3.6, abs=0.01)
+
+
 def test_a_tracker_that_cannot_start_leaves_the_stated_powers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -153,6 +153,42 @@ def test_a_bug_in_real_workers_is_told_once_with_its_traceback(tmp_path: Path) -
     assert "no such thing" in (tmp_path / "records/train@people.traceback.txt").read_text()
 
 
+@pytest.mark.slow
+def test_all_workers_count_for_the_first_one_and_for_the_record(tmp_path: Path) -> None:
+    """Each takes two seconds of processor time and 100 MB; the first sees the other's."""
+    root, folder = make(tmp_path / "root", 2), tmp_path / "first"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        """
+import os
+if "TORCHELASTIC_RUN_ID" in os.environ:
+    import time
+    import pipeline.core.runner as runner
+    from pipeline.core.processor import of_other_workers
+    from pipeline.core.told import tell
+    def work(*_):
+        held = bytearray(b"x" * 100_000_000)
+        while time.process_time() < 2:
+            pass
+        if os.environ["RANK"] == "0":
+            while of_other_workers()[0] < 1.9 or of_other_workers()[1] < 1e8:
+                time.sleep(0.1)
+            tell("others", {"seconds": of_other_workers()[0]})
+        else:
+            while not os.path.exists("seen"):
+                time.sleep(0.1)
+        open("seen", "w").close()
+    runner.run_stage = work
+"""
+    )
+    paths = {"PYTHONPATH": f"{folder}:{ROOT}", "HALLMARK_RUN_DIR": str(tmp_path / "records")}
+    code, text = Stage(root, **paths).ended()
+    assert code == 0, text
+    record = json.loads((tmp_path / "records/train@people.json").read_text())
+    assert record["others"]["seconds"] >= 1.9
+    assert record["cost"]["cpu_s"] >= 4
+
+
 def test_a_mitigation_that_compares_whole_batches_is_refused(tmp_path: Path) -> None:
     root = make(tmp_path, 2)
     set_section(root, "train", {**TRAIN, "num_processes": 2, "mitigation": {"strength": 0.5}})

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.runner import main, read_record
+from pipeline.core.told import GPU, tell
 from pipeline.core.typed_settings import Frozen
 from tests.data import make_project
 
@@ -78,6 +79,20 @@ def test_a_record_says_what_the_run_cost(root: Path, monkeypatch: pytest.MonkeyP
     assert cost["cpu_s"] > 0
     assert 10_000_000 < cost["peak_memory_bytes"] < 10**12
     assert record["started"].endswith("+00:00")
+
+
+def test_the_gpu_of_a_worker_is_told_as_the_stage_s(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that records has used none itself."""
+    gpu = {"device": "NVIDIA H100", "num_devices": 2, "peak_gpu_memory_bytes": 10**9}
+    stage = stage_that(None)
+    monkeypatch.setattr(stage, "run", lambda *_: tell(GPU, gpu))
+    monkeypatch.setitem(sys.modules, "pipeline.gate", stage)
+    main(["gate", "people"])
+    record = read_record(root / "records/gate@people.json")
+    assert gpu.items() <= record["cost"].items()
+    assert GPU not in record
 
 
 def test_without_a_build_the_record_gets_a_folder_of_its_own(
