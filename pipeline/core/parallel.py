@@ -153,6 +153,8 @@ def _lost(stage: str, failed: Any) -> PipelineError:
 
 def _work(root: Path, stage: str, project: str, folder: Path) -> int:
     """Run the stage in this worker."""
+    import polars  # noqa: F401 -- its own handler, which it sets now, would swallow the signal
+
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # at once, also while it waits for the others
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if (folder / ERROR).exists():  # of the workers before this one, which it would only repeat
