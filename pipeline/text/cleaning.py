@@ -1,10 +1,12 @@
 """How texts are cleaned: by the rules that every modality knows, and by these."""
 
 import html
+import math
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import polars as pl
@@ -95,17 +97,19 @@ def _changed(rule: TextRule, table: pl.DataFrame, of: Callable[[str], str | None
 
 
 def _drop_by_length(rule: DropByLength, table: pl.DataFrame) -> Change:
-    kept = table
+    kept, counts = table, Counter[str]()
     for name in rule.columns:
         values = text(rule, kept[name])
         words = lengths(values).fill_null(0)
-        fits = words >= rule.min_words
-        if rule.max_words is not None:
-            fits &= words <= rule.max_words
-        if rule.max_characters is not None:
-            fits &= values.str.len_chars().fill_null(0) <= rule.max_characters
-        kept = kept.filter(fits)
-    return keeping(table, kept)
+        is_short = words < rule.min_words
+        characters = values.str.len_chars().fill_null(0)
+        is_long = (words > (rule.max_words or math.inf)) | (
+            characters > (rule.max_characters or math.inf)
+        )
+        kept = kept.filter(~is_short & ~is_long)
+        counts += Counter(short=int(is_short.sum()), long=int((is_long & ~is_short).sum()))
+    change = keeping(table, kept)
+    return replace(change, found={"short": counts["short"], "long": counts["long"]})
 
 
 def _drop_same_words(rule: DropSameWords, table: pl.DataFrame) -> Change:

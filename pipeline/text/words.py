@@ -7,9 +7,27 @@ from typing import Any
 
 import polars as pl
 
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-"""Letters and digits, with apostrophes inside: `isn't` is one word. A script that is written
-without blanks gives long words."""
+
+def _marks() -> str:
+    """All combining marks of Unicode, as a class of a pattern has them."""
+    runs: list[list[int]] = []
+    for code in range(0x20000):
+        if unicodedata.category(chr(code)).startswith("M"):
+            if runs and runs[-1][1] == code - 1:
+                runs[-1][1] = code
+            else:
+                runs.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in runs)
+
+
+MARKS = _marks() + "\u200c\u200d"
+"""Signs that belong to the letter before them, of which `\\w` knows nothing: the vowels of Hindi
+and Thai, the points of Arabic and Hebrew; and the joiners."""
+PICTURES = "\u2600-\u27bf\U0001f000-\U0001faff"
+LETTERS = rf"[^\W_](?:(?!_)[\w{MARKS}])*"
+WORD = re.compile(rf"{LETTERS}(?:['’]{LETTERS})*|[{PICTURES}]")
+"""Letters and digits with their marks, with apostrophes inside: `isn't` is one word; and an emoji.
+A script that is written without blanks gives long words."""
 
 
 def num_words(text: str) -> int:

@@ -12,6 +12,7 @@ from pipeline.clean import Settings
 from pipeline.core.columns import Columns
 from pipeline.core.rules import Rule, for_requests
 from pipeline.core.typed_settings import strictly
+from pipeline.text import words
 from pipeline.text.cleaning import apply, cleaned, cleaned_scan
 
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
@@ -94,10 +95,11 @@ def test_a_cut_ends_with_a_word_where_one_ends_near() -> None:
 
 
 def test_rows_of_empty_and_of_too_long_texts_are_dropped_with_their_count() -> None:
-    given = ["", "!?", None, "one", "one two", "one two three", "x" * 20]
+    given = ["", "!?", None, "\U0001f600", "one", "one two", "one two three", "x" * 20]
     assert one(list(given), rule="drop_by_length")[0] == given[3:]
     found, entry = one(list(given), rule="drop_by_length", max_words=2, max_characters=19)
-    assert (found, entry["rows_dropped"]) == (["one", "one two"], 5)
+    assert (found, entry["rows_dropped"]) == (["\U0001f600", "one", "one two"], 5)
+    assert entry["found"] == {"short": 3, "long": 2}
 
 
 def test_of_texts_with_the_same_words_the_first_is_kept() -> None:
@@ -105,6 +107,22 @@ def test_of_texts_with_the_same_words_the_first_is_kept() -> None:
     found, entry = one(list(given), rule="drop_same_words")
     assert found == ["Good tea!", "good teas", None, "...", "!"]
     assert entry["rows_dropped"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "num_words"),
+    [
+        ("दिन अच्छा", "दान अच्छी", 2),  # Hindi: a good day, a good gift
+        ("เก่า", "เก้า", 1),  # Thai: old, nine
+        ("مُدَرِّس", "مَدْرَسة", 1),  # Arabic with its vowels: a teacher, a school
+        ("great \U0001f600", "great \U0001f621", 2),
+        ("می‌رود", "می‌روم", 1),  # Persian, with a joiner: goes, go
+    ],
+)
+def test_marks_and_emoji_tell_words_apart(text: str, other: str, num_words: int) -> None:
+    assert one([text, other], rule="drop_same_words")[0] == [text, other]
+    assert one([text, f" {text}!"], rule="drop_same_words")[0] == [text]
+    assert words.num_words(text) == num_words
 
 
 EVERY = rules(
