@@ -33,6 +33,15 @@ def class_names(table: pl.DataFrame, columns: Columns) -> pl.Series:
     return names
 
 
+def joining(columns: Columns) -> str:
+    """What to do about classes of too few rows."""
+    return (
+        f"deliver more rows of them, or join rare classes: a rule `replace` with `column: "
+        f"{columns.target}` under `clean.rules`, or in a folder of images one class's files moved "
+        "into another's folder"
+    )
+
+
 def numbers(table: pl.DataFrame, columns: Columns) -> NDArray[np.float64]:
     """Each row's target as a number, shape (rows,).
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.columns import Columns, Task
 from pipeline.core.errors import ProjectError
-from pipeline.core.labels import class_names, numbers, positives
+from pipeline.core.labels import class_names, joining, numbers, positives
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ class Outcome:
             raise ProjectError(
                 f"columns.target: expected the {known.len()} classes of {columns.target!r} that "
                 f"the training rows have, found {strange.n_unique()} more in {strange.len()} rows",
-                hint="deliver more rows, or join rare classes under `clean.rules` (replace)",
+                hint=joining(columns),
             )
         return names.cast(pl.Enum(self.classes)).to_physical().cast(pl.Int64).to_numpy()
 

@@ -14,9 +14,10 @@ import polars as pl
 from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
 from pipeline.core.intervals import wilson
-from pipeline.core.labels import class_names, numbers
+from pipeline.core.labels import class_names, joining, numbers
 
 NUM_QUARTERS = 4
+MAX_NAMED = 5
 
 
 def strata(parts: Mapping[str, pl.DataFrame], columns: Columns) -> dict[str, list[int]]:
@@ -42,21 +43,34 @@ def strata(parts: Mapping[str, pl.DataFrame], columns: Columns) -> dict[str, lis
 
 def check_strata(parts: Mapping[str, pl.DataFrame], columns: Columns) -> None:
     """Refuse a part that lacks rows of a class; where the target is a number, one without rows."""
-    counts = strata(parts, columns)
     if columns.task == "regression":
-        findings = [f"{name}: no row" for name, rows in parts.items() if rows.height == 0]
-    else:
-        findings = [
-            f"{name}: {parts[name].height} rows, {found.count(0)} of {len(found)} classes lacking"
-            for name, found in counts.items()
-            if 0 in found
+        if findings := [f"{name}: no row" for name, rows in parts.items() if rows.height == 0]:
+            raise ProjectError(
+                "split: expected rows of some target in every part",
+                findings=findings,
+                hint="deliver more rows, or give these parts a larger share under `split.shares`",
+            )
+        return
+    names = pl.concat([class_names(rows, columns) for rows in parts.values()])
+    classes = list(names.value_counts().sort(columns.target).iter_rows())
+    findings = []
+    for part, counts in strata(parts, columns).items():
+        lacking = [
+            f"{name!r} ({num} row{'s' if num > 1 else ''} in all)"
+            for (name, num), count in zip(classes, counts, strict=True)
+            if count == 0
         ]
+        if lacking:
+            more = [f"{len(lacking) - MAX_NAMED} more"] if len(lacking) > MAX_NAMED else []
+            findings.append(
+                f"{part}: {parts[part].height} rows, {len(lacking)} of {len(counts)} classes "
+                f"lacking: {', '.join([*lacking[:MAX_NAMED], *more])}"
+            )
     if findings:
-        what = "every class" if columns.task == "multiclass" else "some target"
         raise ProjectError(
-            f"split: expected rows of {what} in every part",
+            "split: expected rows of every class in every part",
             findings=findings,
-            hint="deliver more rows, or join rare classes under `clean.rules` (replace)",
+            hint=joining(columns),
         )
 
 

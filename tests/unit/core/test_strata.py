@@ -6,8 +6,10 @@ import polars as pl
 import pytest
 from scipy.stats import chi2_contingency
 
+from pipeline.core.cleaning import Cleaner
 from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
+from pipeline.core.rules import Replace
 from pipeline.core.split_checks import check_classes, check_stratification, stratification
 from pipeline.core.strata import chi_square, described, strata
 
@@ -74,7 +76,24 @@ def test_a_part_that_lacks_a_class_is_refused(lacking: str) -> None:
     parts = {**graded(train=[9, 9, 9], test=[9, 9, 9]), **graded(**{lacking: [9, 9, 0]})}
     with pytest.raises(ProjectError) as caught:
         check_classes(parts, GRADES)
-    assert f"{lacking}: 18 rows, 1 of 3 classes lacking" in str(caught.value)
+    assert f"{lacking}: 18 rows, 1 of 3 classes lacking: 'c' (9 rows in all)" in str(caught.value)
+
+
+def test_the_first_lacking_classes_are_named_and_the_rest_counted() -> None:
+    whole = pl.DataFrame({"grade": [f"class {i}" for i in range(8)]})
+    with pytest.raises(ProjectError) as caught:
+        check_classes({"train": whole, "test": whole[:1]}, GRADES)
+    (finding,) = caught.value.findings
+    assert finding.startswith("test: 1 rows, 7 of 8 classes lacking: 'class 1' (1 row in all), ")
+    assert finding.endswith("'class 5' (1 row in all), 2 more")
+
+
+def test_rare_classes_are_joined_as_the_hint_says() -> None:
+    parts = graded(train=[9, 9, 9], test=[9, 9, 0])
+    with pytest.raises(ProjectError, match=r"`replace` with `column: grade` under `clean\.rules`"):
+        check_classes(parts, GRADES)
+    rule = Replace(name="few", rule="replace", column="grade", mapping={"c": "b"})
+    check_classes({name: Cleaner().apply(rows, [rule])[0] for name, rows in parts.items()}, GRADES)
 
 
 def test_parts_of_numbers_need_rows_alone() -> None:
