@@ -14,6 +14,7 @@ from pipeline.core.problems import json_problem, nearest, shown
 
 PARTS = ("delivered", "prepared")
 SINGLE = ("column", "column_A", "column_B")
+SEVERAL = ("column_list", "column_set")
 ENTRY_KEYS = ("type", "kwargs", "severity", "meta")
 SEVERITIES = ("critical", "warning")
 
@@ -62,23 +63,43 @@ def _each_once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check_named_columns(contract: dict[str, Any], known: Sequence[str], name: str) -> None:
-    """Refuse a contract on columns that neither the project nor the delivery has: slips of the pen.
+    """Refuse a contract on columns that neither the project nor the delivery has: slips of the pen,
+    or the contract of another project.
 
     Raises:
-        ProjectError: an expectation names another column.
+        ProjectError: an expectation names another column; all such are told, each with its place.
     """
-    for part in PARTS:
-        for number, entry in enumerate(contract[part]["expectations"]):
-            kwargs = entry.get("kwargs") or {}
-            named = [(key, kwargs[key]) for key in SINGLE if isinstance(kwargs.get(key), str)]
-            named += [("column_list", column) for column in kwargs.get("column_list", ())]
-            for key, column in named:
-                if column not in known:
-                    raise ProjectError(
-                        f"{name}: {part}.expectations[{number}].kwargs.{key}: expected a column "
-                        f"that project.yaml names, got {column!r}",
-                        hint=nearest(column, tuple(known)),
-                    )
+    unknown = [
+        (f"{part}.expectations[{number}].kwargs.{key}", column)
+        for part in PARTS
+        for number, entry in enumerate(contract[part]["expectations"])
+        for key, column in _named(entry.get("kwargs") or {})
+        if column not in known
+    ]
+    if len(unknown) == 1:
+        ((place, column),) = unknown
+        raise ProjectError(
+            f"{name}: {place}: expected a column that project.yaml names, got {column!r}",
+            hint=nearest(column, tuple(known)),
+        )
+    if unknown:
+        raise ProjectError(
+            f"{name}: expected columns that project.yaml names, found others in {len(unknown)} "
+            "places",
+            findings=[f"{place}: {column!r}{_alike(column, known)}" for place, column in unknown],
+            hint=f"known are: {', '.join(known)}",
+        )
+
+
+def _named(kwargs: dict[str, Any]) -> list[tuple[str, str]]:
+    """The columns that an expectation names, each with the argument that names it."""
+    found = [(key, kwargs[key]) for key in SINGLE if isinstance(kwargs.get(key), str)]
+    return found + [(key, column) for key in SEVERAL for column in kwargs.get(key) or ()]
+
+
+def _alike(name: str, known: Sequence[str]) -> str:
+    hint = nearest(name, tuple(known))
+    return f", {hint}" if hint.endswith("?") else ""
 
 
 def contract_text(contract: dict[str, Any]) -> str:

@@ -154,6 +154,27 @@ CONTRACTS: dict[str, Broken] = {
         "'jobs'",
         "did you mean `job`?",
     ),
+    "columns that nobody has": Broken(
+        whole("contract", CONTRACT.replace('"job"', '"jobs"').replace('"age"', '"garment"')),
+        "validate@people: ProjectError: data/people/contract.json: expected columns that "
+        "project.yaml names, found others in 2 places",
+        "known are: age, hours, job, sex, note, income, _row, _key, _weight",
+        (
+            "delivered.expectations[0].kwargs.column: 'jobs', did you mean `job`?",
+            "prepared.expectations[0].kwargs.column: 'garment'",
+        ),
+    ),
+    "a set of columns of another project": Broken(
+        edit(
+            "contract",
+            'expect_column_values_to_not_be_null", "kwargs": {"column": "job"}',
+            'expect_table_columns_to_match_set", "kwargs": {"column_set": ["age", "garment"]}',
+        ),
+        "validate@people: ProjectError: data/people/contract.json: "
+        "delivered.expectations[0].kwargs.column_set: expected a column that project.yaml names, "
+        "got 'garment'",
+        "known are: age, hours, job, sex, note, income, _row, _key, _weight",
+    ),
     "a share in percent": Broken(
         edit("contract", '{"column": "job"}', '{"column": "job", "mostly": 95}'),
         "validate@people: ProjectError: data/people/contract.json: "
