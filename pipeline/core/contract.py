@@ -17,6 +17,7 @@ SINGLE = ("column", "column_A", "column_B")
 SEVERAL = ("column_list", "column_set")
 ENTRY_KEYS = ("type", "kwargs", "severity", "meta")
 SEVERITIES = ("critical", "warning")
+EXAMPLES = "docs/bring-your-data.md names an example for tables, images and texts"
 
 
 def load_contract(source: Path, name: str) -> dict[str, Any]:
@@ -33,14 +34,14 @@ def load_contract(source: Path, name: str) -> dict[str, Any]:
         raise ProjectError(
             f"expected the data contract {name}, found none",
             hint="write one with the parts `delivered` and `prepared`, each a suite of "
-            "expectations; data/adult/contract.json is an example",
+            f"expectations; {EXAMPLES}",
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise json_problem(name, error) from None
     if not isinstance(contract, dict):
         raise ProjectError(
             f"{name}: expected the keys {' and '.join(PARTS)}, found {shown(contract)}",
-            hint="data/adult/contract.json is an example",
+            hint=EXAMPLES,
         )
     for key in contract:
         if key not in PARTS:
@@ -135,7 +136,7 @@ def _check_part(contract: dict[str, Any], part: str, name: str) -> None:
         raise ProjectError(
             f'{name}: {part}: expected a suite, `{{"name": …, "expectations": […]}}`, '
             "with at least one expectation, found none",
-            hint=f"add the part `{part}`; data/adult/contract.json is an example",
+            hint=f"add the part `{part}`; {EXAMPLES}",
         )
     for number, entry in enumerate(entries):
         where = f"{name}: {part}.expectations[{number}]"

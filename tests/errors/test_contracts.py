@@ -32,7 +32,7 @@ CONTRACTS: dict[str, Broken] = {
         "validate@people: ProjectError: expected the data contract "
         "data/people/contract.json, found none",
         "write one with the parts `delivered` and `prepared`, each a suite of "
-        "expectations; data/adult/contract.json is an example",
+        "expectations; docs/bring-your-data.md names an example for tables, images and texts",
     ),
     "an empty file": Broken(
         whole("contract", ""),
@@ -58,7 +58,7 @@ CONTRACTS: dict[str, Broken] = {
         whole("contract", "[]"),
         "validate@people: ProjectError: data/people/contract.json: expected the keys "
         "delivered and prepared, found a list",
-        "data/adult/contract.json is an example",
+        "docs/bring-your-data.md names an example for tables, images and texts",
     ),
     "an unknown part": Broken(
         edit("contract", '"prepared": {', '"clean": {'),
@@ -76,7 +76,8 @@ CONTRACTS: dict[str, Broken] = {
         "validate@people: ProjectError: data/people/contract.json: delivered: expected a "
         'suite, `{"name": …, "expectations": […]}`, with at least one expectation, found '
         "none",
-        "add the part `delivered`; data/adult/contract.json is an example",
+        "add the part `delivered`; docs/bring-your-data.md names an example for tables, images and "
+        "texts",
     ),
     "another encoding": Broken(
         whole("contract", CONTRACT.replace("one.", "é.").encode("latin-1")),
