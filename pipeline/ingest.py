@@ -45,6 +45,8 @@ def run(project: Project[Settings], paths: Paths) -> None:
         "rows": pl.scan_parquet(snapshot).select(pl.len()).collect().item(),
         "columns": profile(snapshot, part(project.modality, "profile"), withheld),
     }
+    if delivered.num_left_out:
+        content["files_left_out"] = delivered.num_left_out
     write_json(paths.output("profile.json"), content)
 
 

@@ -48,11 +48,13 @@ class Delivery:
         table: Its rows, not read yet.
         sha256: Of its bytes as delivered.
         num_bytes: Its size.
+        num_left_out: Files of a folder of images that are none.
     """
 
     table: "pl.LazyFrame"
     sha256: str
     num_bytes: int
+    num_left_out: int = 0
 
 
 @contextmanager

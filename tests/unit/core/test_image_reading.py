@@ -9,6 +9,7 @@ import pytest
 from pipeline.core.errors import ProjectError
 from pipeline.core.reading import read
 from pipeline.core.reading_settings import Reading
+from pipeline.core.source import opened
 from tests.pictures import png, rows
 
 FOLDER = Reading(format="images")
@@ -67,6 +68,26 @@ def test_a_folder_by_class_is_read_in_a_fixed_order_as_it_is(tmp_path: Path) -> 
     }
 
 
+def test_what_is_no_image_by_its_name_is_no_row_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = {"bag/a.PNG": b"damaged", "bag/b.jpeg": png(1), "shoe/c.png": png(2)}
+    others = ["bag/.DS_Store", "bag/Thumbs.db", "bag/notes.txt", "shoe/.hidden.png", "shoe/x"]
+    placed(tmp_path, images | dict.fromkeys(["bag/.gitignore", "bag/b.jpeg.dvc"], b"DVC's own"))
+    alone = read("raw", FOLDER, tmp_path, ("image",))
+    assert capsys.readouterr().err == ""
+    placed(tmp_path, dict.fromkeys(others, b"x"))
+    with opened("raw", FOLDER, tmp_path, ("image",)) as found:
+        assert found.table.collect().equals(alone)
+        assert found.num_left_out == 5
+    assert alone["file"].to_list() == list(images)
+    told = "raw: {} files are no images by their name, left out: " + ", ".join(others)
+    assert told.format(5) + "\n" in capsys.readouterr().err
+    placed(tmp_path, {"shoe/y": b"", "shoe/z": b""})
+    read("raw", FOLDER, tmp_path, ("image",))
+    assert told.format(7) + ", 2 more\n" in capsys.readouterr().err
+
+
 def test_many_bytes_are_read_in_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     placed(tmp_path, {f"c/{number}.png": png(number) for number in range(5)})
     whole = read("raw", FOLDER, tmp_path, ("image",))
@@ -81,8 +102,9 @@ def test_many_bytes_are_read_in_shards(tmp_path: Path, monkeypatch: pytest.Monke
         ({"a/1.png": b"x", "2.png": b"x"}, "found 1 files or folders elsewhere.*2.png"),
         ({"a/1.png": b"x", "a/b/2.png": b"x"}, "found 1 files or folders elsewhere.*a/b"),
         ({"a/1.png": b"x", "b/.keep": b""}, "found 1 folders without any.*b"),
+        ({"a/1.png": b"x", "b/1.txt": b"", "b/Thumbs.db": b""}, "found 1 folders without any.*b"),
     ],
-    ids=["empty", "outside a class", "folder in a class", "class without images"],
+    ids=["empty", "outside a class", "folder in a class", "class without images", "other files"],
 )
 def test_a_folder_of_another_form_is_refused_by_name(
     tmp_path: Path, files: dict[str, bytes], words: str

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 from PIL import Image
+from ruamel.yaml import YAML
 
 from pipeline.core.errors import ContractBreach
 from pipeline.core.runner import run_stage
@@ -73,6 +74,21 @@ def test_a_few_faults_are_cleaned_as_named_and_copies_share_no_parts(tmp_path: P
     report = json_of(folder, "25_split/report.json")
     assert report["leakage"] == {"num_keys_in_two_parts": 0}
     assert sum(part["rows"] for part in report["parts"].values()) == NUM_ROWS - 5
+
+
+def test_files_that_are_no_images_are_counted_in_the_profile(tmp_path: Path) -> None:
+    folder = delivered(tmp_path, {}, ())
+    (folder / "raw/fashion.parquet").unlink()
+    for name in ("bag/1.png", "shoe/2.png", "shoe/notes.txt"):
+        (folder / "raw" / name).parent.mkdir(exist_ok=True)
+        (folder / "raw" / name).write_bytes(pictures.png(1))
+    content = YAML(typ="safe").load(folder / "project.yaml")
+    content["ingest"] = {"source": "raw", "format": "images"}
+    content["columns"] = {"target": "label", "task": "multiclass", "image": "image"}
+    write_yaml(folder / "project.yaml", content)
+    run_stage(tmp_path, "ingest", "fashion")
+    profile = json_of(folder, "10_ingest/profile.json")
+    assert (profile["rows"], profile["files_left_out"]) == (2, 1)
 
 
 @pytest.mark.parametrize(
