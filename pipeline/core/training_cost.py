@@ -37,9 +37,19 @@ def foreseen(
     """
     found = forecast(network, train, validation, settings, checkpoint, ledger, augment)
     print(affordable.in_one_line(found, found.max_passes, ledger), file=sys.stderr)
+    if found.num_steps == 1:
+        print(one_step(settings, train.num_rows), file=sys.stderr)
     tell(RECORD, _before(found, ledger))
     affordable.check(found, ledger, network, train, settings, augment)
     return found
+
+
+def one_step(settings: LoopSettings, num_rows: int) -> str:
+    """That all rows make one step together, which few mean to ask for."""
+    return (
+        f"train.accumulate × train.batch_size is {settings.accumulate * settings.batch_size:,} and "
+        f"there are {num_rows:,} training rows: one optimizer step an epoch"
+    )
 
 
 def tell_actual(found: Forecast, ledger: Ledger, trained: Trained) -> None:

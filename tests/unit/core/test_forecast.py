@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pipeline.core import forecast as forecasts
+from pipeline.core import training_cost
 from pipeline.core.affordable import check, figures, in_one_line
 from pipeline.core.batches import Part
 from pipeline.core.budget import Budget, Ledger
@@ -65,6 +66,27 @@ def test_it_is_said_with_its_range_and_its_source(tmp_path: Path) -> None:
     assert in_one_line(FOUND, 10, book(tmp_path)).endswith("; energy is an estimate")
     counted = replace(FOUND, energy_source="counters")
     assert "estimate" not in in_one_line(counted, 10, book(tmp_path))
+
+
+@pytest.mark.parametrize(("num_steps", "is_said"), [(1, True), (2, False)])
+def test_one_step_an_epoch_is_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    num_steps: int,
+    is_said: bool,
+) -> None:
+    found, nothing = replace(FOUND, num_steps=num_steps), torch.zeros(132)
+    monkeypatch.setattr(training_cost, "forecast", lambda *_: found)
+    rows = Part((nothing,), nothing, nothing, nothing)
+    settings, network = LoopSettings(batch_size=1000, accumulate=8), torch.nn.Identity()
+    state: Any = None
+    training_cost.foreseen(network, rows, rows, settings, state, book(tmp_path))
+    line = (
+        "train.accumulate × train.batch_size is 8,000 and there are 132 training rows: one "
+        "optimizer step an epoch\n"
+    )
+    assert (line in capsys.readouterr().err) == is_said
 
 
 def test_a_smaller_batch_is_named_that_fits_into_memory(tmp_path: Path) -> None:
