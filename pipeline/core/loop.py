@@ -4,6 +4,7 @@ Each epoch is a function of the state before it, the seed and its number. What i
 same for one process and for many, which Lightning Fabric finds from what torch's launcher says.
 """
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -224,6 +225,7 @@ def _fabric(settings: LoopSettings) -> Any:
     """Fabric, launched: alone, or one of the processes that torch's launcher started."""
     from lightning_fabric import Fabric
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # each time, it says how
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     fabric = Fabric(
         accelerator="auto",

@@ -1,6 +1,7 @@
 """The steps of training against plain torch: sums, shortened gradients, schedules, shares."""
 
 import dataclasses
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,17 @@ def test_bf16_is_the_arithmetic_and_not_the_weights() -> None:
     assert {value.dtype for value in coarse.values()} == {torch.float32}
     assert not close(coarse, exact)
     assert all(torch.allclose(coarse[name], exact[name], atol=0.05) for name in exact)
+
+
+def test_fabric_says_nothing_of_the_precision(caplog: pytest.LogCaptureFixture) -> None:
+    fabric = logging.getLogger("lightning_fabric")
+    fabric.addHandler(caplog.handler)
+    try:
+        with caplog.at_level(logging.INFO, logger=fabric.name):
+            one_epoch(precision="bf16")
+    finally:
+        fabric.removeHandler(caplog.handler)
+    assert "Precision" not in caplog.text
 
 
 def test_blocks_do_not_change_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
