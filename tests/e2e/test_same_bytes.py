@@ -37,6 +37,7 @@ def comparable(clone: Clone) -> dict[str, str]:
     return {path: one for path, one in clone.digests().items() if "/80_rehearse/" not in path}
 
 
+@pytest.mark.slow
 def test_two_builds_in_two_folders_at_two_times_give_the_same_bytes(elsewhere: Clone) -> None:
     """The first by DVC, a process a stage; the second in one process, without DVC."""
     built = {path.split("/")[2][3:] for path in comparable(elsewhere)}
