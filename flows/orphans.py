@@ -52,11 +52,15 @@ def end_own_group() -> None:
     own = os.getpid()
     until = time.monotonic() + GRACE_S
     told: set[int] = set()
-    while (others := [one for one in group(own) if one.pid != own]) and time.monotonic() < until:
-        for one in others:
-            if one.pid not in told:
-                told.add(one.pid)
-                with contextlib.suppress(OSError):
-                    os.kill(one.pid, signal.SIGTERM)
-        time.sleep(0.05)
-    os.killpg(own, signal.SIGKILL)
+    try:
+        while (
+            others := [one for one in group(own) if one.pid != own]
+        ) and time.monotonic() < until:
+            for one in others:
+                if one.pid not in told:
+                    told.add(one.pid)
+                    with contextlib.suppress(OSError):
+                        os.kill(one.pid, signal.SIGTERM)
+            time.sleep(0.05)
+    finally:  # whatever the looking came upon: nobody else would end them
+        os.killpg(own, signal.SIGKILL)
