@@ -30,13 +30,14 @@ def png(seed: int) -> bytes:
     return encoded(picture(seed))
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A PNG's chunk, with its checksum."""
+    check = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + check
+
+
 def bomb(width: int, height: int) -> bytes:
     """A sound PNG of a hundred bytes whose header says that it has so many grey pixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + check
-
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     parts = (b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 64)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in parts)

@@ -27,6 +27,7 @@ from pipeline.image.bad_values import bad_values
 from pipeline.image.bad_values import png as black
 from pipeline.service.app import App
 from tests.packaged import expectation
+from tests.pictures import chunk
 from tests.unit.image.scenes import PLACES, SIZE, scene, scenes
 from tests.wholes import read, service
 
@@ -221,11 +222,6 @@ def test_images_of_one_request_have_few_pixels_together(
     assert "16,384 pixels together in one request" in finding["expected"]
     assert "`max_image_pixels`" in finding["expected"]
     assert finding["found"] == "20,480 pixels up to this row"
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    check = struct.pack(">I", zlib.crc32(kind + content))
-    return struct.pack(">I", len(content)) + kind + content + check
 
 
 def with_chunk(kind: bytes, content: bytes) -> bytes:

@@ -155,11 +155,9 @@ def test_fairlearns_own_seed_follows_ours() -> None:
     assert not torch.equal(*states)
 
 
-@pytest.mark.parametrize("epoch", [1, 5])
-def test_one_that_was_killed_ends_in_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
-) -> None:
-    whole, real = opposed(tmp_path / "whole"), Contest.epoch
+def kill_after(epoch: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oppose, and be killed when so many epochs are made."""
+    real = Contest.epoch
 
     def dying(self: Contest, number: int) -> None:
         if number > epoch:
@@ -169,7 +167,15 @@ def test_one_that_was_killed_ends_in_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(adversary.Contest, "epoch", dying)
         with pytest.raises(Killed):
-            opposed(tmp_path / "killed")
+            opposed(folder)
+
+
+@pytest.mark.parametrize("epoch", [1, 5])
+def test_one_that_was_killed_ends_in_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    whole = opposed(tmp_path / "whole")
+    kill_after(epoch, tmp_path / "killed", monkeypatch)
     again = opposed(tmp_path / "killed")
     assert same(whole.weights, again.weights)
     assert whole.facts == again.facts
@@ -208,17 +214,7 @@ def test_passes_made_here_are_those_of_this_process(
 ) -> None:
     """Ten passes and eight against the adversary; of one that was killed, the rest of them."""
     assert opposed(tmp_path / "whole").progress.passes_here == pytest.approx(18)
-    real = Contest.epoch
-
-    def dying(self: Contest, number: int) -> None:
-        if number > 5:
-            raise Killed
-        real(self, number)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(adversary.Contest, "epoch", dying)
-        with pytest.raises(Killed):
-            opposed(tmp_path / "killed")
+    kill_after(5, tmp_path / "killed", monkeypatch)
     assert opposed(tmp_path / "killed").progress.passes_here == 3
     assert opposed(tmp_path / "killed").progress.passes_here == 0
 

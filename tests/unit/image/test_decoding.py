@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from pipeline.image.decoding import as_png, converted, decoded, opened
-from tests.pictures import bomb, encoded, picture, png
+from tests.pictures import bomb, chunk, encoded, picture, png
 
 
 def test_pixels_are_those_that_pillow_reads() -> None:
@@ -55,11 +55,6 @@ def test_what_is_beyond_the_limits_is_measured_and_never_decoded(
     assert (header.width, header.height) == size
     assert not header.is_within_limits
     assert decoded(content) is None
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    check = struct.pack(">I", zlib.crc32(kind + content))
-    return struct.pack(">I", len(content)) + kind + content + check
 
 
 INFLATED = zlib.compress(bytes(1_000_000))
