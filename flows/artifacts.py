@@ -112,7 +112,7 @@ class ProgressArtifact:
 
 def max_epochs(root: Path, project: str) -> int:
     """How many epochs training may take, those of a mixture's members included."""
-    from pipeline.core.loop_settings import LoopSettings
+    from pipeline.train import LoopSettings
 
     content = read_yaml(root, Path("data") / project / "project.yaml").get("train") or {}
     known = {key: content[key] for key in ("max_epochs", "mitigation") if key in content}

@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 
 from flows.all_costs import AllCosts, Sum, all_costs
+from flows.amounts import energy, money
 from flows.costs import Cost
-from flows.summary import energy, money
 from flows.trainings import Figure, Training
 from pipeline.core import plots
 from pipeline.core.files import write_text

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.all_costs import AllCosts, Sum
+from flows.amounts import cost_text, memory, money, saving_text, watt_hours
 from flows.costs import Cost, WrittenBuild, builds, cost_of, records, total
-from flows.summary import cost_text, memory, money, saving_text, watt_hours
 from flows.trainings import Training, trainings
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.paths import local_state

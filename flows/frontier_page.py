@@ -11,7 +11,7 @@ from flows.frontier_plot import draw
 from flows.frontier_result import Frontier, as_json, short_cost
 from pipeline.core import wording
 from pipeline.core.files import write_json, write_text
-from pipeline.core.page import interval
+from pipeline.core.formats import interval
 
 PAGE, DATA = "frontier.html", "frontier.json"
 SIGNS = {"pass": "✓", "fail": "✗", "insufficient": "?"}

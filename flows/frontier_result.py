@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from flows.amounts import money
 from flows.costs import Cost, records
 from flows.frontier import Traced
 from flows.frontier_choice import Choice, Gap, Measured, choose, front, measured
 from flows.frontier_records import Ended
-from flows.summary import money
 from pipeline.core.errors import ProjectError
 from pipeline.core.measures import METRICS_OF
 from pipeline.core.paths import local_state

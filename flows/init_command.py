@@ -66,7 +66,7 @@ def init(
     from flows.init_screen import show, show_files, telling
     from flows.init_source import local_file, safe_name
     from flows.params_file import params_with
-    from pipeline.core.delivery import digest
+    from pipeline.core.deliveries import digest_of
 
     root = find_root(Path.cwd())
     asked = wanted(
@@ -83,7 +83,7 @@ def init(
     params = params_with(root, asked.name, MODALITY)
     there = standing(root, asked.name)
     with telling() as told, local_file(asked, told) as file:
-        sha256 = digest([file])
+        sha256 = digest_of(file)
         if not dry_run and is_settled(there, asked, sha256, force):
             click.echo(
                 f"{asked.name}: nothing to do, data/{asked.name} was made of this file and with "

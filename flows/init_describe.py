@@ -236,12 +236,11 @@ def _parts(
 ) -> tuple[dict[str, "pl.DataFrame"], tuple[Finding, ...]]:
     """The parts as `split` will make them; what it would refuse, as a finding."""
     from pipeline import split as stage
-    from pipeline.core.split_checks import check_classes
 
     settings = section(Path("project.yaml"), {"split": split}, "split", stage.Settings, MODALITY)
     parts = stage.divide(prepared, settings, columns, part(MODALITY, "content"))
     try:
-        check_classes(parts, columns)
+        stage.check_classes(parts, columns)
     except PipelineError as error:
         what = "; ".join((error.message, *error.findings))
         return parts, (Finding("rare_target", (columns.target,), what, error.hint),)

@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 import pipeline
 from flows.settings import settings_of
 from flows.settings_keys import MODALITY
-from flows.stage_commands import docstring
+from flows.stage_docs import docstring
 from pipeline.core.modality import part
 from pipeline.core.paths import READING_ORDER
 from pipeline.core.sections import SHARED
@@ -77,7 +77,7 @@ def described(section: str) -> str:
     if section in SHARED:
         text = SHARED[section].__doc__ or ""
     else:
-        text = docstring(Path(pipeline.__file__).parent / f"{section}.py").partition("\n\n")[0]
+        text = docstring(section).partition("\n\n")[0]
     return " ".join(text.split())
 
 

@@ -3,20 +3,14 @@
 What was there stays in DVC's cache, so that `git checkout` and `dvc checkout` bring it back.
 """
 
-import contextlib
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flows.dvc_add import add_to_dvc, opened
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import replacing
 from pipeline.core.project import known_project, load_project
-
-if TYPE_CHECKING:
-    from pipeline.ingest import Settings
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,7 @@ def refresh(root: Path, project: str, delivered: str | None, query: str | None) 
         ProjectError: the delivery cannot be read, or what lies there is not what DVC knows and
             would be lost. Nothing was changed then.
     """
-    from pipeline.core.delivery import digest, files
+    from pipeline.core.deliveries import digest_of, local_delivery, measured
     from pipeline.ingest import Settings
 
     known_project(root, project)
@@ -69,13 +63,13 @@ def refresh(root: Path, project: str, delivered: str | None, query: str | None) 
             delivered = None
     is_known = _is_known(root, raw)
     if delivered is None:
-        num_rows, num_bytes = _weighed(settings, target, home, images)
+        num_rows, num_bytes = measured(settings, target, home, images)
         is_same = is_known
     else:
         _check_place(target, raw, project, is_known)
-        with _local(delivered, query, target, home) as file:
-            num_rows, num_bytes = _weighed(settings, file, home, images, like=target)
-            is_same = target.exists() and digest(files(file)) == digest([target])
+        with local_delivery(delivered, query, target, home) as file:
+            num_rows, num_bytes = measured(settings, file, home, images, like=target)
+            is_same = target.exists() and digest_of(file) == digest_of(target)
             if not is_same:
                 with replacing(target) as temporary:
                     shutil.copyfile(file, temporary)
@@ -123,59 +117,6 @@ def _check_place(target: Path, raw: Path, project: str, is_known: bool) -> None:
         f"data/{project}/raw: expected the raw data that raw.dvc names, found none",
         hint=f"`dvc pull data/{project}/raw.dvc` fetches them",
     )
-
-
-@contextlib.contextmanager
-def _local(delivered: str, query: str | None, target: Path, home: Path) -> Iterator[Path]:
-    """The delivery as a file; a query's answer becomes parquet."""
-    import tempfile
-
-    from pipeline.core.delivery import local
-    from pipeline.core.files import write_parquet
-    from pipeline.core.sql import query_table, without_user
-
-    if query is None:
-        if delivered.startswith(("postgres", "sqlite:", "mysql", "mssql", "oracle")):
-            raise ProjectError(
-                "expected a query for a database, got its URL alone",
-                hint="--query 'SELECT * FROM people'",
-            )
-        if "://" in delivered and without_user(delivered) != delivered:
-            raise ProjectError(
-                f"expected a URL without user and password, got {without_user(delivered)}",
-                hint="they would stand in messages: download the file first",
-            )
-        with local(delivered, home) as file:
-            yield file
-        return
-    if target.suffix not in (".parquet", ".pq"):
-        raise ProjectError(
-            f"expected the raw file of a query's answers to be parquet, `ingest.source` names "
-            f"{target.name}",
-            hint="set `ingest.source: raw/NAME.parquet`",
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / target.name
-        write_parquet(file, query_table(delivered, query))
-        yield file
-
-
-def _weighed(
-    settings: "Settings",
-    file: Path,
-    home: Path,
-    images: tuple[str, ...],
-    like: Path | None = None,
-) -> tuple[int, int]:
-    """Rows and bytes of what can be read as the project says, or is refused as `ingest` would."""
-    import polars as pl
-
-    from pipeline.core.source import format_of, opened
-
-    if settings.format == "auto" and like is not None:
-        settings = settings.model_copy(update={"format": format_of(like)})
-    with opened(str(file), settings, home, images) as found:
-        return found.table.select(pl.len()).collect().item(), found.num_bytes
 
 
 def _is_known(root: Path, raw: Path) -> bool:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from flows import data_sheets
+from flows.amounts import energy, money
 from flows.build_record import Outcome
 from flows.sheet_cells import Row, interval, number
-from flows.summary import cost_lines, energy, money, verdict_lines
+from flows.summary import cost_lines, verdict_lines
 from flows.trainings import training_lines
 from pipeline.core import explanation_words, group_words, wording
 from pipeline.core.errors import ArtifactMissing

@@ -81,10 +81,13 @@ def check_content(source: Path, content: Mapping[str, Any], modality: str) -> No
 
 def _check_groupings(source: Path, rules: Sequence[Rule], columns: Columns, assess: Any) -> None:
     """The gate's rules name groupings that the stages before it compare."""
-    from pipeline.core.against_champion import MAX_DEPTH
     from pipeline.core.groups import CROSS, crossings
+    from pipeline.evaluate import CHAMPION_MAX_DEPTH
 
-    for against, depth in (("champion", MAX_DEPTH), (None, getattr(assess, "max_depth", 2))):
+    for against, depth in (
+        ("champion", CHAMPION_MAX_DEPTH),
+        (None, getattr(assess, "max_depth", 2)),
+    ):
         known = [CROSS.join(names) for names in crossings(columns.sensitive, depth)]
         check_groupings([rule for rule in rules if rule.against == against], known, str(source))
 

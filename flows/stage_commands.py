@@ -1,30 +1,19 @@
 """One command per stage, `hallmark train adult`: the same as `python -m pipeline train adult`."""
 
-import ast
 import os
 import sys
 from pathlib import Path
 
 import click
 
-import pipeline
 from flows.checkout import find_root
+from flows.stage_docs import docstring
 from pipeline.core.paths import READING_ORDER
 
 
 def stage_commands() -> list[click.Command]:
-    """A command for each stage whose module exists, in reading order; nothing is imported."""
-    folder = Path(pipeline.__file__).parent
-    return [
-        _command(stage, docstring(folder / f"{stage}.py"))
-        for stage in READING_ORDER
-        if (folder / f"{stage}.py").is_file()
-    ]
-
-
-def docstring(module: Path) -> str:
-    """A module's docstring, read and not run."""
-    return ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    """A command for each stage, in reading order; nothing is imported."""
+    return [_command(stage, docstring(stage)) for stage in READING_ORDER]
 
 
 def _command(stage: str, text: str) -> click.Command:

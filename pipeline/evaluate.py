@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.core import prediction
+from pipeline.core.against_champion import CHAMPION_MAX_DEPTH as CHAMPION_MAX_DEPTH
 from pipeline.core.against_champion import against_champion
 from pipeline.core.calibration import fit_policy
 from pipeline.core.challengers import Answerer, Decider, Statistics

@@ -29,13 +29,13 @@ from pipeline.core.problems import Unsuitable, nearest
 from pipeline.core.project import Project
 from pipeline.core.split_checks import (
     KEY,
-    check_classes,
     check_leakage,
     check_stratification,
     num_alike_apart,
     num_shared,
     stratification,
 )
+from pipeline.core.split_checks import check_classes as check_classes
 from pipeline.core.strata import described
 from pipeline.core.typed_settings import Frozen
 

@@ -23,7 +23,7 @@ from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, replacing, write_json
 from pipeline.core.groups import group_names
 from pipeline.core.loop import Augment, precision_of
-from pipeline.core.loop_settings import LoopSettings
+from pipeline.core.loop_settings import LoopSettings as LoopSettings
 from pipeline.core.mitigation import Mitigation, memberships
 from pipeline.core.modality import part
 from pipeline.core.outcome import BINARY, Outcome

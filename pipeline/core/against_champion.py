@@ -21,7 +21,7 @@ from pipeline.core.intervals import Interval
 from pipeline.core.paired import bounds
 from pipeline.core.paths import Paths
 
-MAX_DEPTH = 3
+CHAMPION_MAX_DEPTH = 3
 """How many sensitive columns are crossed at most."""
 
 Resample = Callable[[Statistics, int], dict[str, Interval]]
@@ -79,7 +79,7 @@ def by_group(
     """
     compared = ours.paired(theirs)
     found = {}
-    for names in crossings(columns.sensitive, MAX_DEPTH):
+    for names in crossings(columns.sensitive, CHAMPION_MAX_DEPTH):
         groups = group_names(ours.test, names, columns)
         found[CROSS.join(names)] = [
             gains_of_group(group, (groups == group).to_numpy(), compared, confidence)

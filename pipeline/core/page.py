@@ -19,6 +19,7 @@ from pipeline.core import (
 )
 from pipeline.core.balance_words import before_training, made_rows
 from pipeline.core.columns import Columns
+from pipeline.core.formats import interval, number, percent
 from pipeline.core.sections import About
 
 
@@ -100,22 +101,6 @@ def render(card: Card) -> str:
 
 def _beside(name: str) -> str:
     return resources.files("pipeline.core").joinpath(name).read_text(encoding="utf-8")
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    return "–" if share is None else f"{100 * share:z.{digits}f}%"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:z.{digits}f}"
-
-
-def interval(span: dict[str, Any] | None, as_percent: bool = False) -> str:
-    """`0.914 (0.910 to 0.918)`; a dash where nothing was measured."""
-    if not span or span["value"] is None:
-        return "–"
-    shown = percent if as_percent else number
-    return f"{shown(span['value'])} ({shown(span['low'])} to {shown(span['high'])})"
 
 
 def decided_first(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,73 +1,25 @@
 """The same texts with the words of other groups: names, gendered words, religions, nationalities.
 
-The word lists are data, `counterfactuals.<list>.json` beside this file, each with its source. They
-are of English; in another language no text has such a word, and the sentences say nothing.
+The words are those of `word_lists`. In another language no text has such a word, and the sentences
+say nothing.
 """
 
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from pipeline.core.columns import Columns
 from pipeline.core.counterfactuals import Versions
+from pipeline.text.word_lists import WordList, lists
 
 NO_NOUNS = """
 a about after again all also am an and are as at because before but by down for from had has
 he i if in into is it just like not now of off on or out over she since so than that the then they
 this to too under up very was we were when while who will with would yesterday you"""
 """Before these words, `her` is no possessive: it is `him`, and before others `his`."""
-
-
-@dataclass(frozen=True)
-class WordList:
-    """Attributes:
-    name: What a rule of the gate calls it.
-    source: Where the words come from.
-    groups: The groups' names.
-    words: Rows of words that stand for each other, one of each group.
-    before_nouns: The same, where a noun follows.
-    as_written: Whether a word counts as it is written alone, as a name does, or in any case.
-    in_texts: Whether words are swapped in texts of the data too, or in templates alone.
-    templates: Sentences that say nothing of anything; `{}` stands for each of the first group's
-        words.
-    """
-
-    name: str
-    source: str
-    groups: tuple[str, ...]
-    words: tuple[tuple[str, ...], ...]
-    before_nouns: tuple[tuple[str, ...], ...]
-    as_written: bool
-    in_texts: bool
-    templates: tuple[str, ...]
-
-    @property
-    def sentences(self) -> list[str]:
-        return [
-            template.replace("{}", row[0])
-            for template in self.templates
-            for row in (self.words if "{}" in template else self.words[:1])
-        ]
-
-
-@cache
-def lists() -> tuple[WordList, ...]:
-    """The word lists, by the names of their files."""
-    files = sorted(Path(__file__).parent.glob("counterfactuals.*.json"))
-    return tuple(_read(file) for file in files)
-
-
-def _read(file: Path) -> WordList:
-    content = json.loads(file.read_text(encoding="utf-8"))
-    content |= {key: tuple(content[key]) for key in ("groups", "templates")}
-    content |= {key: tuple(map(tuple, content[key])) for key in ("words", "before_nouns")}
-    return WordList(**content)
 
 
 def groupings() -> tuple[str, ...]:

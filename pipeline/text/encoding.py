@@ -27,7 +27,7 @@ from pipeline.core.problems import nearest
 from pipeline.text.settings import EncoderSettings
 
 if TYPE_CHECKING:
-    from pipeline.text.counterfactuals import WordList
+    from pipeline.text.word_lists import WordList
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
 MAX_CHARACTERS_PER_PIECE = 64
@@ -175,14 +175,14 @@ def without(names: tuple[str, ...], normalizer: Normalizer | None) -> Normalizer
     Raises:
         ProjectError: there is no such list.
     """
-    from pipeline.text.counterfactuals import lists
+    from pipeline.text.word_lists import lists
 
     known = {one.name: one for one in lists()}
     for name in names:
         if name not in known:
             raise ProjectError(
                 f"train.encoder.ignored_words: expected a word list "
-                f"(pipeline/text/counterfactuals.<list>.json), got {name!r}",
+                f"(pipeline/text/data/word_lists.<list>.json), got {name!r}",
                 hint=nearest(name, known),
             )
     if not names:

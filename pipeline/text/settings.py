@@ -19,7 +19,7 @@ class EncoderSettings(Frozen):
     max_length: int = Field(128, ge=8, le=4096, json_schema_extra={"unit": "word pieces"})
     """What of a text's beginning is read."""
     ignored_words: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """Word lists, `pipeline/text/counterfactuals.<list>.json`, whose words are not read: no answer
+    """Word lists, `pipeline/text/data/word_lists.<list>.json`, whose words are not read: no answer
     depends on which of a list's words stands in a text."""
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.core.columns import Columns
 from pipeline.core.counterfactuals import CounterfactualSettings, Versions, assessed, gap
-from pipeline.text.counterfactuals import WordList, groupings, lists, swap, versions
+from pipeline.text.counterfactuals import groupings, swap, versions
+from pipeline.text.word_lists import WordList, lists
 
 COLUMNS = Columns(target="label", positive="yes", text="t")
 HOW = {"confidence": 0.95, "num_replicates": 500, "seed": 0}

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.text.counterfactuals import lists, swap
+from pipeline.text.counterfactuals import swap
+from pipeline.text.word_lists import lists
 from pipeline.text.encoding import Encoder, fit, gaps
 from pipeline.text.settings import EncoderSettings
 from tests.unit.text.texts import COLUMNS, encoder_of, texts
