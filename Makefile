@@ -43,17 +43,17 @@ test-browser: $(VENV)/.dev ## use the stack in Chromium, which apt installs wher
 lint: $(VENV)/.dev ## check style, types and who may import whom
 	@ruff format --check .
 	@ruff check .
-	@mypy pipeline flows
+	@mypy pipeline flows tools
 	@lint-imports
 format: $(VENV)/.dev ## put the code into its form
 	@ruff format .
 	@ruff check --fix .
 deps: $(VENV)/.dev ## write the stages' code dependencies into dvc.yaml
-	@python -m tests.contract.code_dependencies
+	@python -m tools.code_dependencies
 docs: $(VENV)/.dev ## write docs/settings.md and docs/project.schema.json from the settings
-	@python -m tests.contract.settings_page
+	@python -m tools.settings_page
 store: $(VENV)/.dev ## put what dvc.lock names into data/store, so that `dvc pull` finds it
-	@python -m tests.contract.embedded_store
+	@python -m tools.embedded_store
 lock: $(VENV)/.uv ## resolve the requirements anew
 	@echo "resolving pyproject.toml into requirements.lock, -text.lock and -dev.lock"
 	@uv pip compile -q --no-header --no-annotate --python-version 3.11 pyproject.toml \
@@ -61,6 +61,7 @@ lock: $(VENV)/.uv ## resolve the requirements anew
 	@uv pip compile -q --no-header --no-annotate --python-version 3.11 --extra text \
 	  -c requirements.lock pyproject.toml \
 	  | sed 's/+cpu$$//' > requirements-text.lock.new && mv requirements-text.lock.new requirements-text.lock
+	@grep -vxFf requirements.lock requirements-text.lock > pipeline/text/model/pretrained.lock
 	@uv pip compile -q --no-header --no-annotate --python-version 3.11 --extra text --group dev \
 	  -c requirements-text.lock pyproject.toml \
 	  | sed 's/+cpu$$//' > requirements-dev.lock.new && mv requirements-dev.lock.new requirements-dev.lock

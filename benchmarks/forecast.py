@@ -22,9 +22,9 @@ FIGURES = ("time_s", "energy_kwh", "money", "memory_gb")
 
 def train(project: str) -> dict[str, Any]:
     """Train in this process; what the run's record would have of the cost."""
-    from pipeline.core import energy, told
-    from pipeline.core.runner import run_stage
-    from pipeline.core.training_cost_record import RECORD
+    from pipeline.core.costs.training_record import RECORD
+    from pipeline.core.run import energy, told
+    from pipeline.core.run.runner import run_stage
 
     with energy.counting(0.0):
         run_stage(Path.cwd(), "train", project)

@@ -27,8 +27,8 @@ from rich.progress import track
 from rich.table import Table
 from scipy.stats import binom
 
-from pipeline.core.intervals import Floats, wilson
-from pipeline.core.largest_gap import Rates, gap_bounds, largest, pairs_lower
+from pipeline.core.statistics.intervals import Floats, wilson
+from pipeline.core.statistics.largest_gap import Rates, gap_bounds, largest, pairs_lower
 
 CONFIDENCE = 0.95
 NUM_REPETITIONS = 2000

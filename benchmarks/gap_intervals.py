@@ -18,10 +18,10 @@ import pandas as pd
 from fairlearn.metrics import MetricFrame
 from numpy.typing import NDArray
 
-from pipeline.core.fairness import RATES
-from pipeline.core.gaps import measured
-from pipeline.core.group_rates import Binary
-from pipeline.core.measures import GAPS
+from pipeline.assess.fairness import RATES
+from pipeline.assess.group_rates import Binary
+from pipeline.core.metrics.gaps import measured
+from pipeline.core.metrics.measures import GAPS
 
 CONFIDENCE = 0.95
 

@@ -23,17 +23,18 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.core import outcome
-from pipeline.core.checkpoint import Checkpoint
-from pipeline.core.columns import Columns
-from pipeline.core.intervals import wilson
-from pipeline.core.outcome import Outcome
 from pipeline.core.paths import Paths
-from pipeline.core.sections import section
-from pipeline.core.training import fit
-from pipeline.core.yaml_files import read_yaml
-from pipeline.image import augmentation, encoding, model
-from pipeline.train import Settings, tensors
+from pipeline.core.prediction import outcome
+from pipeline.core.prediction.outcome import Outcome
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.sections import section
+from pipeline.core.settings.yaml_files import read_yaml
+from pipeline.core.statistics.intervals import wilson
+from pipeline.image.model import architecture as model
+from pipeline.image.model import augmentation, encoding
+from pipeline.train.loop.checkpoint import Checkpoint
+from pipeline.train.loop.training import fit
+from pipeline.train.stage import Settings, tensors
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path("data/fashion/project.yaml")

@@ -16,8 +16,8 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from pipeline.image.decoding import decoded
-from pipeline.image.perceptual import MAX_DISTANCE, NUM_BITS
+from pipeline.image.data.decoding import decoded
+from pipeline.image.data.perceptual import MAX_DISTANCE, NUM_BITS
 
 RAW = Path("data/fashion/raw/fashion.parquet")
 NUM_COPIED = 1000

@@ -20,7 +20,7 @@ from pathlib import Path
 IN_PROCESS = """
 import sys, time
 from pathlib import Path
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 for stage in sys.argv[2:]:
     started = time.perf_counter()
     run_stage(Path.cwd(), stage, sys.argv[1])
@@ -71,7 +71,7 @@ def cold_build(root: Path, project: str) -> float:
     """Wall seconds of a build that finds nothing in the cache."""
     shutil.rmtree(root / ".dvc" / "cache" / "runs", ignore_errors=True)
     started = time.perf_counter()
-    run(sys.executable, "-m", "flows.cli", "build", project, cwd=root)
+    run(sys.executable, "-m", "flows.cli.main", "build", project, cwd=root)
     return time.perf_counter() - started
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core import prediction
 from pipeline.core.files import read_json
-from pipeline.core.policy import Policy
-from pipeline.tabular.encoding import (
+from pipeline.core.prediction import prediction
+from pipeline.core.prediction.policy import Policy
+from pipeline.tabular.model.encoding import (
     MISSING_LEVEL,
     MISSING_POSITION,
     NUM_SPECIAL_LEVELS,

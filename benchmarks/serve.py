@@ -31,10 +31,10 @@ from typing import Any
 import httpx
 import polars as pl
 
-from pipeline.core import bento as packaged
-from pipeline.core import watcher
+from pipeline.core.bento import folder as packaged
+from pipeline.core.bento import watcher
 from pipeline.core.paths import Paths
-from pipeline.core.served import HOST, free_port, resident_bytes
+from pipeline.rehearse.served import HOST, free_port, resident_bytes
 
 ROOT = Path(__file__).parents[1]
 POINTS = [(connections, rows) for rows in (1, 100) for connections in (1, 32, 64)]

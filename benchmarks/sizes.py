@@ -31,7 +31,7 @@ from benchmarks.memory import watched
 
 ROOT = Path(__file__).parents[1]
 PROJECT = "sizes"
-HALLMARK = (sys.executable, "-m", "flows.cli")
+HALLMARK = (sys.executable, "-m", "flows.cli.main")
 GIB = 2**30
 
 

@@ -12,7 +12,7 @@ trained on the train part and stopped by the validation part; its temperature an
 from the calibration part, as `calibrate` does it. The choice is made on validation rows; `--test`
 opens the test part. Intervals are two-sided of 95 %, by the gate's bootstrap; a second table has
 what each gains over the project's own choice and over counted words, by resamples that both share.
-Multiplications and additions are counted (`pipeline.core.operations`); seconds are those of this
+Multiplications and additions are counted (`core.prediction.operations`); seconds are those of this
 machine, and on a busy one say little. One that was killed goes on where it stopped when it is
 called again; its seconds are then those of the rest. Records go to benchmarks/results/texts.json.
 """
@@ -30,22 +30,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.core import operations, prediction
-from pipeline.core.calibration import fit_policy
-from pipeline.core.checkpoint import Checkpoint
-from pipeline.core.columns import Columns
+from pipeline.core.dataset.labels import positives
 from pipeline.core.files import read_parquet, write_json
-from pipeline.core.intervals import Interval, bootstrap, paired_bootstrap
-from pipeline.core.labels import positives
-from pipeline.core.loop_settings import LoopSettings
-from pipeline.core.metrics import BinaryMetrics
-from pipeline.core.outcome import fit as outcome_of
+from pipeline.core.metrics.metrics import BinaryMetrics
 from pipeline.core.paths import Paths, local_state
-from pipeline.core.project import load_project
-from pipeline.core.training import fit, timed_steps
-from pipeline.text import augmentation, baseline, encoding, model
+from pipeline.core.prediction import operations, prediction
+from pipeline.core.prediction.calibration import fit_policy
+from pipeline.core.prediction.outcome import fit as outcome_of
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.project import load_project
+from pipeline.core.statistics.intervals import Interval, bootstrap, paired_bootstrap
+from pipeline.text.evaluation import baseline
+from pipeline.text.model import architecture as model
+from pipeline.text.model import augmentation, encoding
 from pipeline.text.settings import AugmentationSettings, EncoderSettings, NetworkSettings
-from pipeline.train import Settings, tensors
+from pipeline.train.loop.checkpoint import Checkpoint
+from pipeline.train.loop.settings import LoopSettings
+from pipeline.train.loop.training import fit, timed_steps
+from pipeline.train.stage import Settings, tensors
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "texts.json"

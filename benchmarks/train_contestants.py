@@ -22,7 +22,7 @@ def data(work: str) -> tuple[Any, Any]:
     """Training and validation rows, synthetic, as the loop takes them."""
     import torch
 
-    from pipeline.core.batches import Part
+    from pipeline.train.loop.batches import Part
 
     generator = torch.Generator().manual_seed(1)
 
@@ -46,7 +46,7 @@ def network(work: str) -> Any:
     """The field's reference network for images; for the table, the product's own."""
     from torch import nn
 
-    from pipeline.tabular.model import TabularNetwork
+    from pipeline.tabular.model.architecture import TabularNetwork
 
     if work == "table":
         return TabularNetwork([48] * 6, [12] * 8, [128, 64], 0.2, 16)
@@ -58,10 +58,10 @@ def network(work: str) -> Any:
 
 
 def ours(work: str, given: argparse.Namespace, turn: Turn) -> None:
-    from pipeline.core.checkpoint import Checkpoint
-    from pipeline.core.loop_settings import LoopSettings
-    from pipeline.core.training import fit
-    from pipeline.core.training_state import Progress
+    from pipeline.train.loop.checkpoint import Checkpoint
+    from pipeline.train.loop.settings import LoopSettings
+    from pipeline.train.loop.state import Progress
+    from pipeline.train.loop.training import fit
 
     settings = LoopSettings(
         optimizer="adam" if work == "images" else "adamw",

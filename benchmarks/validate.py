@@ -22,7 +22,7 @@ STEP = 10_000_000  # more than the column holds, so that no copy meets another
 STAGE = """
 import json, resource, sys, time
 from pathlib import Path
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 clock = time.perf_counter()
 run_stage(Path.cwd(), sys.argv[1], sys.argv[2])
 unit = 1 if sys.platform == "darwin" else 1024

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from pipeline.core.runner import main
+from pipeline.core.run.runner import main
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])

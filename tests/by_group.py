@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.core.paths import folder_name
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 from tests.data import people, set_section
 from tests.packaged import FIELDS, as_delivered, write_inputs
 

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from ruamel.yaml import YAML
 
-from pipeline.core.columns import Columns
 from pipeline.core.paths import folder_name
+from pipeline.core.settings.columns import Columns
 
 HERE = Path(__file__).parents[1]
 COLUMNS: dict[str, Any] = {

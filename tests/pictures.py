@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from pipeline.core.columns import Columns
+from pipeline.core.settings.columns import Columns
 
 COLUMNS = Columns(target="label", task="multiclass", image="image", identifier="id")
 

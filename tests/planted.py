@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 from tests.data import HERE, SETTINGS, write_yaml
 from tests.shipped import write_contract
 

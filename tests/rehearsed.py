@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.core import bento
+from pipeline.core.bento import folder as bento
 from pipeline.core.files import write_json, write_parquet
 from pipeline.core.paths import Paths
 from tests.data import people, set_section
@@ -15,7 +15,7 @@ from tests.packaged import as_delivered, write_inputs
 
 def package(root: Path) -> Path:
     """Run `package` in a finished project; return the folder of its bento."""
-    from pipeline.core.runner import run_stage
+    from pipeline.core.run.runner import run_stage
 
     write_inputs(root)
     write_parquet(Paths(root, "people", "ingest").output("snapshot.parquet"), delivered())

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline.core.batches import Part
-from pipeline.core.loop_settings import LoopSettings
+from pipeline.train.loop.batches import Part
+from pipeline.train.loop.settings import LoopSettings
 
 SETTINGS = LoopSettings(seed=5, max_epochs=6, batch_size=32, learning_rate=0.02, patience=6)
 

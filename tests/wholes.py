@@ -10,16 +10,16 @@ from typing import Any
 import polars as pl
 import torch
 
-from pipeline.core import prediction
-from pipeline.core.columns import Columns
 from pipeline.core.files import write_json
-from pipeline.core.modality import part
-from pipeline.core.outcome import Outcome
-from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.paths import Paths, folder_name
-from pipeline.core.project import load_project
-from pipeline.core.typed_settings import strictly
-from pipeline.package import SECTIONS, Settings, gather
+from pipeline.core.prediction import prediction
+from pipeline.core.prediction.outcome import Outcome
+from pipeline.core.prediction.output_policy import OutputPolicy
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.modality import part
+from pipeline.core.settings.project import load_project
+from pipeline.core.settings.typed_settings import strictly
+from pipeline.package.stage import SECTIONS, Settings, gather
 from tests.data import SETTINGS, write_yaml
 from tests.packaged import ROOT, expectation
 
@@ -82,8 +82,8 @@ def model(
     folder: Path, modality: str, rows: pl.DataFrame, columns: Columns, settings: dict[str, Any]
 ) -> None:
     """A network with fresh weights, as `train` saves it."""
-    known, named = part(modality, "settings"), part(modality, "model")
-    encoder = part(modality, "encoding").fit(
+    known, named = part(modality, "settings"), part(modality, "model.architecture")
+    encoder = part(modality, "model.encoding").fit(
         rows, columns, strictly(known.EncoderSettings, settings["encoder"], {})
     )
     classes = tuple(sorted(rows[columns.target].unique()))
@@ -96,7 +96,7 @@ def model(
 
 def reference(home: Path, modality: str, rows: pl.DataFrame) -> dict[str, Any]:
     """What `explain` writes for the service."""
-    explanation = part(modality, "explanation")
+    explanation = part(modality, "evaluation.explanation")
     loaded = prediction.load(home / folder_name("train"), modality)
     values = explanation.reference_of(loaded, rows)
     return {"words": explanation.REFERENCE, "num_steps": 8, "values": values}

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.core.typed_settings import Frozen
+from pipeline.core.settings.typed_settings import Frozen
 
 
 class EncoderSettings(Frozen):

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.columns import Task
-from pipeline.core.outcome import Outcome
-from pipeline.core.output_policy import OutputPolicy
-from pipeline.core.policy import Policy, draws
+from pipeline.core.prediction.outcome import Outcome
+from pipeline.core.prediction.output_policy import OutputPolicy
+from pipeline.core.prediction.policy import Policy, draws
+from pipeline.core.settings.columns import Task
 from pipeline.service.requests import Encoded
 
 DECIMALS = 9

@@ -18,7 +18,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pipeline.core import bento
+from pipeline.core.bento import folder as bento
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.files import write_json
 from pipeline.service import imports

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from pipeline.core.columns import Columns
+from pipeline.core.settings.columns import Columns
 
 INTEGERS = ("int", "int8", "int16", "int32", "int64", "Int64", "uint8", "uint16", "uint32")
 FLOATS = ("float", "float32", "float64", "Float64")

@@ -9,7 +9,7 @@ from typing import Any
 
 import bentoml
 
-from pipeline.core import bento
+from pipeline.core.bento import folder as bento
 from pipeline.core.files import read_json
 from pipeline.service.app import App
 from pipeline.service.http import Receive, Scope, Send

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any, Literal
 
+from pipeline.core.cleaning.rules import Cast, Rule
 from pipeline.core.errors import ProjectError
-from pipeline.core.rules import Cast, Rule
 from pipeline.service.checks import INTEGERS
 
 Kind = Literal["integer", "number", "category", "text", "date", "datetime", "image"]

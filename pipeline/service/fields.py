@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from pipeline.core.columns import Columns
+from pipeline.core.cleaning.rules import Rule
 from pipeline.core.errors import ProjectError
-from pipeline.core.output_policy import OutputPolicy
-from pipeline.core.policy import Policy
-from pipeline.core.problems import nearest
-from pipeline.core.rules import Rule
-from pipeline.core.typed_settings import Frozen
+from pipeline.core.prediction.output_policy import OutputPolicy
+from pipeline.core.prediction.policy import Policy
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.problems import nearest
+from pipeline.core.settings.typed_settings import Frozen
 from pipeline.service import whole_fields
 from pipeline.service.checks import (
     BETWEEN,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.core.modality import part
+from pipeline.core.settings.modality import part
 from pipeline.service.predictor import Predictor
 
 MODEL = {"model_version": {"type": "string"}, "model_digest": {"type": "string"}}
@@ -87,7 +87,7 @@ def schemas(predictor: Predictor) -> dict[str, Any]:
             {
                 **prediction,
                 "reference": {"type": "string", "description": "What the row is compared with"},
-                **explained(part(predictor.modality, "explanation").KIND, unit),
+                **explained(part(predictor.modality, "evaluation.explanation").KIND, unit),
                 "unit": {"const": unit},
                 **MODEL,
             }

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from pipeline.core import bento, prediction
-from pipeline.core.columns import Columns
-from pipeline.core.contract import load_contract
+from pipeline.core.bento import folder as bento
+from pipeline.core.cleaning.rules import Rule
+from pipeline.core.contract.contract import load_contract
 from pipeline.core.files import damaged, read_json
-from pipeline.core.modality import part
-from pipeline.core.output_policy import OutputPolicy, policy_of
-from pipeline.core.policy import Policy
-from pipeline.core.rules import Rule
-from pipeline.core.typed_settings import strictly
+from pipeline.core.prediction import prediction
+from pipeline.core.prediction.output_policy import OutputPolicy, policy_of
+from pipeline.core.prediction.policy import Policy
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.modality import part
+from pipeline.core.settings.typed_settings import strictly
 from pipeline.service.answers import Answers, answers_of
 from pipeline.service.fields import Field
 from pipeline.service.requested import enforced_of
@@ -125,7 +126,7 @@ class Predictor:
         """What of one row contributed to its logit, to that of the decided class, or to its number:
         its fields, the largest first, or its picture or tokens as the report shows them."""
         codes, answers = batch.codes, self.answers
-        explanation = part(self.modality, "explanation")
+        explanation = part(self.modality, "evaluation.explanation")
         explained = explanation.explained(
             self.model,
             self.reader.encoded(codes),

@@ -5,11 +5,11 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.core.columns import Columns
-from pipeline.core.groups import CROSS, MISSING
-from pipeline.core.modality import part
-from pipeline.core.output_policy import OutputPolicy
-from pipeline.core.policy import Policy
+from pipeline.core.dataset.groups import CROSS, MISSING
+from pipeline.core.prediction.output_policy import OutputPolicy
+from pipeline.core.prediction.policy import Policy
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.modality import part
 from pipeline.service.checks import Enforcement, demanding, enforcement
 
 
@@ -57,5 +57,5 @@ def measures(columns: Columns, modality: str) -> tuple[str, ...]:
     if not whole:
         return ()
     empty = pl.DataFrame(schema=whole)
-    found = part(modality, "contract_columns").of_rows(empty, columns).columns
+    found = part(modality, "data.contract_columns").of_rows(empty, columns).columns
     return tuple(name for name in found if name not in whole)

@@ -1,7 +1,7 @@
 """Rows of requests: read, cleaned, checked and encoded together, findings named by row and field.
 
-A value goes the way that training rows went, `part(modality, "cells")`; many requests are read
-at once, so that what is new in all of them is cleaned and encoded together.
+A value goes the way that training rows went, `part(modality, "serving.cells")`; many requests are
+read at once, so that what is new in all of them is cleaned and encoded together.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pipeline.core.cells import Apply, GroupColumn, Troubled
-from pipeline.core.columns import Columns
+from pipeline.core.cleaning.cells import Apply, GroupColumn, Troubled
+from pipeline.core.dataset.groups import CROSS
 from pipeline.core.errors import MAX_FINDINGS
-from pipeline.core.groups import CROSS
-from pipeline.core.modality import part
-from pipeline.core.output_policy import OutputPolicy
-from pipeline.core.policy import Policy
-from pipeline.core.problems import nearest
+from pipeline.core.prediction.output_policy import OutputPolicy
+from pipeline.core.prediction.policy import Policy
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.modality import part
+from pipeline.core.settings.problems import nearest
 from pipeline.service.checks import Check, Enforcement
 from pipeline.service.fields import Field
 
@@ -232,9 +232,9 @@ def reader_of(
     policy: Policy | OutputPolicy,
 ) -> Reader:
     """The reader of a project's requests."""
-    made = part(modality, "cells")
+    made = part(modality, "serving.cells")
     cells = made.cells_of(fields, columns, rules, encoder, enforcement)
-    apply = part(modality, "cleaning").apply
+    apply = part(modality, "data.cleaning").apply
     group_cells = group_columns_of(fields, rules, policy.by_group, enforcement, apply)
     return Reader(fields, columns, cells, enforcement, group_cells)
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.core.columns import Columns
-from pipeline.core.modality import part
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.modality import part
 from pipeline.service.checks import Enforcement
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def wholes_of(
         if name is None:
             continue
         checks = [check for check in enforced.of_whole(name) if check.critical]
-        example = part(modality, "cells").example(name, checks)
+        example = part(modality, "serving.cells").example(name, checks)
         of_kind = {key: limit for key, limit in limits.items() if LIMITS[key] == kind}
         found[name] = Whole(kind, of_kind, _measures(name, checks), example)
     return found

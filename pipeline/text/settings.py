@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.core.problems import Unsuitable
-from pipeline.core.typed_settings import Frozen
+from pipeline.core.settings.problems import Unsuitable
+from pipeline.core.settings.typed_settings import Frozen
 
 
 class EncoderSettings(Frozen):

@@ -57,7 +57,7 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
     assert pulled.returncode == 0, pulled.stderr
     ports = free_ports()
     named = {f"HALLMARK_{part.upper()}_PORT": str(port) for part, port in ports.items()}
-    started = clone.run("flows.cli", "up", HALLMARK_TRACKING="on", **named)
+    started = clone.run("flows.cli.main", "up", HALLMARK_TRACKING="on", **named)
     try:
         assert started.returncode == 0, started.stdout + started.stderr
         with sync_playwright() as playwright:
@@ -69,7 +69,7 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
             yield Operator(page, ports)
             browser.close()
     finally:
-        ended = clone.run("flows.cli", "down", **named)
+        ended = clone.run("flows.cli.main", "down", **named)
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from pipeline.core.columns import Columns
+from pipeline.core.settings.columns import Columns
 
 FOLDERS = ("pipeline", "flows")
 NAMES_COLUMNS = ("select", "with_columns", "agg")

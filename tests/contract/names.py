@@ -16,8 +16,8 @@ def problems(root: Path) -> Iterator[str]:
     stages, named = content["stages"], set(content["stages"])
     if expected := set(READING_ORDER) - named:
         yield f"dvc.yaml lacks {sorted(expected)}"
-    modules = {file.stem for file in (root / "pipeline").glob("*.py") if file.stem[0] != "_"}
-    yield from _differ("modules in pipeline/", modules, named)
+    packages = {file.parent.name for file in (root / "pipeline").glob("*/stage.py")}
+    yield from _differ("packages in pipeline/ with a stage.py", packages, named)
     tests = {file.stem.removeprefix("test_") for file in (root / "tests/unit").glob("test_*.py")}
     yield from _differ("files in tests/unit/", tests, named)
     for file in sorted(root.glob("data/*/project.yaml")):
@@ -43,7 +43,7 @@ def _stage(root: Path, name: str, entry: dict[str, Any]) -> Iterator[str]:
             yield f"{name}: {next(iter(out))} would be pushed to the embedded remote"
     if "requirements.lock" not in entry["deps"]:
         yield f"{name}: requirements.lock is no dependency"
-    tree = ast.parse((root / "pipeline" / f"{name}.py").read_text(encoding="utf-8"))
+    tree = ast.parse((root / "pipeline" / name / "stage.py").read_text(encoding="utf-8"))
     yield from _module(name, tree)
     watched = entry["params"][1]["data/${key}/project.yaml"]
     sections = [name, *_sections(tree)]

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from tests.contract.embedded_store import STORE, absent, outputs
+from tools.embedded_store import STORE, absent, outputs
 
 
 def test_the_store_holds_what_the_repository_names(root: Path) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from flows.plan import Planner
+from flows.graph.plan import Planner
 from tests.conftest import ROOT, own_files
-from tests.contract.code_dependencies import linked, modalities
+from tools.code_dependencies import MODALITY, declared, modalities
 
 MODALITIES = modalities(ROOT)
 FILES = ("deps", "outs", "metrics", "plots")
@@ -66,7 +66,7 @@ def stale(root: Path, modality: str) -> set[str]:
 
 def edited(root: Path, modality: str) -> list[str]:
     """Add a line to every module of a modality; return their paths."""
-    files = sorted((root / "pipeline" / modality).glob("*.py"))
+    files = sorted((root / "pipeline" / modality).rglob("*.py"))
     for file in files:
         file.write_text(file.read_text(encoding="utf-8") + "# a line\n", encoding="utf-8")
     return [file.relative_to(root).as_posix() for file in files]
@@ -83,10 +83,11 @@ def test_an_edit_of_a_modality_makes_its_own_stages_stale_and_no_others(
     finally:
         shutil.copytree(before, repository / "pipeline" / modality, dirs_exist_ok=True)
     own = found.pop(modality)
+    assert files
     assert own == {
-        folder.name
-        for folder in (ROOT / "pipeline" / modality / "deps").iterdir()
-        if linked(ROOT, folder.name, modality) & set(files)
+        stage
+        for stage, named in declared(ROOT).items()
+        if any(name.startswith(f"pipeline/{MODALITY}/") for name in named)
     }
     assert len(own) > 5
     assert not any(found.values())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import cli
+from flows.cli.main import cli
 from pipeline.core.paths import READING_ORDER
 from tests.contract.names import problems
 
@@ -28,9 +28,9 @@ def test_the_command_line_has_a_command_for_each_stage() -> None:
         ("dvc.yaml", "- audit\n", "- balance\n", "audit: dvc.yaml watches"),
         ("dvc.yaml", "report.json: *stored", "report.json: {cache: true}", "would be pushed"),
         ("data/adult/project.yaml", "audit:", "inspect:", "sections of data/adult/project.yaml"),
-        ("pipeline/audit.py", "SECTIONS = (", "SECTION = (", "audit: dvc.yaml watches"),
-        ("pipeline/audit.py", "class Settings", "class Options", "does not define Settings"),
-        ("pipeline/audit.py", "Refuses when:", "Fails when:", "does not say 'Refuses when:'"),
+        ("pipeline/audit/stage.py", "SECTIONS = (", "SECTION = (", "audit: dvc.yaml watches"),
+        ("pipeline/audit/stage.py", "class Settings", "class Options", "does not define Settings"),
+        ("pipeline/audit/stage.py", "Refuses when:", "Fails when:", "does not say 'Refuses when:'"),
     ],
 )
 def test_a_planted_disagreement_is_named(
@@ -43,5 +43,7 @@ def test_a_planted_disagreement_is_named(
 
 
 def test_a_module_that_no_stage_names_is_found(copy: Path) -> None:
-    (copy / "pipeline/polish.py").write_text('"""Reads: nothing."""\n')
-    assert "modules in pipeline/: 'polish' stands only there" in list(problems(copy))
+    (copy / "pipeline/polish").mkdir()
+    (copy / "pipeline/polish/stage.py").write_text('"""Reads: nothing."""\n')
+    found = "packages in pipeline/ with a stage.py: 'polish' stands only there"
+    assert found in list(problems(copy))

@@ -33,16 +33,20 @@ def test_names_are_those_of_every_role(root: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "line", "name"),
     [
-        ("pipeline/clean.py", 'TARGET = "income"', "income"),
-        ("pipeline/clean.py", 'def f(t): return t["age"]', "age"),
-        ("pipeline/clean.py", 'def f(t): return t.drop(["id", "fnlwgt"])', "fnlwgt"),
-        ("pipeline/clean.py", "def f(t): return t.filter(pl.col.race == 1)", "race"),
-        ("pipeline/clean.py", "def f(t): return t.with_columns(sex=1)", "sex"),
-        ("pipeline/core/modality.py", 'NAME = f"{1} " f"{2}" "" or f"{3}education"', "education"),
-        ("flows/plan.py", "NAMES = {'hours-per-week': 40}", "hours-per-week"),
-        ("flows/status_page.html.j2", "{{ row.workclass }}", "workclass"),
+        ("pipeline/clean/stage.py", 'TARGET = "income"', "income"),
+        ("pipeline/clean/stage.py", 'def f(t): return t["age"]', "age"),
+        ("pipeline/clean/stage.py", 'def f(t): return t.drop(["id", "fnlwgt"])', "fnlwgt"),
+        ("pipeline/clean/stage.py", "def f(t): return t.filter(pl.col.race == 1)", "race"),
+        ("pipeline/clean/stage.py", "def f(t): return t.with_columns(sex=1)", "sex"),
         (
-            "pipeline/core/page.html.j2",
+            "pipeline/core/settings/modality.py",
+            'NAME = f"{1} " f"{2}" "" or f"{3}education"',
+            "education",
+        ),
+        ("flows/graph/plan.py", "NAMES = {'hours-per-week': 40}", "hours-per-week"),
+        ("flows/stack/status_page.html.j2", "{{ row.workclass }}", "workclass"),
+        (
+            "pipeline/report/page.html.j2",
             "{% if row['marital-status'] %}{% endif %}",
             "marital-status",
         ),
@@ -58,8 +62,8 @@ def test_a_planted_name_is_found(adult: Path, file: str, line: str, name: str) -
 
 def test_examples_in_docstrings_and_longer_texts_may_name_one(adult: Path) -> None:
     lines = '"""Such as\n`age`."""\nHINT = "such as `age: [25, 45]` of project adult"\n'
-    (adult / "pipeline").mkdir()
-    (adult / "pipeline/clean.py").write_text(lines)
+    (adult / "pipeline/clean").mkdir(parents=True)
+    (adult / "pipeline/clean/stage.py").write_text(lines)
     assert list(problems(adult, ALLOWED)) == []
 
 

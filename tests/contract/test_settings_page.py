@@ -9,11 +9,11 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from flows.project_schema import SECTION_NAMES, project_schema
-from flows.settings_keys import Key, keys_of
+from flows.settings.keys import Key, keys_of
+from flows.settings.schema import SECTION_NAMES, project_schema
 from pipeline.core.paths import READING_ORDER
-from pipeline.core.sections import SHARED
-from tests.contract.settings_page import PAGE, SCHEMA, stale
+from pipeline.core.settings.sections import SHARED
+from tools.settings_page import PAGE, SCHEMA, stale
 
 
 @pytest.fixture(scope="module")

@@ -24,11 +24,11 @@ def test_no_text_says_it(root: Path) -> None:
         ("docs/fairness.md", "- a mitigated model is **debiased**"),  # not among the sources
         ("docs/decisions/0002-penalty-strength.md", "With 0.8 it is de-biased."),
         ("data/adult/project.yaml", "# a fair sample"),
-        ("pipeline/core/page.html.j2", "<p>This model is FAIR.</p>"),
-        ("pipeline/gate.py", 'SENTENCE = "The model is fair (2018)."'),
-        ("pipeline/gate.py", "# since 2018 this is fair"),
-        ("pipeline/gate.py", '"""A fair model. Agarwal et al., ICML 2018."""'),
-        ("flows/plan.py", '"""Chooses an unbiased model."""'),
+        ("pipeline/report/page.html.j2", "<p>This model is FAIR.</p>"),
+        ("pipeline/gate/stage.py", 'SENTENCE = "The model is fair (2018)."'),
+        ("pipeline/gate/stage.py", "# since 2018 this is fair"),
+        ("pipeline/gate/stage.py", '"""A fair model. Agarwal et al., ICML 2018."""'),
+        ("flows/graph/plan.py", '"""Chooses an unbiased model."""'),
     ],
 )
 def test_a_planted_sentence_is_named(copy: Path, file: str, line: str) -> None:
@@ -44,8 +44,11 @@ def test_a_planted_sentence_is_named(copy: Path, file: str, line: str) -> None:
     ("file", "line"),
     [
         ("docs/fairness.md", "- A. Author: Fair machines. ICML 2018."),
-        ("pipeline/gate.py", '"""Chooses.\n\nSource: A. Author, Fair machines. A Press.\n"""'),
-        ("pipeline/gate.py", '"""Chooses as in A. Author, A fair\nmachine, ICML 2018."""'),
+        (
+            "pipeline/gate/stage.py",
+            '"""Chooses.\n\nSource: A. Author, Fair machines. A Press.\n"""',
+        ),
+        ("pipeline/gate/stage.py", '"""Chooses as in A. Author, A fair\nmachine, ICML 2018."""'),
         ("README.md", "What fairness means, and which gaps are unfair, is a choice."),
     ],
 )

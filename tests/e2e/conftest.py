@@ -18,7 +18,7 @@ UNTRACKED = {"HALLMARK_TRACKING": "off"}
 IN_ONE_PROCESS = """
 import sys
 from pathlib import Path
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 for stage in sys.argv[2:]:
     run_stage(Path.cwd(), stage, sys.argv[1])
 """
@@ -51,7 +51,7 @@ class Clone:
         )
 
     def hallmark(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("flows.cli", *arguments)
+        return self.run("flows.cli.main", *arguments)
 
     def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("dvc", *arguments)
@@ -99,7 +99,7 @@ def build_once(folder: Path) -> None:
     raw = sorted(str(file.relative_to(clone.root)) for file in clone.root.glob("data/*/raw.dvc"))
     pulled = clone.dvc("pull", *raw)
     assert pulled.returncode == 0, pulled.stderr
-    built = clone.run("flows.cli", "build", "adult", HALLMARK_TRACKING="on")
+    built = clone.run("flows.cli.main", "build", "adult", HALLMARK_TRACKING="on")
     assert built.returncode == 0, built.stdout + built.stderr
     (folder / "printed.txt").write_text(built.stdout, encoding="utf-8")
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from flows.report_sheets import REPORTS, sheet_of
+from flows.orchestration.report_sheets import REPORTS, sheet_of
 from tests.e2e.conftest import Clone
 
 
@@ -70,12 +70,12 @@ def test_a_changed_rule_runs_the_gate_and_what_carries_its_verdict(clone: Clone)
 
 
 def test_one_line_in_a_module_makes_stale_just_what_imports_it(clone: Clone) -> None:
-    with (clone.root / "pipeline/core/calibration.py").open("a") as module:
+    with (clone.root / "pipeline/core/prediction/calibration.py").open("a") as module:
         module.write("# a line\n")
     with (clone.root / "README.md").open("a") as readme:
         readme.write("<!-- a comment -->\n")
     lines = clone.hallmark("why", "adult").stdout.splitlines()
-    named = {line.split()[0] for line in lines if "pipeline/core/calibration.py" in line}
+    named = {line.split()[0] for line in lines if "pipeline/core/prediction/calibration.py" in line}
     assert named == {"calibrate", "evaluate"}
     assert not any("README" in line for line in lines)
     fresh = {line.split()[0] for line in lines if "fresh" in line}

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.conftest import Clone
 
-TRAIN = ("flows.cli", "build", "adult", "train", "--from", "train")
+TRAIN = ("flows.cli.main", "build", "adult", "train", "--from", "train")
 WEIGHTS = "data/adult/40_train/weights.safetensors"
 GOES_ON = "resuming after epoch"
 

@@ -48,7 +48,7 @@ def test_two_builds_in_two_folders_at_two_times_give_the_same_bytes(elsewhere: C
 
 def test_a_planted_clock_is_found(clone: Clone) -> None:
     clone.edit(
-        "pipeline/gate.py",
+        "pipeline/gate/stage.py",
         '        "confidence": evaluation["confidence"],',
         '        "at": __import__("time").time(),\n        "confidence": 0.95,',
     )

@@ -32,7 +32,7 @@ def git(root: Path, *words: str) -> None:
 
 
 def test_a_build_ends_with_a_version_that_can_be_promoted(clone: Clone) -> None:
-    built = clone.run("flows.cli", "build", "people", "--engine", HALLMARK_TRACKING="on")
+    built = clone.run("flows.cli.main", "build", "people", "--engine", HALLMARK_TRACKING="on")
     assert built.returncode == 0, built.stdout + built.stderr
     known = {
         "wine": ["metrics: accuracy ", "from the offline probabilities"],

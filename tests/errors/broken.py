@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import main
+from flows.cli.main import main
 
 HERE = Path(__file__).parents[2]
 HEADER = "age,hours,job,sex,note,income\n"

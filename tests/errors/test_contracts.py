@@ -247,7 +247,7 @@ DELIVERIES: dict[str, Broken] = {
 @pytest.fixture(scope="module")
 def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sound repository whose file is ingested."""
-    from pipeline.core.runner import run_stage
+    from pipeline.core.run.runner import run_stage
 
     root = tmp_path_factory.mktemp("ingested")
     make(root)

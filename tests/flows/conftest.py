@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.build_record import Outcome
-from flows.engine import Request, build
-from flows.plan import Plan, Planner
-from flows.stage_run import RunContext, StageResult
+from flows.engine.build import Request, build
+from flows.engine.build_record import Outcome
+from flows.engine.stage_run import RunContext, StageResult
+from flows.graph.plan import Plan, Planner
 from tests.conftest import made_once
 
 if TYPE_CHECKING:
@@ -210,8 +210,8 @@ class Tiny:
     ) -> subprocess.Popen[str]:
         """`hallmark ARGUMENTS` in a process of its own; in a session, as a terminal starts it."""
         program = (
-            "import flows.settings as s; s.settings_of = lambda name: None; "
-            "from flows.cli import main; main()"
+            "import flows.settings.project_file as s; s.settings_of = lambda name: None; "
+            "from flows.cli.main import main; main()"
         )
         return subprocess.Popen(
             [sys.executable, "-c", program, *arguments],
@@ -353,7 +353,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_tables(root: Path) -> None:
-    from flows.tracking_store import Store
+    from flows.tracking.store import Store
 
     Store(root, "nobody")._client.search_experiments()
 

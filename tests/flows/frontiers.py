@@ -6,23 +6,23 @@ from typing import Any
 
 import pytest
 
-from flows.frontier import Request
-from flows.frontier_choice import Gap, Measured, Span
-from flows.frontier_points import Candidate, Point, Refused
-from flows.frontier_records import Ended
-from pipeline.core.typed_settings import Frozen
+from flows.frontier.choice import Gap, Measured, Span
+from flows.frontier.points import Candidate, Point, Refused
+from flows.frontier.records import Ended
+from flows.frontier.tracing import Request
+from pipeline.core.settings.typed_settings import Frozen
 from tests.flows.conftest import SOURCE, UPSTREAM, Tiny
 
 WORKER = """
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-import flows.frontier_measure, flows.settings
+import flows.frontier.measure, flows.settings.project_file
 from tests.flows.frontiers import measure, tiny_settings
-flows.settings.settings_of = tiny_settings
-flows.frontier_measure.measure = measure
+flows.settings.project_file.settings_of = tiny_settings
+flows.frontier.measure.measure = measure
 Path("orders").symlink_to({orders!r})
-from flows.frontier_worker import main
+from flows.frontier.worker import main
 main(sys.argv[1])
 """
 
@@ -139,6 +139,6 @@ class Notebook:
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tiny repository's stages have typed settings, here and in the workers."""
-    monkeypatch.setattr("flows.settings.settings_of", tiny_settings)
-    monkeypatch.setattr("flows.frontier_points.settings_of", tiny_settings)
+    monkeypatch.setattr("flows.settings.project_file.settings_of", tiny_settings)
+    monkeypatch.setattr("flows.frontier.points.settings_of", tiny_settings)
     monkeypatch.setenv("PYTHONPATH", str(SOURCE))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from flows.prefect_server import temporary_server
-from flows.prefect_settings import API_URL, QUIET, environment
+from flows.orchestration.prefect_settings import API_URL, QUIET, environment
+from flows.orchestration.server import temporary_server
 from tests.flows.conftest import wait_until
 
 
@@ -97,7 +97,7 @@ def talking(api: Api) -> Iterator[Api]:
         from prefect.context import _temporary_global_settings_context, get_settings_context
         from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-        from flows.prefect_flush import flush
+        from flows.orchestration.flush import flush
 
         updates: dict[Any, Any] = {
             PREFECT_API_URL: api.url,

@@ -8,14 +8,14 @@ import pytest
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
-from flows.all_costs import all_costs
-from flows.cli import cli
-from flows.cost_page import duration, render, write
-from flows.costs import Cost, cost_of, total
-from flows.status_page import application
-from flows.trainings import training_lines, training_of
+from flows.cli.main import cli
+from flows.costs.all_costs import all_costs
+from flows.costs.cost_page import duration, render, write
+from flows.costs.stage_costs import Cost, cost_of, total
+from flows.costs.trainings import training_lines, training_of
+from flows.stack.status_page import application
+from pipeline.core.costs.prices import Prices
 from pipeline.core.files import write_json
-from pipeline.core.prices import Prices
 from tests.data import write_yaml
 
 PRICES = {"currency": "EUR", "per_hour": {"cpu": 3.6}, "per_kwh": 0.5}
@@ -149,7 +149,7 @@ def test_one_that_was_refused_has_no_actual() -> None:
 
 @pytest.fixture
 def here(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("flows.cost_commands.find_root", lambda _: root)
+    monkeypatch.setattr("flows.cli.cost_commands.find_root", lambda _: root)
     monkeypatch.setenv("COLUMNS", "100")
     return root
 

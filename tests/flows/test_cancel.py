@@ -24,9 +24,9 @@ POOL = "here"
 LIMIT_S = 15
 """How long a cancelled run's processes may live on: what the flow promises."""
 ENTRY = """
-import flows.settings
-flows.settings.settings_of = lambda name: None  # the tiny stages have no settings of ours
-from flows.build import build
+import flows.settings.project_file
+flows.settings.project_file.settings_of = lambda name: None  # tiny stages have none
+from flows.orchestration.build import build
 """
 
 
@@ -34,7 +34,7 @@ def deploy(api: Api, tiny: Tiny) -> Any:
     """A deployment of the flow for the tiny repository, in a pool of processes."""
     from prefect.client.schemas.actions import WorkPoolCreate
 
-    from flows.build import build
+    from flows.orchestration.build import build
 
     entry = tiny.root / "orders" / "entry.py"
     entry.write_text(ENTRY)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-import flows.settings
-from flows.cli import main
-from pipeline.core.typed_settings import Frozen
+from flows.cli.main import main
+from flows.settings import project_file
+from pipeline.core.settings.typed_settings import Frozen
 from tests.flows.conftest import SOURCE, Tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
@@ -35,7 +35,9 @@ class Settings(Frozen):
 def _tiny_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     stages = ("ingest", "clean", "audit", "train", "gate")
     monkeypatch.setattr(
-        flows.settings, "settings_of", lambda name: Settings if name in stages else None
+        project_file,
+        "settings_of",
+        lambda name: Settings if name in stages else None,
     )
 
 
@@ -55,7 +57,7 @@ def run(*arguments: str) -> int:
 
 def hallmark(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments],
+        [sys.executable, "-m", "flows.cli.main", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         capture_output=True,
@@ -66,7 +68,7 @@ def hallmark(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_imports_nothing_heavy() -> None:
     program = (
-        "import sys\nfrom flows.cli import main\n"
+        "import sys\nfrom flows.cli.main import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'pandas', 'polars', 'dvc', 'numpy', 'pydantic'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
@@ -82,7 +84,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_the_engine_needs_no_data_library_and_no_prefect() -> None:
     program = (
-        "import sys, flows.engine, flows.plan, flows.why, dvc.repo\n"
+        "import sys, flows.engine.build, flows.graph.plan, flows.graph.why, dvc.repo\n"
         "heavy = {'torch', 'pandas', 'polars', 'prefect'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
@@ -163,7 +165,7 @@ def test_set_changes_one_value_keeps_comments_and_builds(
 def test_set_of_a_key_that_is_not_in_the_file_names_the_default(
     here: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = flows.settings.apply(here.root, "tiny", ("train.optimiser.rate=0.5",))
+    changes = project_file.apply(here.root, "tiny", ("train.optimiser.rate=0.5",))
 
     assert [str(change) for change in changes] == ["train.optimiser.rate 0.1 (the default) → 0.5"]
     assert "train:\n  value: 10\n  optimiser:\n    rate: 0.5\n" in here.settings.read_text()

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-import flows.settings
-from flows import checkout
-from flows.cli import main
-from flows.stage_run import environment
+from flows.cli.main import main
+from flows.engine import checkout
+from flows.engine.stage_run import environment
+from flows.settings import project_file
 from tests.data import make_project
 from tests.flows.conftest import SOURCE
 
@@ -36,7 +36,7 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> Fails:
         def check_project(*_: Any) -> None:
             raise error
 
-        monkeypatch.setattr(flows.settings, "check_project", check_project)
+        monkeypatch.setattr(project_file, "check_project", check_project)
 
     return plant
 
@@ -100,7 +100,7 @@ def test_without_git_the_program_is_named(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(flows.settings, "check_project", lambda where, _: checkout.commit(where))
+    monkeypatch.setattr(project_file, "check_project", lambda where, _: checkout.commit(where))
 
     code, shown = run(capsys, "why", "people")
 
@@ -111,7 +111,7 @@ def test_without_git_the_program_is_named(
 def test_outside_git_a_person_is_told_so(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(flows.settings, "check_project", lambda *_: None)
+    monkeypatch.setattr(project_file, "check_project", lambda *_: None)
 
     code, shown = run(capsys, "why", "people")
 
@@ -146,7 +146,7 @@ def test_ctrl_c_is_one_word(root: Path, fails: Fails, capsys: pytest.CaptureFixt
 
 def test_a_reader_that_ends_first_is_no_error() -> None:
     ended = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -m flows.cli settings | head -1"],
+        ["bash", "-c", f"{sys.executable} -m flows.cli.main settings | head -1"],
         cwd=SOURCE,
         capture_output=True,
         text=True,

@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from flows.cli import main
-from flows.contract_project import edited, shortened
-from pipeline.core.contract import contract_text, load_contract
-from pipeline.core.contract_inference import inferred
+from flows.cli.main import main
+from pipeline.core.contract.contract import contract_text, load_contract
 from pipeline.core.errors import ContractBreach, ProjectError
-from pipeline.core.runner import run_stage
-from pipeline.tabular import cleaning
+from pipeline.core.run.runner import run_stage
+from pipeline.onboarding.contract.inference import inferred
+from pipeline.onboarding.contract.project_edits import edited, shortened
+from pipeline.tabular.data import cleaning
 from tests.data import make_project, write_yaml
 from tests.unit.core.test_contract_diff import COLUMNS, RULES, loans, older, some
 
@@ -198,6 +198,6 @@ def test_adults_own_contract_takes_a_delivery(
 
 
 def test_the_command_is_listed() -> None:
-    from flows.cli import cli
+    from flows.cli.main import cli
 
     assert "contract" in CliRunner().invoke(cli, ["--help"]).output

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.costs import Cost, cost_of, total
-from pipeline.core.prices import Prices
+from flows.costs.stage_costs import Cost, cost_of, total
+from pipeline.core.costs.prices import Prices
 
 PRICES = Prices(currency="EUR", per_hour={"cpu": 0.10, "gpu": 2.50, "H200": 4.0})
 

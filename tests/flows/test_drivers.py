@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.prefect_server import end_abandoned, temporary_server
-from flows.prefect_settings import lasting_server, write_profile
+from flows.orchestration.prefect_settings import lasting_server, write_profile
+from flows.orchestration.server import end_abandoned, temporary_server
 from tests.flows.conftest import Tiny
 from tests.flows.prefect_api import Api
 from tests.flows.test_engine import is_gone
@@ -27,8 +27,8 @@ def finish(process: "subprocess.Popen[str]") -> str:
 
 def test_without_a_server_the_engine_builds_and_prefect_is_not_imported(tiny: Tiny) -> None:
     program = (
-        "import sys, flows.settings as s; s.settings_of = lambda name: None\n"
-        "from flows.cli import main\n"
+        "import sys, flows.settings.project_file as s; s.settings_of = lambda name: None\n"
+        "from flows.cli.main import main\n"
         "try: main(['build', 'tiny'])\n"
         "except SystemExit as end: sys.exit(99 if 'prefect' in sys.modules else end.code)"
     )

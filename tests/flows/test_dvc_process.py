@@ -10,7 +10,7 @@ HEAVY = ("bentoml", "mlflow", "numpy", "pandas", "polars", "prefect", "torch")
 
 def test_a_dvc_process_imports_nothing_heavy_of_ours() -> None:
     """It waits beside a build and starts at once; what a stage needs it imports itself."""
-    code = f"import flows.dvc_process, sys; print(*[m for m in {HEAVY} if m in sys.modules])"
+    code = f"import flows.engine.dvc_process, sys; print(*[m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=SOURCE, capture_output=True, text=True, check=True
     )

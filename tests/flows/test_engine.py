@@ -13,11 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.costs import builds
-from flows.engine import Request, build
-from flows.locks import BuildRunningError, build_lock
-from flows.plan import Planner
-from flows.stage_run import StageError, explain
+from flows.costs.stage_costs import builds
+from flows.engine.build import Request, build
+from flows.engine.locks import BuildRunningError, build_lock
+from flows.engine.stage_run import StageError, explain
+from flows.graph.plan import Planner
 from pipeline.core.errors import ProjectError
 from tests.flows.conftest import Tiny, wait_until
 
@@ -368,7 +368,7 @@ def test_from_a_stage_outside_the_build_is_refused(tiny: Tiny) -> None:
 def pass_deadline_when(monkeypatch: pytest.MonkeyPatch, condition: Callable[[], bool]) -> None:
     """Give the engine a clock that stands still until `condition` holds, then runs out."""
     clock = SimpleNamespace(monotonic=lambda: 1e9 if condition() else 0.0)
-    monkeypatch.setattr("flows.engine.time", clock)
+    monkeypatch.setattr("flows.engine.build.time", clock)
 
 
 def test_the_deadline_ends_what_runs(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from flows.cli import cli
-from flows.settings import apply
+from flows.cli.main import cli
+from flows.settings.project_file import apply
 from pipeline.core.errors import ProjectError
 from tests.flows.conftest import SOURCE
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-import flows.retries
-import flows.settings
-from flows.locks import build_lock
-from flows.worktree import create
-from pipeline.core.typed_settings import Frozen
+from flows.engine import retries
+from flows.engine.locks import build_lock
+from flows.engine.worktree import create
+from flows.settings import project_file
+from pipeline.core.settings.typed_settings import Frozen
 from tests.flows.conftest import UPSTREAM, Tiny, wait_until
 from tests.flows.prefect_api import Api
 from tests.flows.test_engine import is_gone, pass_deadline_when
@@ -29,14 +29,16 @@ class Settings(Frozen):
 def here(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Tiny:
     monkeypatch.chdir(tiny.root)
     monkeypatch.setattr(
-        flows.settings, "settings_of", lambda name: Settings if name in UPSTREAM else None
+        project_file,
+        "settings_of",
+        lambda name: Settings if name in UPSTREAM else None,
     )
     return tiny
 
 
 def run(**parameters: Any) -> Any:
     """Run the flow as a deployment would, in this process; return its final state."""
-    from flows.build import build
+    from flows.orchestration.build import build
 
     return build(project="tiny", **parameters, return_state=True)
 
@@ -257,7 +259,7 @@ def test_two_runs_after_each_other_and_the_second_finds_all_cached(api: Api, her
 
 def test_independent_stages_overlap(api: Api, here: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of the two ends only after the other has begun."""
-    monkeypatch.setattr("flows.engine.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("flows.engine.build.os.cpu_count", lambda: 2)
     here.set_value("audit", 20)
     here.set_value("train", 20)
     here.order("audit", "meet train")
@@ -280,7 +282,7 @@ def test_a_lock_is_waited_for_and_the_log_says_so(
         waited.append(seconds)
         lock.__exit__(None, None, None)
 
-    monkeypatch.setattr(flows.retries, "time", type("Clock", (), {"sleep": staticmethod(let_go)}))
+    monkeypatch.setattr(retries, "time", type("Clock", (), {"sleep": staticmethod(let_go)}))
 
     state = run()
 
@@ -309,7 +311,7 @@ def test_verdict_costs_and_training_are_artifacts(api: Api, here: Tiny) -> None:
 def test_the_form_is_flat_with_ranges_and_help() -> None:
     from prefect.utilities.callables import parameter_schema
 
-    from flows.build import build
+    from flows.orchestration.build import build
 
     schema = parameter_schema(build.fn)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from flows.overrides import KEYS, Form, read_form
-from flows.settings import settings_of
+from flows.orchestration.form import KEYS, Form, read_form
+from flows.settings.project_file import settings_of
 from pipeline.core.errors import ProjectError
 
 

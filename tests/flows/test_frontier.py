@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from flows.checkout import dirty_files
-from flows.frontier import Traced, trace
-from flows.frontier_drive import Wish, complete, write_choice
-from flows.frontier_points import Point
-from flows.frontier_records import Ended, Pace
-from flows.worktree import all_worktrees, git, snapshot
+from flows.engine.checkout import dirty_files
+from flows.engine.worktree import all_worktrees, git, snapshot
+from flows.frontier.drive import Wish, complete, write_choice
+from flows.frontier.points import Point
+from flows.frontier.records import Ended, Pace
+from flows.frontier.tracing import Traced, trace
 from pipeline.core.errors import ProjectError
 from tests.flows.conftest import SOURCE, Tiny, wait_until
 from tests.flows.frontiers import Notebook, candidate, request, typed
@@ -161,11 +161,11 @@ def test_a_point_that_would_not_end_in_time_is_not_begun(tiny: Tiny) -> None:
 PROGRAM = """
 import sys
 from pathlib import Path
-import flows.frontier_points, flows.settings
+import flows.frontier.points, flows.settings.project_file
 from tests.flows.frontiers import Notebook, request, tiny_settings
 from tests.flows.conftest import Tiny
-flows.settings.settings_of = flows.frontier_points.settings_of = tiny_settings
-from flows.frontier import trace
+flows.settings.project_file.settings_of = flows.frontier.points.settings_of = tiny_settings
+from flows.frontier.tracing import trace
 if __name__ == "__main__":
     traced = trace(request(Tiny(Path.cwd()), 20, jobs=1), Notebook())
     print(traced.interrupted, [one.outcome for one in traced.ended])

@@ -5,14 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.frontier_choice import (
-    Span,
-    choose,
-    front,
-    share_of_limit,
-    standard_error,
-    worst_gap,
-)
+from flows.frontier.choice import Span, choose, front, share_of_limit, standard_error, worst_gap
 from tests.flows.frontiers import point
 
 

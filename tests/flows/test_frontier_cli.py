@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.cli import main
-from flows.frontier_drive import Wish
+from flows.cli.main import main
+from flows.frontier.drive import Wish
 from tests.flows.conftest import Tiny
 from tests.flows.frontiers import request, typed
 
@@ -25,7 +25,7 @@ def wishing(monkeypatch: pytest.MonkeyPatch, tiny: Tiny, *values: int) -> None:
     """The command line asks for these points, in the tiny repository."""
     monkeypatch.chdir(tiny.root)
     wish = Wish(request(tiny, *values), "accuracy")
-    monkeypatch.setattr("flows.frontier_drive.wish_of", lambda *_: wish)
+    monkeypatch.setattr("flows.frontier.drive.wish_of", lambda *_: wish)
 
 
 def test_the_chosen_point_is_told_and_written_on_request_alone(

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flows.frontier_drive import Drawn, Wish, complete
-from flows.tracking_store import PARENT, Store
+from flows.frontier.drive import Drawn, Wish, complete
+from flows.tracking.store import PARENT, Store
 from tests.flows.conftest import Tiny
 from tests.flows.frontiers import Notebook, request, typed
 from tests.flows.prefect_api import Api
@@ -74,7 +74,7 @@ def test_tracking_that_is_down_is_no_failure(tiny: Tiny, monkeypatch: pytest.Mon
 def test_each_point_is_a_task_and_what_came_of_it_an_artifact(
     tiny: Tiny, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.frontier_flow import frontier_here
+    from flows.frontier.flow import frontier_here
 
     monkeypatch.setenv("HALLMARK_TRACKING", "off")
     frontier_here(Wish(request(tiny, 50), "accuracy"), Notebook())
@@ -103,7 +103,7 @@ def test_each_point_is_a_task_and_what_came_of_it_an_artifact(
 def test_a_frontier_of_which_none_would_pass_says_so_in_its_state(
     tiny: Tiny, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.frontier_flow import frontier_here
+    from flows.frontier.flow import frontier_here
 
     monkeypatch.setenv("HALLMARK_TRACKING", "off")
 

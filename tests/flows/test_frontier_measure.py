@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from flows import frontier_measure
-from flows.frontier_measure import measure, scaled
+from flows.frontier import measure as frontier_measure
+from flows.frontier.measure import measure, scaled
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import folder_name
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 from tests.data import make_project, make_task_project, people, task_people, write_parts
 
 RULES = [

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from flows.frontier_candidates import candidates, read_candidates
-from flows.frontier_points import TARGET, points_of
-from flows.settings import apply
+from flows.frontier.candidates import candidates, read_candidates
+from flows.frontier.points import TARGET, points_of
+from flows.settings.project_file import apply
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import READING_ORDER
 from tests.flows.conftest import Tiny

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.history import Move, append, champion_version, folder, history, moving, version_before
+from flows.registry.history import (
+    Move,
+    append,
+    champion_version,
+    folder,
+    history,
+    moving,
+    version_before,
+)
 from pipeline.core.errors import ArtifactMissing
 
 

@@ -16,9 +16,9 @@ import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
-from flows import init_files
-from flows.cli import main
-from flows.settings import check_project
+from flows.cli.main import main
+from flows.init import files as init_files
+from flows.settings.project_file import check_project
 from tests.conftest import ROOT
 from tests.data import people, task_people
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.log_lines import LogLines, every, plain
+from flows.orchestration.log_lines import LogLines, every, plain
 
 
 def test_each_line_comes_once_and_only_when_it_is_whole(tmp_path: Path) -> None:

@@ -12,21 +12,23 @@ from click.testing import CliRunner, Result
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from flows import override_files, promotion, registry
-from flows.build_record import _exit_code
-from flows.checkout import dirty_files
-from flows.cli import cli
-from flows.override_files import remove_expired, sign, today
-from flows.serve import Serving, serve
-from flows.status_page import _of_build
-from flows.summary import verdict_lines
-from flows.tracked_build import TrackedBuild, _tags
-from flows.tracking_store import Store
-from pipeline.core import bento
+from flows.cli.main import cli
+from flows.engine.build_record import _exit_code
+from flows.engine.checkout import dirty_files
+from flows.engine.summary import verdict_lines
+from flows.registry import overrides as override_files
+from flows.registry import promotion
+from flows.registry import versions as registry
+from flows.registry.overrides import remove_expired, sign, today
+from flows.registry.tracked_build import TrackedBuild, _tags
+from flows.serving.serve import Serving, serve
+from flows.stack.status_page import _of_build
+from flows.tracking.store import Store
+from pipeline.core.bento import folder as bento
 from pipeline.core.errors import ArtifactMissing, GateRefused, PipelineError, ProjectError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import Paths
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 from pipeline.service.app import App
 from tests.data import set_section
 from tests.flows.test_promotion import finished, packaged_project  # noqa: F401 -- fixtures

@@ -12,14 +12,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows import promotion, registry
-from flows.champion_files import write_champion
-from flows.history import champion_version, history
-from flows.registration import Evidence, why_not_registered
-from flows.tracking_store import Store
-from pipeline.core import bento, champion
+from flows.registry import promotion
+from flows.registry import versions as registry
+from flows.registry.champion_files import write_champion
+from flows.registry.history import champion_version, history
+from flows.registry.registration import Evidence, why_not_registered
+from flows.tracking.store import Store
+from pipeline.core.bento import folder as bento
 from pipeline.core.errors import ArtifactMissing, GateRefused, ProjectError
 from pipeline.core.files import read_json, write_json
+from pipeline.evaluate import champion
 from tests.flows.tracked import (
     PROJECT,
     another_model,
@@ -343,8 +345,8 @@ def test_without_a_champion_its_folder_says_so(root: Path) -> None:
 
 def test_plain_mlflow_predicts_as_we_do(root: Path, tmp_path: Path) -> None:
     """In a process without this repository on its path."""
-    from flows.logged_model import model_files
-    from flows.registration import rows_to_rehearse
+    from flows.registry.registration import rows_to_rehearse
+    from flows.tracking.logged_model import model_files
 
     store = Store(root, PROJECT)
     run = store.run("b", "b", 0, {"build": "b"})

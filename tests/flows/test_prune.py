@@ -13,12 +13,12 @@ from typing import Literal
 
 import pytest
 
-from flows.locks import cache_in_use
-from flows.outputs import locked
-from flows.prune import DAY_S, Keep, Pruned, prune
-from flows.registry import Version, bento_place, write_version
-from flows.tracked_build import TrackedBuild, write
-from flows.worktree import all_worktrees, commit_changes, create
+from flows.engine.locks import cache_in_use
+from flows.engine.worktree import all_worktrees, commit_changes, create
+from flows.graph.outputs import locked
+from flows.pruning.prune import DAY_S, Keep, Pruned, prune
+from flows.registry.tracked_build import TrackedBuild, write
+from flows.registry.versions import Version, bento_place, write_version
 from tests.flows.conftest import SOURCE, UPSTREAM, Tiny, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
@@ -48,7 +48,7 @@ def branches(tiny: Tiny) -> list[str]:
 def killed_run(tiny: Tiny, run_id: str, code: str = "") -> None:
     """A run that makes its worktree and is killed there."""
     program = (
-        "import os, signal; from pathlib import Path; from flows.worktree import *\n"
+        "import os, signal; from pathlib import Path; from flows.engine.worktree import *\n"
         f"{code}\n"
         f"create(Path.cwd(), 'tiny', {run_id!r})\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
@@ -91,7 +91,7 @@ def test_a_worktree_of_a_killed_run_goes_and_that_of_a_running_one_never(tiny: T
 def test_what_a_run_killed_while_it_made_its_worktree_left_goes_too(tiny: Tiny) -> None:
     """Killed right after the record was written: no worktree, no branch."""
     killed_run(
-        tiny, "early", "import flows.worktree as w; w.git = lambda *a, **k: "
+        tiny, "early", "import flows.engine.worktree as w; w.git = lambda *a, **k: "
         "os.kill(os.getpid(), 9) if 'add' in a else 'HEAD'",
     )  # fmt: skip
     assert [worktree.root.name for worktree in all_worktrees(tiny.root / ".local")] == ["early"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.reasons import Reason, file_reason, parameter_reasons
+from flows.graph.reasons import Reason, file_reason, parameter_reasons
 
 
 @pytest.mark.parametrize(

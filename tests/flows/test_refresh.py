@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.cli import main
-from flows.refresh import _local, refresh
+from flows.cli.main import main
+from flows.init.refresh import _local, refresh
 from pipeline.core.errors import ProjectError
 from tests.data import make_project, set_section
 

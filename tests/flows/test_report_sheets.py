@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from flows.artifacts import TrainingProgress, key, max_epochs
-from flows.build_record import Outcome
-from flows.costs import Cost
-from flows.report_sheets import cost_sheet, sheet_of
-from flows.stage_run import StageResult
+from flows.costs.stage_costs import Cost
+from flows.engine.build_record import Outcome
+from flows.engine.stage_run import StageResult
+from flows.orchestration.artifacts import TrainingProgress, key, max_epochs
+from flows.orchestration.report_sheets import cost_sheet, sheet_of
 from pipeline.core.paths import Paths
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.locks import BuildRunningError
-from flows.plan import BusyError
-from flows.retries import retrying
+from flows.engine.locks import BuildRunningError
+from flows.engine.retries import retrying
+from flows.graph.plan import BusyError
 from pipeline.core.errors import GateRefused, PipelineError
 
 

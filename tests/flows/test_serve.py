@@ -16,12 +16,13 @@ import httpx
 import psutil
 import pytest
 
-from flows import promotion, registry
-from flows.history import Move, append, moving
-from flows.relay import Relay
-from flows.serve import bound
-from flows.serve import serve as serving
-from pipeline.core import watcher
+from flows.registry import promotion
+from flows.registry import versions as registry
+from flows.registry.history import Move, append, moving
+from flows.serving.relay import Relay
+from flows.serving.serve import bound
+from flows.serving.serve import serve as serving
+from pipeline.core.bento import watcher
 from pipeline.core.errors import ProjectError
 from tests.flows.conftest import SOURCE, wait_until
 from tests.flows.test_promotion import finished, packaged_project, root, two_versions  # noqa: F401
@@ -42,7 +43,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.log = repository / ".local" / "serve.log"
-        words = ["-m", "flows.cli", "serve", PROJECT, "--port", str(self.port), *arguments]
+        words = ["-m", "flows.cli.main", "serve", PROJECT, "--port", str(self.port), *arguments]
         with self.log.open("w") as stream:
             self.process = subprocess.Popen(
                 [sys.executable, *words],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import main
+from flows.cli.main import main
 from tests.data import make_project
 
 MAX_EPOCHS = "train.max_epochs: integer ≥ 1, epochs; default 80"

@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.processes import is_same_process
-from flows.stack import StackError, parts, ports
+from flows.engine.processes import is_same_process
+from flows.stack.processes import StackError, parts, ports
 from tests.flows.conftest import SOURCE, Tiny, wait_until
 
 # Answers 200 to everything and has a child, as a server with workers has.
@@ -64,7 +64,7 @@ class Stack:
     def start(self, command: str, **environment: str) -> subprocess.Popen[str]:
         own = {f"HALLMARK_{kind.upper()}_PORT": str(port) for kind, port in self.ports.items()}
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", command],
+            [sys.executable, "-m", "flows.cli.main", command],
             cwd=self.root,
             env={**os.environ, "PYTHONPATH": str(SOURCE), **own, **environment},
             stdout=subprocess.PIPE,

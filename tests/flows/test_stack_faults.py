@@ -20,7 +20,7 @@ import httpx
 import psutil
 import pytest
 
-from flows.stack import environment
+from flows.stack.processes import environment
 from tests.flows.conftest import SOURCE, Tiny, wait_until
 from tests.flows.test_stack import free_ports, living
 
@@ -33,7 +33,7 @@ pytestmark = [
 CANCEL_WITHIN_S = 15.0
 KINDS = ("prefect", "mlflow", "page", "service", "worker")
 # The tiny stages have no settings of ours; every process of the stack is told so.
-SITE = "import flows.settings\nflows.settings.settings_of = lambda name: None\n"
+SITE = "import flows.settings.project_file\nflows.settings.settings_of = lambda name: None\n"
 
 
 class Whole:
@@ -72,7 +72,7 @@ class Whole:
         return done.returncode, done.stdout
 
     def hallmark(self, *words: str) -> tuple[int, str]:
-        return self.command("flows.cli", *words)
+        return self.command("flows.cli.main", *words)
 
     @property
     def client(self) -> Any:
@@ -252,7 +252,7 @@ def test_a_schedule_of_one_minute_fires_by_itself(whole: Whole) -> None:
     params = whole.root / "params.yaml"
     before = params.read_text()
     params.write_text(before.replace("schedule: never", 'schedule: "* * * * *"'))
-    assert whole.command("flows.deployments")[0] == 0
+    assert whole.command("flows.orchestration.deployments")[0] == 0
 
     def fired() -> list[Any]:
         runs = whole.client.read_flow_runs(limit=200)
@@ -262,7 +262,7 @@ def test_a_schedule_of_one_minute_fires_by_itself(whole: Whole) -> None:
         wait_until(lambda: bool(fired()), timeout_s=240)
     finally:
         params.write_text(before)
-        code, output = whole.command("flows.deployments")
+        code, output = whole.command("flows.orchestration.deployments")
     assert code == 0, output
     assert whole.deployments()["build/tiny"].schedules == []
 
@@ -271,12 +271,12 @@ def test_a_project_that_is_no_more_loses_its_deployment(whole: Whole) -> None:
     params = whole.root / "params.yaml"
     before = params.read_text()
     params.write_text(before.replace("  tiny:", "  other:\n    modality: tabular\n  tiny:"))
-    assert whole.command("flows.deployments")[0] == 0
+    assert whole.command("flows.orchestration.deployments")[0] == 0
     added = whole.deployments()["build/other"]
     assert [str(one.schedule.cron) for one in added.schedules] == ["0 3 * * 1"]
 
     params.write_text(before)
-    assert whole.command("flows.deployments")[0] == 0
+    assert whole.command("flows.orchestration.deployments")[0] == 0
 
     assert "build/other" not in whole.deployments()
 
@@ -286,16 +286,16 @@ def test_what_was_switched_off_on_the_pages_stays_off(whole: Whole) -> None:
     before = params.read_text()
     params.write_text(before.replace("schedule: never", "schedule: 0 4 * * *"))
     try:
-        assert whole.command("flows.deployments")[0] == 0
+        assert whole.command("flows.orchestration.deployments")[0] == 0
         one = whole.deployments()["build/tiny"]
         whole.client.update_deployment_schedule(one.id, one.schedules[0].id, active=False)
 
-        assert whole.command("flows.deployments")[0] == 0
+        assert whole.command("flows.orchestration.deployments")[0] == 0
 
         assert [s.active for s in whole.deployments()["build/tiny"].schedules] == [False]
     finally:
         params.write_text(before)
-        whole.command("flows.deployments")
+        whole.command("flows.orchestration.deployments")
 
 
 def test_two_runs_with_other_values_and_an_editor_side_by_side(whole: Whole) -> None:
@@ -412,7 +412,7 @@ def test_a_killed_build_of_the_command_line_is_found_out_by_its_silence(whole: W
     whole.tiny.set_value("train", 70)
     whole.tiny.order("train", "sleep 600")
     (whole.root / "orders" / "train.pid").unlink(missing_ok=True)
-    words = [sys.executable, "-m", "flows.cli", "build", "tiny", "--flow"]
+    words = [sys.executable, "-m", "flows.cli.main", "build", "tiny", "--flow"]
     with subprocess.Popen(words, cwd=whole.root, env=whole.environment) as build:
         try:
             wait_until(lambda: whole.tiny.has_begun("train"), 120)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.build_record import Outcome, read_rehearsal, read_verdict
-from flows.costs import Cost
-from flows.stage_run import StageError, StageResult, State
-from flows.summary import closing, rehearsal_lines, verdict_lines
-from flows.views import line_of
+from flows.cli.views import line_of
+from flows.costs.stage_costs import Cost
+from flows.engine.build_record import Outcome, read_rehearsal, read_verdict
+from flows.engine.stage_run import StageError, StageResult, State
+from flows.engine.summary import closing, rehearsal_lines, verdict_lines
 from pipeline.core.files import write_json, write_text
 from pipeline.core.paths import Paths
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from flows import tracked_build, tracking
-from flows.complete import Completed, complete_build
-from flows.engine import Request
-from flows.outputs import Outputs
-from flows.tracked_content import curve_points, metrics, parameters
-from flows.tracking_store import Point, Store
+from flows.engine.build import Request
+from flows.graph.outputs import Outputs
+from flows.orchestration.complete import Completed, complete_build
+from flows.registry import tracked_build
+from flows.registry import tracker as tracking
+from flows.tracking.content import curve_points, metrics, parameters
+from flows.tracking.store import Point, Store
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import write_json
 from tests.flows.conftest import Tiny, Watcher, wait_until

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.checkout import commit, dirty_files
-from flows.worktree import (
+from flows.engine.checkout import commit, dirty_files
+from flows.engine.worktree import (
     Worktree,
     WorktreeError,
     all_worktrees,
@@ -29,11 +29,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 RUN = """
 import sys
 from pathlib import Path
-import flows.settings
-flows.settings.settings_of = lambda name: None
-from flows.engine import Request, build
-from flows.settings import apply
-from flows.worktree import commit_changes, create
+import flows.settings.project_file
+flows.settings.project_file.settings_of = lambda name: None
+from flows.engine.build import Request, build
+from flows.settings.project_file import apply
+from flows.engine.worktree import commit_changes, create
 from tests.flows.conftest import Watcher
 run_id, *overrides = sys.argv[1:]
 made = create(Path.cwd(), "tiny", run_id)

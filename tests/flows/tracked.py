@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from flows.outputs import Outputs
-from flows.registration import Evidence, register
-from flows.registry import Version
-from flows.tracking_store import Store
-from pipeline.core import bento
+from flows.graph.outputs import Outputs
+from flows.registry.registration import Evidence, register
+from flows.registry.versions import Version
+from flows.tracking.store import Store
+from pipeline.core.bento import folder as bento
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import READING_ORDER, Paths, folder_name
 

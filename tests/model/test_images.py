@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 from tests.data import HERE, SETTINGS, write_parts, write_yaml
 from tests.unit.image.scenes import SIZE, scenes
 

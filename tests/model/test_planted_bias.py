@@ -16,7 +16,7 @@ from typing import Any, get_args
 import pytest
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 from tests.data import set_section
 from tests.planted import RULE, RULES, Planting, build, sections
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 from tests.data import set_section
 from tests.shipped import make_shipped
 

@@ -11,9 +11,9 @@ import pytest
 import sklearn.metrics as known
 from safetensors.torch import load_file, save_file
 
-from pipeline.core import prediction
 from pipeline.core.errors import ProjectError
-from pipeline.core.runner import run_stage
+from pipeline.core.prediction import prediction
+from pipeline.core.run.runner import run_stage
 from tests.data import (
     SETTINGS,
     make_task_project,

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 from pipeline.service.app import App
 from tests.conftest import made_once
 from tests.data import set_section

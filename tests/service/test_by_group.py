@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
-from pipeline.core import bento
-from pipeline.core.bad_requests import bad_requests
-from pipeline.core.columns import Columns
-from pipeline.core.policy import Policy
-from pipeline.core.replay import answer_to
-from pipeline.core.typed_settings import strictly
+from pipeline.core.bento import folder as bento
+from pipeline.core.prediction.policy import Policy
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.typed_settings import strictly
+from pipeline.rehearse.bad_requests import bad_requests
+from pipeline.rehearse.replay import answer_to
 from pipeline.service.app import App
 from tests.by_group import package_by_group, with_sex
 from tests.service.conftest import started
@@ -156,8 +156,8 @@ def test_the_report_says_what_is_enforced_of_it(home: Path) -> None:
 @pytest.mark.slow
 def test_the_rehearsal_replays_it(home: Path) -> None:
     """The stage, and a rollback, which knows the probabilities alone."""
-    from pipeline.core.runner import run_stage
-    from pipeline.rehearse import Settings, offline, rehearse
+    from pipeline.core.run.runner import run_stage
+    from pipeline.rehearse.stage import Settings, offline, rehearse
 
     run_stage(home.parents[1], "rehearse", "people")
     report = json.loads((home / "80_rehearse/report.json").read_text())

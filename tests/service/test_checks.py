@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.cells import UNREADABLE, as_delivered
-from pipeline.core.columns import Columns
-from pipeline.core.policy import GroupThresholds, Mixture, Policy
+from pipeline.core.cleaning.cells import UNREADABLE, as_delivered
+from pipeline.core.prediction.policy import GroupThresholds, Mixture, Policy
+from pipeline.core.settings.columns import Columns
 from pipeline.service.checks import enforcement
 from pipeline.service.fields import fields_of
 from pipeline.service.requests import Reader, group_columns_of
-from pipeline.tabular import cleaning
-from pipeline.tabular.cells import cells_of
-from pipeline.tabular.encoding import Encoder
+from pipeline.tabular.data import cleaning
+from pipeline.tabular.model.encoding import Encoder
+from pipeline.tabular.serving.cells import cells_of
 from tests.packaged import expectation
 
 

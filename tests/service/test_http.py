@@ -297,7 +297,7 @@ def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
 
 
 def test_the_bentos_folder_is_not_written_to(bento_folder: Path, app: App) -> None:
-    from pipeline.core import bento
+    from pipeline.core.bento import folder as bento
 
     before = bento.digest(bento_folder)
     app.predictor.answer([[ROW]])

@@ -17,14 +17,14 @@ from PIL import Image
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from pipeline.core import prediction
-from pipeline.core.bad_requests import bad_requests
-from pipeline.core.columns import Columns
-from pipeline.core.replay import answer_to, as_requests
-from pipeline.core.typed_settings import strictly
-from pipeline.image import decoding, png
-from pipeline.image.bad_values import bad_values
-from pipeline.image.bad_values import png as black
+from pipeline.core.prediction import prediction
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.typed_settings import strictly
+from pipeline.image.data import decoding, png
+from pipeline.image.serving.bad_values import bad_values
+from pipeline.image.serving.bad_values import png as black
+from pipeline.rehearse.bad_requests import bad_requests
+from pipeline.rehearse.replay import answer_to, as_requests
 from pipeline.service.app import App
 from tests.packaged import expectation
 from tests.pictures import chunk

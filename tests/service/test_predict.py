@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
-from pipeline.core import cells
-from pipeline.core.policy import Policy
+from pipeline.core.cleaning import cells
+from pipeline.core.prediction.policy import Policy
 from pipeline.service.app import App
 from tests.packaged import as_delivered
 

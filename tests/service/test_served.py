@@ -17,7 +17,7 @@ import polars as pl
 import psutil
 import pytest
 
-from pipeline.core import bento
+from pipeline.core.bento import folder as bento
 from tests.packaged import as_delivered
 
 FOREIGN = ("prefect", "dvc", "great_expectations", "pandas", "mlflow", "sklearn", "fairlearn")

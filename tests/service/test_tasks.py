@@ -11,16 +11,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from pipeline.core import prediction
-from pipeline.core.bad_requests import bad_requests
-from pipeline.core.outcome import Outcome
-from pipeline.core.output_policy import OutputPolicy
 from pipeline.core.paths import Paths
-from pipeline.core.project import load_project
-from pipeline.core.replay import answer_to
-from pipeline.core.runner import run_stage
-from pipeline.package import SECTIONS, Settings, as_text, gather
-from pipeline.rehearse import offline
+from pipeline.core.prediction import prediction
+from pipeline.core.prediction.outcome import Outcome
+from pipeline.core.prediction.output_policy import OutputPolicy
+from pipeline.core.run.runner import run_stage
+from pipeline.core.settings.project import load_project
+from pipeline.package.stage import SECTIONS, Settings, as_text, gather
+from pipeline.rehearse.bad_requests import bad_requests
+from pipeline.rehearse.replay import answer_to
+from pipeline.rehearse.stage import offline
 from pipeline.service.answers import ClassAnswers, NumberAnswers
 from pipeline.service.app import App
 from tests.data import make_task_project, set_section

@@ -12,15 +12,15 @@ import torch
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from pipeline.core import prediction
-from pipeline.core.bad_requests import bad_requests
-from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.replay import answer_to
-from pipeline.core.typed_settings import strictly
+from pipeline.core.prediction import prediction
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.typed_settings import strictly
+from pipeline.rehearse.bad_requests import bad_requests
+from pipeline.rehearse.replay import answer_to
 from pipeline.service.app import App
-from pipeline.text.bad_values import bad_values
-from pipeline.text.portability import check
+from pipeline.text.serving.bad_values import bad_values
+from pipeline.text.serving.portability import check
 from tests.packaged import expectation
 from tests.wholes import read, service
 

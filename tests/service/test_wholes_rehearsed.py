@@ -9,14 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from flows.logged_model import model_files
-from pipeline.core import prediction
+from flows.tracking.logged_model import model_files
 from pipeline.core.files import read_json, write_json
-from pipeline.core.offline import Classes
-from pipeline.core.replay import as_requests
-from pipeline.package import Settings as Limits
-from pipeline.package import computed
-from pipeline.rehearse import Settings, chosen, offline, rehearse, to_be_answered
+from pipeline.core.prediction import prediction
+from pipeline.core.prediction.offline import Classes
+from pipeline.package.stage import Settings as Limits
+from pipeline.package.stage import computed
+from pipeline.rehearse.replay import as_requests
+from pipeline.rehearse.stage import Settings, chosen, offline, rehearse, to_be_answered
 from pipeline.service import build
 from pipeline.service.entry import timeout_s as in_repository
 from pipeline.service.predictor import load
@@ -146,7 +146,7 @@ def test_a_bento_of_images_is_built_and_rehearsed(home: Path, tmp_path: Path) ->
     names = {one.split("==")[0] for one in facts["requirements"]}
     assert "pillow" in names
     assert not {"transformers", "scikit-learn", "great-expectations"} & names
-    assert (folder / "src/pipeline/image/limits.py").is_file()
+    assert (folder / "src/pipeline/image/serving/limits.py").is_file()
     rows = scenes(40).select("photo")
     report = rehearse(folder, rows, offline(folder, rows), Settings(batch_rows=20))
     assert [one for one in report["checks"] if one["outcome"] != "pass"] == []

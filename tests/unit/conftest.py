@@ -16,7 +16,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def finish(root: Path) -> None:
-    from pipeline.core.runner import run_stage
+    from pipeline.core.run.runner import run_stage
 
     write_parts(make_project(root))
     (root / "data/people/champion").mkdir()

@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline import assess
-from pipeline.assess import Settings
+from pipeline.assess import stage as assess
+from pipeline.assess.group_rates import Binary
+from pipeline.assess.stage import Settings
 from pipeline.core.errors import ArtifactMissing
-from pipeline.core.gaps import CELLS, measured
-from pipeline.core.group_rates import Binary
-from pipeline.core.measures import MULTICLASS_GAPS, REGRESSION_GAPS
-from pipeline.core.runner import run_stage
+from pipeline.core.metrics.gaps import CELLS, measured
+from pipeline.core.metrics.measures import MULTICLASS_GAPS, REGRESSION_GAPS
+from pipeline.core.run.runner import run_stage
 from tests.data import COLUMNS, SETTINGS, columns_of, set_section
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.audit import Settings, audited, run
-from pipeline.core.columns import Columns
+from pipeline.audit.stage import Settings, audited, run
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import Paths
-from pipeline.core.project import Project
-from pipeline.tabular import features
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.project import Project
+from pipeline.tabular.evaluation import features
 
 COLUMNS = Columns(
     target="label", positive="yes", numeric=("x",), sensitive=("sex", "race"), drop={"z": "unused"}

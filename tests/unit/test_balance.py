@@ -7,16 +7,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline import balance
-from pipeline.balance import Settings, run
-from pipeline.core.columns import Columns
-from pipeline.core.contingency import contingency
+from pipeline.balance import stage as balance
+from pipeline.balance.reweighing import weights
+from pipeline.balance.stage import Settings, run
+from pipeline.core.dataset.contingency import contingency
 from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.paths import Paths
-from pipeline.core.project import Project
-from pipeline.core.reweighing import weights
-from pipeline.core.sections import section
-from pipeline.core.typed_settings import strictly
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.project import Project
+from pipeline.core.settings.sections import section
+from pipeline.core.settings.typed_settings import strictly
 from tests.data import columns_of, people
 
 COLUMNS = Columns(target="label", positive="yes", numeric=("x",), sensitive=("sex", "race"))

@@ -7,11 +7,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.core import prediction
-from pipeline.core.calibration import choose_threshold, fit_temperature
 from pipeline.core.errors import ArtifactMissing, ProjectError
-from pipeline.core.policy import Policy, draws
-from pipeline.core.runner import run_stage
+from pipeline.core.prediction import prediction
+from pipeline.core.prediction.calibration import choose_threshold, fit_temperature
+from pipeline.core.prediction.policy import Policy, draws
+from pipeline.core.run.runner import run_stage
 from tests.data import set_section
 
 

@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.clean import Settings, check_classes, run
-from pipeline.core.cleaning import with_positions
-from pipeline.core.columns import Columns
+from pipeline.clean.stage import Settings, check_classes, run
+from pipeline.core.cleaning.cleaning import with_positions
+from pipeline.core.cleaning.rules import Rule, for_requests
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import Paths
-from pipeline.core.project import Project
-from pipeline.core.rules import Rule, for_requests
-from pipeline.tabular.cleaning import apply
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.project import Project
+from pipeline.tabular.data.cleaning import apply
 
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
 

@@ -11,9 +11,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 
-from pipeline.core import prediction
-from pipeline.core.policy import Policy, draws
-from pipeline.core.runner import run_stage
+from pipeline.core.prediction import prediction
+from pipeline.core.prediction.policy import Policy, draws
+from pipeline.core.run.runner import run_stage
 from tests.data import set_section
 
 

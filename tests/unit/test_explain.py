@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.runner import run_stage
-from pipeline.explain import check_completeness, spread
+from pipeline.core.run.runner import run_stage
+from pipeline.explain.stage import check_completeness, spread
 from tests.data import SETTINGS, set_section
 
 

@@ -10,15 +10,16 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from flows.settings import check_project
-from pipeline.core import champion, prediction
-from pipeline.core.deciding import decide
+from flows.settings.project_file import check_project
 from pipeline.core.errors import ProjectError
-from pipeline.core.override_records import Override
-from pipeline.core.paired import gain_of_shares
-from pipeline.core.policy import Policy
-from pipeline.core.runner import run_stage
-from pipeline.gate import Outcome, Rule, compare, total, verdict
+from pipeline.core.prediction import prediction
+from pipeline.core.prediction.policy import Policy
+from pipeline.core.run.runner import run_stage
+from pipeline.core.statistics.paired import gain_of_shares
+from pipeline.core.verdict.deciding import decide
+from pipeline.core.verdict.override_records import Override
+from pipeline.evaluate import champion
+from pipeline.gate.stage import Outcome, Rule, compare, total, verdict
 from tests.data import SETTINGS, make_project, people, set_section
 
 

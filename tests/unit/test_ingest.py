@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 from tests.data import columns_of, make_project
 
 HEADER = "age,hours,job,sex,region,note,income\n"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.core import bento
+from pipeline.core.bento import folder as bento
 from pipeline.core.errors import ArtifactMissing, GateRefused, PipelineError, ProjectError
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 from tests.data import set_section
 from tests.packaged import CONTRACT, DELIVERED, FIELDS, ROOT, write_inputs
 
@@ -52,7 +52,7 @@ def test_the_source_holds_what_the_service_needs_and_nothing_else(packaged: Path
         *(f"model/{name}" for name in bento.MODEL_FILES),
     }
     ours = {name for name in names if name.startswith("pipeline/")}
-    assert {"pipeline/core/prediction.py", "pipeline/tabular/cleaning.py"} <= ours
+    assert {"pipeline/core/prediction/prediction.py", "pipeline/tabular/data/cleaning.py"} <= ours
     assert {"pipeline/service/page.html", "pipeline/service/app.py"} <= ours
     for name in ("package", "train", "service/build", "service/imports", "core/expectations"):
         assert f"pipeline/{name}.py" not in ours

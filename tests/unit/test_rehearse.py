@@ -20,16 +20,16 @@ import psutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from pipeline.core import bento as packaged
-from pipeline.core import served as serving
-from pipeline.core import watcher
-from pipeline.core.bad_requests import Promise, bad_requests, promises
-from pipeline.core.columns import Columns
+from pipeline.core.bento import folder as packaged
+from pipeline.core.bento import watcher
 from pipeline.core.errors import ArtifactMissing, PipelineError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import Paths
-from pipeline.core.runner import run_stage
-from pipeline.rehearse import Settings, chosen, offline, rehearse
+from pipeline.core.run.runner import run_stage
+from pipeline.core.settings.columns import Columns
+from pipeline.rehearse import served as serving
+from pipeline.rehearse.bad_requests import Promise, bad_requests, promises
+from pipeline.rehearse.stage import Settings, chosen, offline, rehearse
 from tests.conftest import ROOT
 from tests.rehearsed import delivered, meddle, name_its_model, package, start_with
 
@@ -251,7 +251,7 @@ def test_a_port_that_somebody_took_is_changed_for_another(
 SERVES = """
 import sys, time
 from pathlib import Path
-from pipeline.core.served import served
+from pipeline.rehearse.served import served
 with served(Path(sys.argv[1]), timeout_s=120, grace_s=20) as service:
     print(service.mark, flush=True)
     time.sleep(600)

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.columns import Columns
 from pipeline.core.errors import ArtifactMissing
-from pipeline.core.page import roles
 from pipeline.core.paths import Paths
-from pipeline.core.project import Project
-from pipeline.core.sections import About
-from pipeline.core.sensitive_named import decide_named
-from pipeline.image import profile as images
-from pipeline.report import Settings, run
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.project import Project
+from pipeline.core.settings.sections import About
+from pipeline.core.verdict.sensitive_named import decide_named
+from pipeline.image.data import profile as images
+from pipeline.report.card import roles
+from pipeline.report.stage import Settings, run
 from tests import pictures
 
 EVIL = "<script>alert(1)</script>"

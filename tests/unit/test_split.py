@@ -10,12 +10,13 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from pipeline.core.columns import Columns
 from pipeline.core.errors import ArtifactMissing, ProjectError
-from pipeline.core.hashing import keyed_hash
 from pipeline.core.paths import Paths
-from pipeline.core.project import Project
-from pipeline.core.split_checks import (
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.project import Project
+from pipeline.core.statistics.hashing import keyed_hash
+from pipeline.image.data import content as image_content
+from pipeline.split.checks import (
     check_classes,
     check_leakage,
     check_stratification,
@@ -23,9 +24,8 @@ from pipeline.core.split_checks import (
     num_shared,
     stratification,
 )
-from pipeline.image import content as image_content
-from pipeline.split import PARTS, Settings, Shares, divide, run
-from pipeline.tabular import content
+from pipeline.split.stage import PARTS, Settings, Shares, divide, run
+from pipeline.tabular.data import content
 from tests.pictures import COLUMNS as IMAGES
 from tests.pictures import encoded, picture
 from tests.pictures import rows as image_rows

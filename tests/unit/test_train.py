@@ -10,15 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline import train
-from pipeline.core import prediction
-from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import ArtifactMissing, ProjectError
-from pipeline.core.learner import Learner
-from pipeline.core.mitigation import Mitigation
-from pipeline.core.runner import run_stage
-from pipeline.tabular.encoding import fit
+from pipeline.core.prediction import prediction
+from pipeline.core.run.runner import run_stage
+from pipeline.tabular.model.encoding import fit
 from pipeline.tabular.settings import EncoderSettings
+from pipeline.train import stage as train
+from pipeline.train.loop.checkpoint import Checkpoint
+from pipeline.train.loop.learner import Learner
+from pipeline.train.loop.penalty import Mitigation
 from tests.data import COLUMNS, SETTINGS, columns_of, make_project, people, set_section, write_parts
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # Fairlearn's own

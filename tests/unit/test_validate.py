@@ -8,14 +8,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.core.columns import Columns
-from pipeline.core.contract import load_contract
+from pipeline.core.cleaning.rules import Cleaning
+from pipeline.core.contract.contract import load_contract
 from pipeline.core.errors import ContractBreach, ProjectError
-from pipeline.core.expectations import check
 from pipeline.core.paths import Paths
-from pipeline.core.project import Project
-from pipeline.core.rules import Cleaning
-from pipeline.validate import Settings, run
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.project import Project
+from pipeline.validate.expectations import check
+from pipeline.validate.stage import Settings, run
 
 TABLE = pl.DataFrame(
     {

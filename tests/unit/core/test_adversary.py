@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core import adversary
-from pipeline.core.adversary import Contest, FlatNetwork, oppose
-from pipeline.core.batches import Part
-from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import ProjectError
-from pipeline.core.loop_settings import LoopSettings
-from pipeline.core.training_state import Progress, Trained
+from pipeline.train.loop.batches import Part
+from pipeline.train.loop.checkpoint import Checkpoint
+from pipeline.train.loop.settings import LoopSettings
+from pipeline.train.loop.state import Progress, Trained
+from pipeline.train.mitigation import adversary
+from pipeline.train.mitigation.adversary import Contest, FlatNetwork, oppose
 from tests.unit.core.test_reductions import GROUPS, TRAIN, VALIDATION, Killed, network, same
 
 OPPONENT = {"epochs": 8, "alpha": 0.5, "hidden": 8, "learning_rate": 0.01}

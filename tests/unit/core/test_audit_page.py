@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.audit import Settings, audited
-from pipeline.core.audit_page import MAX_ROWS, draw, not_looked_for
-from pipeline.core.columns import Columns
-from pipeline.tabular import features
+from pipeline.audit.stage import Settings, audited
+from pipeline.core.settings.columns import Columns
+from pipeline.report.audit_page import MAX_ROWS, draw, not_looked_for
+from pipeline.tabular.evaluation import features
 from tests.unit.test_report import Page, page
 
 ROLES: dict[str, Any] = {

@@ -1,6 +1,6 @@
 """What the page says of the stage, method by method."""
 
-from pipeline.core.balance_words import CHECKS, before_training, check
+from pipeline.core.page.balance_words import CHECKS, before_training, check
 
 
 def test_each_method_says_its_operation_and_its_columns() -> None:

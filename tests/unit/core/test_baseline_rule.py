@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pipeline.core.baseline_rule import ratio
 from pipeline.core.errors import ProjectError
-from pipeline.core.gate_rules import Rule
-from pipeline.core.intervals import bootstrap, paired_bootstrap
-from pipeline.core.override_records import Override
-from pipeline.core.training_words import cost, fitted
-from pipeline.core.whole_training import TITLE
-from pipeline.core.wording import reason, rule_title
-from pipeline.gate import verdict
+from pipeline.core.page.wording import reason, rule_title
+from pipeline.core.statistics.intervals import bootstrap, paired_bootstrap
+from pipeline.core.verdict.gate_rules import Rule
+from pipeline.core.verdict.override_records import Override
+from pipeline.core.verdict.whole_training import TITLE
+from pipeline.gate.baseline_rule import ratio
+from pipeline.gate.stage import verdict
+from pipeline.report.training_words import cost, fitted
 
 ASSESSMENT: dict[str, Any] = {"confidence": 0.95, "model": {}, "no_sensitive": "none there"}
 TRAINING: dict[str, Any] = {

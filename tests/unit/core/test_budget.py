@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from pipeline import train
-from pipeline.core import budget, energy, forecast
-from pipeline.core.budget import STOPPED, Budget, Ledger, Spent
-from pipeline.core.energy import Meter, stated_kwh
+from pipeline.core.costs.prices import PARAMS, Prices, load_prices
 from pipeline.core.errors import GateRefused, ProjectError
-from pipeline.core.prices import PARAMS, Prices, load_prices
-from pipeline.core.runner import run_stage
-from pipeline.core.training_state import Progress
-from pipeline.core.yaml_files import read_yaml
+from pipeline.core.run import energy
+from pipeline.core.run.energy import Meter, stated_kwh
+from pipeline.core.run.runner import run_stage
+from pipeline.core.settings.yaml_files import read_yaml
+from pipeline.train import stage as train
+from pipeline.train.budget import budget, forecast
+from pipeline.train.budget.budget import STOPPED, Budget, Ledger, Spent
+from pipeline.train.loop.state import Progress
 from tests.data import SETTINGS, make_project, set_section, write_parts, write_yaml
 
 PRICES = Prices(currency="EUR", per_hour={"cpu": 0.36, "gpu": 3.6}, per_kwh=0.5)

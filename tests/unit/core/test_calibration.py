@@ -7,8 +7,8 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
-from pipeline.core.calibration import choose_threshold, fit_temperature
-from pipeline.core.policy import Policy
+from pipeline.core.prediction.calibration import choose_threshold, fit_temperature
+from pipeline.core.prediction.policy import Policy
 
 RNG = np.random.default_rng(5)
 LOGITS = RNG.normal(-0.5, 2, 500)

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.core.casting import FALSE, TRUE, read_as
+from pipeline.core.cleaning.casting import FALSE, TRUE, read_as
+from pipeline.core.cleaning.rules import Rule, for_requests
 from pipeline.core.errors import ProjectError
-from pipeline.core.rules import Rule, for_requests
-from pipeline.tabular.cleaning import apply
+from pipeline.tabular.data.cleaning import apply
 
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
 

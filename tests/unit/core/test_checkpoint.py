@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline import train
-from pipeline.core.checkpoint import FILE, Checkpoint, changed_at, checkpoint_of
 from pipeline.core.paths import Paths
-from pipeline.core.project import load_project
+from pipeline.core.settings.project import load_project
+from pipeline.train import stage as train
+from pipeline.train.loop.checkpoint import FILE, Checkpoint, changed_at, checkpoint_of
 from tests.data import COLUMNS, SETTINGS, make_project, set_section, write_parts, write_yaml
 
 TENSORS = {"w": torch.arange(6.0).reshape(2, 3), "step": torch.tensor(3.0)}
@@ -78,7 +78,7 @@ def test_other_settings_are_another_training(tmp_path: Path, change: str) -> Non
     [
         "data/people/35_balance/train.parquet",
         "data/people/25_split/validation.parquet",
-        "pipeline/train.py",
+        "pipeline/train/stage.py",
         "requirements.lock",
     ],
 )

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from pydantic import TypeAdapter
 
-from pipeline.core.columns import Columns
+from pipeline.core.cleaning.rules import Rule
 from pipeline.core.errors import ProjectError
-from pipeline.core.rules import Rule
-from pipeline.tabular.cleaning import cleaned, cleaned_scan
+from pipeline.core.settings.columns import Columns
+from pipeline.tabular.data.cleaning import cleaned, cleaned_scan
 
 COLUMNS = Columns(
     target="label",

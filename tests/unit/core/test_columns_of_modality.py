@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pipeline.core.columns import Columns
-from pipeline.core.typed_settings import strictly
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.typed_settings import strictly
 
 
 def columns(modality: str, **roles: Any) -> Columns:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.core.conditional import (
+from pipeline.audit.conditional import (
     conditional_demographic_disparity,
     conditional_differences,
     demographic_disparity,

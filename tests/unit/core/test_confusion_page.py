@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.core import confusion_page
+from pipeline.report import confusion_page
 
 FOUND: dict[str, Any] = {
     "confusion": {

@@ -12,9 +12,9 @@ from fairlearn.metrics import (
     false_positive_rate_difference,
 )
 
-from pipeline.core.constrained_threshold import Chosen, constrained_threshold
+from pipeline.calibrate.constrained_threshold import Chosen, constrained_threshold
+from pipeline.calibrate.postprocessing import Mitigation, effect, gap_of, grouping
 from pipeline.core.errors import ProjectError
-from pipeline.core.postprocessing import Mitigation, effect, gap_of, grouping
 from tests.data import columns_of
 
 # Group, probability, rows, and how many of them have the positive outcome.

@@ -10,9 +10,9 @@ from fairlearn.reductions import (
     TruePositiveRateParity,
 )
 
-from pipeline.core.batches import Part
-from pipeline.core.constraints import JOINED, Groups, cost, largest_difference, measured
 from pipeline.core.errors import ProjectError
+from pipeline.train.loop.batches import Part
+from pipeline.train.loop.constraints import JOINED, Groups, cost, largest_difference, measured
 
 MOMENTS = {
     "demographic_parity": DemographicParity,

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.columns import Columns
-from pipeline.core.contingency import contingency, labels
+from pipeline.core.dataset.contingency import contingency, labels
 from pipeline.core.errors import ProjectError
+from pipeline.core.settings.columns import Columns
 
 TABLE = pl.DataFrame(
     {

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.columns import Columns
-from pipeline.core.contract_causes import Comparison, compare
-from pipeline.core.contract_inference import inferred
-from pipeline.core.rules import Cleaning
-from pipeline.tabular import cleaning
+from pipeline.core.cleaning.rules import Cleaning
+from pipeline.core.settings.columns import Columns
+from pipeline.onboarding.contract.inference import inferred
+from pipeline.tabular.data import cleaning
+from pipeline.validate.contract_causes import Comparison, compare
 
 COLUMNS = Columns(
     target="paid",

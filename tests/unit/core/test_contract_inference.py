@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.columns import Columns
-from pipeline.core.contract import contract_text, load_contract
-from pipeline.core.contract_inference import inferred
-from pipeline.core.expectations import check
-from pipeline.core.inferred_columns import limits, prepared_values
-from pipeline.core.inferred_forms import delivered_form
+from pipeline.core.contract.contract import contract_text, load_contract
+from pipeline.core.settings.columns import Columns
+from pipeline.onboarding.contract.inference import inferred
+from pipeline.onboarding.contract.inferred_columns import limits, prepared_values
+from pipeline.onboarding.contract.inferred_forms import delivered_form
+from pipeline.validate.expectations import check
 from tests.conftest import ROOT
 
 COLUMNS = Columns(

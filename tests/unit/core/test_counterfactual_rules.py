@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pipeline.assess import Settings as Assess
-from pipeline.core.counterfactuals_page import largest, looked_at, unmoved
+from pipeline.assess.stage import Settings as Assess
 from pipeline.core.errors import ProjectError
-from pipeline.core.gate_rules import Rule
-from pipeline.core.rule_checks import check_groupings, check_swaps, check_task
-from pipeline.core.typed_settings import strictly
-from pipeline.core.wording import reason, rule_title
-from pipeline.gate import verdict
+from pipeline.core.page.wording import reason, rule_title
+from pipeline.core.settings.typed_settings import strictly
+from pipeline.core.verdict.gate_rules import Rule
+from pipeline.core.verdict.rule_checks import check_groupings, check_swaps, check_task
+from pipeline.gate.stage import verdict
+from pipeline.report.counterfactuals_page import largest, looked_at, unmoved
 
 GAP = {
     "value": 0.03,

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
-from pipeline.core.data_bias import (
+from pipeline.audit.data_bias import (
     class_imbalance,
     divergences,
     jensen_shannon_divergence,
@@ -15,7 +15,7 @@ from pipeline.core.data_bias import (
     rate_difference,
     total_variation_distance,
 )
-from pipeline.core.intervals import wilson
+from pipeline.core.statistics.intervals import wilson
 
 HOW = {"confidence": 0.95, "num_replicates": 4000, "seed": 0}
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.core import energy
-from pipeline.core.energy import COUNTERS, ESTIMATE, Meter, stated_kwh
-from pipeline.core.runner import main, run_stage
-from pipeline.core.told import told
-from pipeline.core.training_cost_record import RECORD
+from pipeline.core.costs.training_record import RECORD
+from pipeline.core.run import energy
+from pipeline.core.run.energy import COUNTERS, ESTIMATE, Meter, stated_kwh
+from pipeline.core.run.runner import main, run_stage
+from pipeline.core.run.told import told
 from tests.data import make_project, write_parts
 
 
@@ -136,7 +136,9 @@ def test_a_stage_is_counted_and_nothing_after_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     seen: list[Meter | None] = []
-    monkeypatch.setattr("pipeline.core.runner.run_stage", lambda *_: seen.append(energy.running))
+    monkeypatch.setattr(
+        "pipeline.core.run.runner.run_stage", lambda *_: seen.append(energy.running)
+    )
     assert main(["train", "adult"]) == 0
     assert seen != [None]
     assert energy.running is None

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.core.failures import of_machine
-from pipeline.core.runner import main
+from pipeline.core.run.failures import of_machine
+from pipeline.core.run.runner import main
 from tests.data import make_project
 from tests.unit.core.test_runner import stage_that
 
@@ -124,7 +124,7 @@ def test_any_other_error_is_a_bug() -> None:
 def test_a_bug_is_one_paragraph_and_its_traceback_lies_in_a_file(
     root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pipeline.gate", stage_that(KeyError("a row's value")))
+    monkeypatch.setitem(sys.modules, "pipeline.gate.stage", stage_that(KeyError("a row's value")))
     assert main(["gate", "people"]) == 1
     printed = capfd.readouterr().err
     assert re.fullmatch(
@@ -143,7 +143,7 @@ def test_a_traceback_is_shown_to_whoever_asks_for_it(
     root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HALLMARK_DEBUG", "1")
-    monkeypatch.setitem(sys.modules, "pipeline.gate", stage_that(KeyError("a")))
+    monkeypatch.setitem(sys.modules, "pipeline.gate.stage", stage_that(KeyError("a")))
     assert main(["gate", "people"]) == 1
     assert capfd.readouterr().err.startswith("Traceback (most recent call last)")
 
@@ -154,7 +154,7 @@ def test_a_panic_of_polars_is_a_bug_and_no_end_of_python(
     class PanicException(BaseException):
         """As polars raises it: no Exception."""
 
-    monkeypatch.setitem(sys.modules, "pipeline.gate", stage_that(PanicException("index")))
+    monkeypatch.setitem(sys.modules, "pipeline.gate.stage", stage_that(PanicException("index")))
     assert main(["gate", "people"]) == 1
     assert "this is a bug of ours" in capfd.readouterr().err
 
@@ -162,7 +162,7 @@ def test_a_panic_of_polars_is_a_bug_and_no_end_of_python(
 def test_a_full_disk_ends_a_stage_with_2(
     root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pipeline.gate", stage_that(caught(full_disk)))
+    monkeypatch.setitem(sys.modules, "pipeline.gate.stage", stage_that(caught(full_disk)))
     assert main(["gate", "people"]) == 2
     shown = capfd.readouterr().err.splitlines()[0]
     assert shown == "gate@people: MachineError: expected room on the disk, found it full"
@@ -171,12 +171,12 @@ def test_a_full_disk_ends_a_stage_with_2(
 def test_a_record_that_cannot_be_written_is_no_traceback(
     root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pipeline.gate", stage_that(None))
+    monkeypatch.setitem(sys.modules, "pipeline.gate.stage", stage_that(None))
 
     def full(target: Path, content: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(target))
 
-    monkeypatch.setattr("pipeline.core.runner.write_json", full)
+    monkeypatch.setattr("pipeline.core.run.runner.write_json", full)
     assert main(["gate", "people"]) == 2
     shown = capfd.readouterr().err
     assert shown.startswith("gate@people: the run's record is not written: expected room on the ")

@@ -15,9 +15,9 @@ import pytest
 from scipy.stats import binomtest
 from sklearn import metrics as sk
 
-from pipeline.assess import Settings, between
-from pipeline.core.group_rates import Binary, Multiclass, Regression
-from pipeline.core.measures import GAPS, MULTICLASS_GAPS, RATES, REGRESSION_GAPS
+from pipeline.assess.group_rates import Binary, Multiclass, Regression
+from pipeline.assess.stage import Settings, between
+from pipeline.core.metrics.measures import GAPS, MULTICLASS_GAPS, RATES, REGRESSION_GAPS
 
 SETTINGS = Settings(num_replicates=100, min_group_size=60)
 NUM_ROWS = 1500

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.core import forecast as forecasts
-from pipeline.core import training_cost
-from pipeline.core.affordable import check, figures, in_one_line
-from pipeline.core.batches import Part
-from pipeline.core.budget import Budget, Ledger
-from pipeline.core.checkpoint import Checkpoint
-from pipeline.core.energy import Meter
+from pipeline.core.costs.prices import Prices
 from pipeline.core.errors import GateRefused
-from pipeline.core.forecast import Forecast, Span, forecast, span_of, step_seconds
-from pipeline.core.loop_settings import LoopSettings
-from pipeline.core.prices import Prices
+from pipeline.core.run.energy import Meter
+from pipeline.train.budget import forecast as forecasts
+from pipeline.train.budget import training_cost
+from pipeline.train.budget.affordable import check, figures, in_one_line
+from pipeline.train.budget.budget import Budget, Ledger
+from pipeline.train.budget.forecast import Forecast, Span, forecast, span_of, step_seconds
+from pipeline.train.loop.batches import Part
+from pipeline.train.loop.checkpoint import Checkpoint
+from pipeline.train.loop.settings import LoopSettings
 
 FOUND = Forecast(
     start_s=4.0,

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score
 
-from pipeline.core.fairness import RATES as FAIRLEARN
-from pipeline.core.gaps import CELLS, measured
-from pipeline.core.group_rates import Binary, Multiclass
-from pipeline.core.measures import GAPS, REGRESSION_GAPS
+from pipeline.assess.fairness import RATES as FAIRLEARN
+from pipeline.assess.group_rates import Binary, Multiclass
+from pipeline.core.metrics.gaps import CELLS, measured
+from pipeline.core.metrics.measures import GAPS, REGRESSION_GAPS
 
 HOW: dict[str, Any] = {
     "confidence": 0.95,

@@ -7,15 +7,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core import cross_validation, gap_proposal, gate_proposal
-from pipeline.core.columns import Columns
-from pipeline.core.cross_validation import CrossValidated, cross_validated, folds
-from pipeline.core.gate_proposal import proposed_rules
-from pipeline.core.gate_rules import Rule
-from pipeline.core.intervals import Interval
-from pipeline.core.largest_gap import Rates, max_gap
-from pipeline.core.outcome import BINARY, Outcome
-from pipeline.core.proposed_rule import ProposedRule
+from pipeline.core.prediction.outcome import BINARY, Outcome
+from pipeline.core.settings.columns import Columns
+from pipeline.core.statistics.intervals import Interval
+from pipeline.core.statistics.largest_gap import Rates, max_gap
+from pipeline.core.verdict.gate_rules import Rule
+from pipeline.onboarding.gates import cross_validation, gap_proposal, gate_proposal
+from pipeline.onboarding.gates.cross_validation import CrossValidated, cross_validated, folds
+from pipeline.onboarding.gates.gate_proposal import proposed_rules
+from pipeline.onboarding.gates.proposed_rule import ProposedRule
 from tests.data import columns_of, people, task_columns, task_people
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pipeline.core.gaps import CELLS, measured
-from pipeline.core.group_words import GROUP_MEASURES, harm
-from pipeline.core.measures import CALIBRATION, COMPARED, MEANS, RATES
+from pipeline.core.metrics.gaps import CELLS, measured
+from pipeline.core.metrics.measures import CALIBRATION, COMPARED, MEANS, RATES
+from pipeline.core.page.group_words import GROUP_MEASURES, harm
 
 
 def entry(group: str, *cells: int) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from pipeline.core.dataset.groups import MAX_LEVELS, crossings, group_names, level_order, levels
 from pipeline.core.errors import ProjectError
-from pipeline.core.groups import MAX_LEVELS, crossings, group_names, level_order, levels
 from tests.data import columns_of
 
 TABLE = pl.DataFrame({"sex": ["f", "m", None, "f"], "age": [24.0, 25.0, None, 70.0]})

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.core.groups_page import MAX_ROWS, draw, harms
+from pipeline.report.groups_page import MAX_ROWS, draw, harms
 
 SPAN = {"value": 0.2, "low": 0.1, "high": 0.3}
 

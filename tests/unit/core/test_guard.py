@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.core.batches import Part
-from pipeline.core.checkpoint import FILE, Checkpoint
-from pipeline.core.guard import TrainingDiverged, UsualNorm
-from pipeline.core.loop_settings import LoopSettings
-from pipeline.core.runner import explained
-from pipeline.core.training import fit
+from pipeline.core.run.runner import explained
+from pipeline.train.loop.batches import Part
+from pipeline.train.loop.checkpoint import FILE, Checkpoint
+from pipeline.train.loop.guard import TrainingDiverged, UsualNorm
+from pipeline.train.loop.settings import LoopSettings
+from pipeline.train.loop.training import fit
 from tests.tiny_training import SETTINGS, TRAIN, VALIDATION, network
 
 NUMBERED = dataclasses.replace(TRAIN, ids=torch.arange(210) * 10 + 1000)

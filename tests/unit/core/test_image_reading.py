@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from pipeline.core.errors import ProjectError
-from pipeline.core.reading import read
-from pipeline.core.reading_settings import Reading
-from pipeline.core.source import opened
+from pipeline.ingest.reading_settings import Reading
+from pipeline.ingest.source import opened
+from pipeline.onboarding.reading.reading import read
 from tests.pictures import png, rows
 
 FOLDER = Reading(format="images")
@@ -91,7 +91,7 @@ def test_what_is_no_image_by_its_name_is_no_row_and_told(
 def test_many_bytes_are_read_in_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     placed(tmp_path, {f"c/{number}.png": png(number) for number in range(5)})
     whole = read("raw", FOLDER, tmp_path, ("image",))
-    monkeypatch.setattr("pipeline.core.image_folder.SHARD_BYTES", 2 * len(png(1)))
+    monkeypatch.setattr("pipeline.ingest.image_folder.SHARD_BYTES", 2 * len(png(1)))
     assert read("raw", FOLDER, tmp_path, ("image",)).equals(whole)
 
 

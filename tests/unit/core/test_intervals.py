@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from pipeline.core.intervals import Interval, bootstrap, resampled_counts, wilson
+from pipeline.core.statistics.intervals import Interval, bootstrap, resampled_counts, wilson
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 10), (10, 10), (3, 7), (500, 1000), (1, 1)])

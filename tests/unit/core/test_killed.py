@@ -10,11 +10,12 @@ import pytest
 import safetensors.torch
 import torch
 
-from pipeline.core import loop, training
-from pipeline.core.batches import Part
-from pipeline.core.checkpoint import FILE, PREVIOUS, Checkpoint
-from pipeline.core.training import fit
-from pipeline.core.training_state import Progress
+from pipeline.train.loop import steps as loop
+from pipeline.train.loop import training
+from pipeline.train.loop.batches import Part
+from pipeline.train.loop.checkpoint import FILE, PREVIOUS, Checkpoint
+from pipeline.train.loop.state import Progress
+from pipeline.train.loop.training import fit
 from tests.tiny_training import SETTINGS, TRAIN, VALIDATION, network, same
 
 NUM_STEPS = 42  # six passes of seven batches

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.core.label_noise import out_of_fold, suspects
+from pipeline.audit.label_noise import out_of_fold, suspects
 
 
 def test_the_rule_by_hand() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, ttest_1samp, ttest_ind
 
-from pipeline.core.intervals import Interval
-from pipeline.core.largest_gap import (
+from pipeline.core.statistics.intervals import Interval
+from pipeline.core.statistics.largest_gap import (
     Means,
     Rates,
     detectable_gap,

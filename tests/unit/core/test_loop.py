@@ -10,15 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core import batches, loop
-from pipeline.core.batches import Part, Share
-from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import ProjectError
-from pipeline.core.loop import Loop, schedule_factor
-from pipeline.core.loop_settings import LoopSettings
-from pipeline.core.mitigation import Mitigation
-from pipeline.core.objective import evaluate
-from pipeline.core.training import fit
+from pipeline.train.loop import batches
+from pipeline.train.loop import steps as loop
+from pipeline.train.loop.batches import Part, Share
+from pipeline.train.loop.checkpoint import Checkpoint
+from pipeline.train.loop.objective import evaluate
+from pipeline.train.loop.penalty import Mitigation
+from pipeline.train.loop.settings import LoopSettings
+from pipeline.train.loop.steps import Loop, schedule_factor
+from pipeline.train.loop.training import fit
 from tests.tiny_training import SETTINGS, TRAIN, VALIDATION, plain_network, same
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.core.losses import group_spread, mean_loss, penalised_spread
-from pipeline.core.mitigation import Constraint, Mitigation, selection_rate_spread
+from pipeline.train.loop.losses import group_spread, mean_loss, penalised_spread
+from pipeline.train.loop.penalty import Constraint, Mitigation, selection_rate_spread
 
 LOGITS = torch.tensor([0.4, -1.0, 2.0, 0.1, -0.3, 1.2])
 WEIGHTS = torch.tensor([1.0, 2.0, 0.5, 1.0, 1.0, 0.5])

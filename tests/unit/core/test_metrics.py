@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
-from pipeline.core.measures import METRICS
-from pipeline.core.metrics import (
-    BinaryMetrics,
-    Floats,
-    reliability,
-    roc_curve,
-)
+from pipeline.core.metrics.measures import METRICS
+from pipeline.core.metrics.metrics import BinaryMetrics, Floats, reliability, roc_curve
 
 NAMES = sorted(METRICS)
 

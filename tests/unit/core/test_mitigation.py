@@ -8,8 +8,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from pipeline.core.loop_settings import LoopSettings
-from pipeline.core.mitigation import Mitigation, memberships, selection_rate_spread
+from pipeline.train.loop.penalty import Mitigation, memberships, selection_rate_spread
+from pipeline.train.loop.settings import LoopSettings
 from tests.data import columns_of
 
 COLUMNS = columns_of()

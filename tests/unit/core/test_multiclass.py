@@ -5,7 +5,12 @@ import pytest
 import sklearn.metrics as known
 from numpy.typing import NDArray
 
-from pipeline.core.multiclass import MulticlassMetrics, fit_temperature, log_softmax, roc_curve
+from pipeline.core.metrics.multiclass import (
+    MulticlassMetrics,
+    fit_temperature,
+    log_softmax,
+    roc_curve,
+)
 
 RNG = np.random.default_rng(3)
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.core.bad_requests import bad_requests
-from pipeline.core.columns import Columns
-from pipeline.core.offline import Classes, Decisions, Numbers
-from pipeline.core.outcome import Outcome
+from pipeline.core.prediction.offline import Classes, Decisions, Numbers
+from pipeline.core.prediction.outcome import Outcome
+from pipeline.core.settings.columns import Columns
+from pipeline.rehearse.bad_requests import bad_requests
 
 TWO = Decisions(np.array([0.9, 0.2]), np.array([True, False]), ["low", "high"], 1e-6)
 THREE = Classes(np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]]), ["a", "b", "c"], 1e-6)

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core import operations
-from pipeline.core.operations import in_words, of_training, per_row
-from pipeline.core.outcome import BINARY
-from pipeline.tabular import baseline
-from pipeline.tabular.encoding import fit
+from pipeline.core.prediction import operations
+from pipeline.core.prediction.operations import in_words, of_training, per_row
+from pipeline.core.prediction.outcome import BINARY
+from pipeline.tabular.evaluation import baseline
+from pipeline.tabular.model.encoding import fit
 from pipeline.tabular.settings import EncoderSettings
 from tests.data import columns_of, people
 

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.core.outcome import BINARY, Outcome, fit
+from pipeline.core.prediction.outcome import BINARY, Outcome, fit
+from pipeline.core.settings.columns import Columns
 
 GRADES = Columns(target="grade", task="multiclass")
 WAGES = Columns(target="wage", task="regression")

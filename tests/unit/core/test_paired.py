@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize_scalar
 
-from pipeline.core.paired import bounds, gain_of_means, gain_of_shares, power
+from pipeline.core.statistics.paired import bounds, gain_of_means, gain_of_shares, power
 
 Z = 1.6448536269514722
 

@@ -16,9 +16,9 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
-from pipeline.core import parallel
 from pipeline.core.errors import ArtifactMissing, PipelineError, ProjectError
-from pipeline.core.runner import main, run_stage
+from pipeline.core.run.runner import main, run_stage
+from pipeline.train.loop import parallel
 from tests.conftest import ROOT, made_once
 from tests.data import SETTINGS, make_project, set_section, write_parts
 
@@ -102,7 +102,7 @@ def test_a_bug_in_a_worker_is_a_bug_of_the_stage(
             with monkeypatch.context() as patch:
                 patch.setenv("TORCHELASTIC_RESTART_COUNT", "3")
                 for fault in (broken, lambda *_: 1 / 0):
-                    patch.setattr("pipeline.core.runner.run_stage", fault)
+                    patch.setattr("pipeline.core.run.runner.run_stage", fault)
                     assert parallel._attempt(tmp_path, "train", "people", Path(worker[-1])) == 1
             raise failures(rank0=1, rank1=1)
 
@@ -128,7 +128,7 @@ def test_a_worker_that_was_killed_is_no_bug_of_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "3")
-    monkeypatch.setattr("pipeline.core.runner.run_stage", broken)
+    monkeypatch.setattr("pipeline.core.run.runner.run_stage", broken)
     parallel._attempt(tmp_path, "train", "people", tmp_path)
     found = parallel._failure("train", tmp_path, failures(rank0=1, rank1=-9))
     assert isinstance(found, PipelineError)
@@ -142,7 +142,7 @@ def test_a_bug_in_real_workers_is_told_once_with_its_traceback(tmp_path: Path) -
     (folder / "sitecustomize.py").write_text(
         "import os\n"
         "if 'TORCHELASTIC_RUN_ID' in os.environ:\n"
-        "    import pipeline.core.runner as runner\n"
+        "    import pipeline.core.run.runner as runner\n"
         "    runner.run_stage = lambda *_: {}['no such thing']\n"
     )
     paths = {"PYTHONPATH": f"{folder}:{ROOT}", "HALLMARK_RUN_DIR": str(tmp_path / "records")}
@@ -163,9 +163,9 @@ def test_all_workers_count_for_the_first_one_and_for_the_record(tmp_path: Path) 
 import os
 if "TORCHELASTIC_RUN_ID" in os.environ:
     import time
-    import pipeline.core.runner as runner
-    from pipeline.core.processor import of_other_workers
-    from pipeline.core.told import tell
+    import pipeline.core.run.runner as runner
+    from pipeline.core.run.processor import of_other_workers
+    from pipeline.core.run.told import tell
     def work(*_):
         held = bytearray(b"x" * 100_000_000)
         while time.process_time() < 2:
@@ -229,7 +229,7 @@ def workers(root: Path) -> list[psutil.Process]:
     """The living workers of a repository, by rank."""
     found = {}
     for process in psutil.process_iter(["cmdline"]):
-        if {"pipeline.core.parallel", str(root)} <= set(process.info["cmdline"] or []):
+        if {"pipeline.train.loop.parallel", str(root)} <= set(process.info["cmdline"] or []):
             with contextlib.suppress(psutil.Error, OSError, KeyError):  # it ends just now
                 found[process.environ()["RANK"]] = process
     return [found[rank] for rank in sorted(found)]

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.core.policy import GroupThresholds, Mixture, Policy, draws
+from pipeline.core.prediction.policy import GroupThresholds, Mixture, Policy, draws
 
 BY_GROUP = GroupThresholds(
     columns=("sex", "age"),

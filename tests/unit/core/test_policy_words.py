@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.core import policy_words
+from pipeline.core.page import policy_words
 
 PLAIN: dict[str, Any] = {"temperature": 1.25, "threshold": 0.4, "maximise": "accuracy"}
 CONSTRAINED = {

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core import processor
-from pipeline.core.processor import of_other_workers
+from pipeline.core.run import processor
+from pipeline.core.run.processor import of_other_workers
 
 BUSY = """
 import sys, time

@@ -1,6 +1,6 @@
 """What the card says of images and texts as they were delivered."""
 
-from pipeline.core.profile_words import of_whole
+from pipeline.core.page.profile_words import of_whole
 
 
 def test_images_in_words() -> None:

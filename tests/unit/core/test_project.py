@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pipeline import calibrate, gate, ingest, train
+from pipeline.calibrate import stage as calibrate
 from pipeline.core.errors import ProjectError
-from pipeline.core.modality import part
-from pipeline.core.problems import nearest
-from pipeline.core.project import Project, load_project
+from pipeline.core.settings.modality import part
+from pipeline.core.settings.problems import nearest
+from pipeline.core.settings.project import Project, load_project
+from pipeline.gate import stage as gate
+from pipeline.ingest import stage as ingest
+from pipeline.train import stage as train
 from tests.data import COLUMNS, SETTINGS, columns_of, make_project, write_yaml
 
 
@@ -224,7 +227,7 @@ def test_an_unknown_modality_is_refused(tmp_path: Path, modality: str) -> None:
 
 
 def test_a_part_of_a_modality_is_its_module() -> None:
-    assert part("tabular", "profile").__name__ == "pipeline.tabular.profile"
+    assert part("tabular", "data.profile").__name__ == "pipeline.tabular.data.profile"
     with pytest.raises(ProjectError, match=r"has poetry\.py, got 'tabular'"):
         part("tabular", "poetry")
 
@@ -232,10 +235,10 @@ def test_a_part_of_a_modality_is_its_module() -> None:
 def test_a_package_missing_inside_a_part_is_no_unknown_modality(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delitem(sys.modules, "pipeline.tabular.encoding", raising=False)
+    monkeypatch.delitem(sys.modules, "pipeline.tabular.model.encoding", raising=False)
     monkeypatch.setitem(sys.modules, "numpy", None)
     with pytest.raises(ModuleNotFoundError, match="numpy"):
-        part("tabular", "encoding")
+        part("tabular", "model.encoding")
 
 
 def test_nearest_lists_what_is_known_when_nothing_is_near() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.core.proxies import by_level, cross_validated_auc, ranked, sentence
+from pipeline.audit.proxies import by_level, cross_validated_auc, ranked, sentence
 
 
 def test_the_auc_is_scikit_learns_averaged_over_folds() -> None:

@@ -14,10 +14,10 @@ import polars as pl
 import pyarrow
 import pytest
 
-from pipeline.core import csv_fields
 from pipeline.core.errors import ProjectError
-from pipeline.core.reading import detect, read, said
-from pipeline.core.reading_settings import Reading
+from pipeline.ingest import csv_fields
+from pipeline.ingest.reading_settings import Reading
+from pipeline.onboarding.reading.reading import detect, read, said
 from tests.workbooks import write_workbook
 
 TEXT = "age,job,pay\n39,clerk,40.5\n22,smith,1.5\n33,clerk,2\n"

@@ -10,17 +10,17 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core import reductions
-from pipeline.core.batches import Part
-from pipeline.core.budget import STOPPED
-from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import PipelineError, ProjectError
-from pipeline.core.learner import Learner, Member
-from pipeline.core.loop_settings import LoopSettings
-from pipeline.core.mitigation import Mitigation
-from pipeline.core.mixture import mixture_of
-from pipeline.core.reductions import Estimator
-from pipeline.core.training_state import Progress, Trained
+from pipeline.train.budget.budget import STOPPED
+from pipeline.train.loop.batches import Part
+from pipeline.train.loop.checkpoint import Checkpoint
+from pipeline.train.loop.learner import Learner, Member
+from pipeline.train.loop.penalty import Mitigation
+from pipeline.train.loop.settings import LoopSettings
+from pipeline.train.loop.state import Progress, Trained
+from pipeline.train.mitigation import reductions
+from pipeline.train.mitigation.mixture import mixture_of
+from pipeline.train.mitigation.reductions import Estimator
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # Fairlearn's own
 REDUCTION = {"max_members": 8, "epochs": 2}
@@ -270,7 +270,7 @@ def test_a_member_that_is_kept_is_not_fitted_again(
 ) -> None:
     labels, weights = np.tile([0, 1], 200).astype(np.int8), np.ones(400)
     first = learner(tmp_path).fitted(labels, weights)
-    monkeypatch.setattr("pipeline.core.learner.passes", None)
+    monkeypatch.setattr("pipeline.train.loop.learner.passes", None)
     second = learner(tmp_path)
     assert same(first.weights, second.fitted(labels, weights).weights)
     # Weights count as shares: the same problem.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as known
 
-from pipeline.core.regression import RegressionMetrics
+from pipeline.core.metrics.regression import RegressionMetrics
 
 RNG = np.random.default_rng(5)
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import GateRefused, ProjectError
-from pipeline.core.runner import main, read_record
-from pipeline.core.told import GPU, tell
-from pipeline.core.typed_settings import Frozen
+from pipeline.core.run.runner import main, read_record
+from pipeline.core.run.told import GPU, tell
+from pipeline.core.settings.typed_settings import Frozen
 from tests.data import make_project
 
 
 def stage_that(raises: BaseException | None) -> types.ModuleType:
-    module = types.ModuleType("pipeline.gate")
+    module = types.ModuleType("pipeline.gate.stage")
 
     def run(project: Any, paths: Any) -> None:
         if raises is not None:
@@ -54,7 +54,7 @@ def test_exit_code_record_and_text(
     outcome: str,
 ) -> None:
     error, code, name = OUTCOMES[outcome]
-    monkeypatch.setitem(sys.modules, "pipeline.gate", stage_that(error))
+    monkeypatch.setitem(sys.modules, "pipeline.gate.stage", stage_that(error))
     assert main(["gate", "people"]) == code
     record = json.loads((root / "records/gate@people.json").read_text())
     assert (record["stage"], record["project"], record["exit_code"]) == ("gate", "people", code)
@@ -71,7 +71,7 @@ def test_exit_code_record_and_text(
 
 
 def test_a_record_says_what_the_run_cost(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pipeline.gate", stage_that(None))
+    monkeypatch.setitem(sys.modules, "pipeline.gate.stage", stage_that(None))
     main(["gate", "people"])
     record = read_record(root / "records/gate@people.json")
     cost = record["cost"]
@@ -88,7 +88,7 @@ def test_the_gpu_of_a_worker_is_told_as_the_stage_s(
     gpu = {"device": "NVIDIA H100", "num_devices": 2, "peak_gpu_memory_bytes": 10**9}
     stage = stage_that(None)
     monkeypatch.setattr(stage, "run", lambda *_: tell(GPU, gpu))
-    monkeypatch.setitem(sys.modules, "pipeline.gate", stage)
+    monkeypatch.setitem(sys.modules, "pipeline.gate.stage", stage)
     main(["gate", "people"])
     record = read_record(root / "records/gate@people.json")
     assert gpu.items() <= record["cost"].items()
@@ -99,7 +99,7 @@ def test_without_a_build_the_record_gets_a_folder_of_its_own(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HALLMARK_RUN_DIR")
-    monkeypatch.setitem(sys.modules, "pipeline.gate", stage_that(None))
+    monkeypatch.setitem(sys.modules, "pipeline.gate.stage", stage_that(None))
     main(["gate", "people"])
     assert len(list((root / ".local/runs").glob("*/gate@people.json"))) == 1
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.slice_search import MAX_CROSSINGS, Coded, Outcome, holm, search, two_sided_p
+from pipeline.audit.slice_search import MAX_CROSSINGS, Coded, Outcome, holm, search, two_sided_p
 
 HOW = {"depth": 2, "min_rows": 50, "confidence": 0.95, "max_shown": 5}
 
@@ -76,7 +76,7 @@ def test_chance_alone_finds_something_in_at_most_one_of_twenty_tables() -> None:
 
 
 def test_without_the_correction_chance_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.core.slice_search.holm", lambda p: p)
+    monkeypatch.setattr("pipeline.audit.slice_search.holm", lambda p: p)
     rng = np.random.default_rng(3)
     any_found = [
         search(columns(rng, 1500, 3, 4, 3), {"y": Outcome(rng.random(1500) < 0.1)}, **HOW)[

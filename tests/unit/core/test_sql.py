@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.core import sql
 from pipeline.core.errors import ProjectError
-from pipeline.core.sql import query_table
+from pipeline.onboarding.reading import sql
+from pipeline.onboarding.reading.sql import query_table
 
 
 @pytest.fixture(scope="module")

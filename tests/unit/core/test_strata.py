@@ -6,12 +6,12 @@ import polars as pl
 import pytest
 from scipy.stats import chi2_contingency
 
-from pipeline.core.cleaning import Cleaner
-from pipeline.core.columns import Columns
+from pipeline.core.cleaning.cleaning import Cleaner
+from pipeline.core.cleaning.rules import Replace
 from pipeline.core.errors import ProjectError
-from pipeline.core.rules import Replace
-from pipeline.core.split_checks import check_classes, check_stratification, stratification
-from pipeline.core.strata import chi_square, described, strata
+from pipeline.core.settings.columns import Columns
+from pipeline.split.checks import check_classes, check_stratification, stratification
+from pipeline.split.strata import chi_square, described, strata
 
 GRADES = Columns(target="grade", task="multiclass")
 WAGES = Columns(target="wage", task="regression")

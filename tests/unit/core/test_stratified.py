@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency
 
-from pipeline.core.stratified import mantel_haenszel, mantel_haenszel_p
+from pipeline.audit.stratified import mantel_haenszel, mantel_haenszel_p
 
 
 def test_two_strata_by_hand() -> None:

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 import torch
 
-from pipeline.core import streaming
-from pipeline.core.batches import Part, Share, Step
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json
-from pipeline.core.runner import run_stage
-from pipeline.core.streaming import Order, Stream
+from pipeline.core.run.runner import run_stage
+from pipeline.train.loop import streaming
+from pipeline.train.loop.batches import Part, Share, Step
+from pipeline.train.loop.streaming import Order, Stream
 from tests.conftest import ROOT
 from tests.data import SETTINGS, make_project, people, set_section, write_parts
 

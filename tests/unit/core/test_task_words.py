@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.core import task_words
-from pipeline.core.columns import Columns
+from pipeline.core.page import task_words
+from pipeline.core.settings.columns import Columns
 
 BINARY = Columns(target="rain", positive="yes")
 SEVERAL = Columns(target="sky", task="multiclass")

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from fairlearn.postprocessing import ThresholdOptimizer
 
+from pipeline.calibrate.postprocessing import Mitigation
+from pipeline.calibrate.threshold_optimizer import Given, optimize
 from pipeline.core.errors import ProjectError
-from pipeline.core.policy import Policy, draws
-from pipeline.core.postprocessing import Mitigation
-from pipeline.core.threshold_optimizer import Given, optimize
+from pipeline.core.prediction.policy import Policy, draws
 from tests.data import columns_of
 
 COLUMNS = columns_of(sensitive=["sex", "age"], numeric=["hours"], sensitive_edges={"age": [40]})

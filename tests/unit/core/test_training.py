@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core import training
-from pipeline.core.batches import Part
-from pipeline.core.checkpoint import FILE, Checkpoint
 from pipeline.core.errors import PipelineError
-from pipeline.core.loop_settings import LoopSettings
-from pipeline.core.mitigation import Mitigation
-from pipeline.core.training import fit, timed_steps
-from pipeline.core.training_state import Progress
+from pipeline.train.loop import training
+from pipeline.train.loop.batches import Part
+from pipeline.train.loop.checkpoint import FILE, Checkpoint
+from pipeline.train.loop.penalty import Mitigation
+from pipeline.train.loop.settings import LoopSettings
+from pipeline.train.loop.state import Progress
+from pipeline.train.loop.training import fit, timed_steps
 from tests.tiny_training import SETTINGS, TRAIN, VALIDATION, network, same
 
 

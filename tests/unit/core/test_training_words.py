@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.training_words import during_training, fitted, spread_note
+from pipeline.report.training_words import during_training, fitted, spread_note
 
 VALIDATION = {
     "without_mitigation": {"error": 0.15, "largest_difference_from_all": 0.12},

@@ -8,8 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.core.columns import Columns
-from pipeline.image.encoding import Encoder
+from pipeline.core.settings.columns import Columns
+from pipeline.image.model.encoding import Encoder
 
 SIZE = 12
 PLACES = {"north": (1, 3), "east": (4, 7), "south": (7, 3), "west": (4, 0)}

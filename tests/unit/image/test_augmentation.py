@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.image.augmentation import augmenter, erased, flipped, rotated, shifted
+from pipeline.image.model.augmentation import augmenter, erased, flipped, rotated, shifted
 from pipeline.image.settings import AugmentationSettings
 from tests.unit.image.scenes import encoder
 

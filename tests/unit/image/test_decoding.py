@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from pipeline.image.decoding import as_png, converted, decoded, opened
+from pipeline.image.data.decoding import as_png, converted, decoded, opened
 from tests.pictures import bomb, chunk, encoded, picture, png
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipeline.core.errors import PipelineError
-from pipeline.image.encoding import Encoder, fit, gaps
+from pipeline.image.model.encoding import Encoder, fit, gaps
 from pipeline.image.settings import EncoderSettings
 from tests.unit.image.scenes import COLUMNS, SIZE, encoder, png, scene, scenes
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from pipeline.core.prediction import Predictor
-from pipeline.image import explanation, pictures
-from pipeline.image.model import ImageNetwork, architecture, build
+from pipeline.core.prediction.prediction import Predictor
+from pipeline.image.evaluation import explanation, pictures
+from pipeline.image.model.architecture import ImageNetwork, architecture, build
 from pipeline.image.settings import NetworkSettings
 from tests.unit.image.scenes import SIZE, encoder, scenes
 

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from pipeline.core.cleaning.rules import Cleaning, Rule, for_requests
 from pipeline.core.errors import ProjectError
-from pipeline.core.rules import Cleaning, Rule, for_requests
-from pipeline.core.sections import section
-from pipeline.core.typed_settings import strictly
-from pipeline.image.cleaning import apply, cleaned, cleaned_scan
+from pipeline.core.settings.sections import section
+from pipeline.core.settings.typed_settings import strictly
+from pipeline.image.data.cleaning import apply, cleaned, cleaned_scan
 from tests.pictures import COLUMNS, bomb, encoded, picture, png, rows
 
 WIDE = encoded(Image.new("L", (50_000, 2)))

@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from pipeline import audit
+from pipeline.audit import stage as audit
 from pipeline.core.errors import ProjectError
-from pipeline.image import features
-from pipeline.image.slices import measures
+from pipeline.image.evaluation import features
+from pipeline.image.evaluation.slices import measures
 from tests.pictures import COLUMNS, encoded, picture, png, rows
 
 

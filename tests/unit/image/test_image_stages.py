@@ -12,7 +12,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from pipeline.core.errors import ContractBreach
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
 from tests import pictures
 from tests.data import write_yaml
 

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from pipeline.core.contract_causes import compare
-from pipeline.image import profile
-from pipeline.image.contract_columns import measured
+from pipeline.image.data import profile
+from pipeline.image.data.contract_columns import measured
+from pipeline.validate.contract_causes import compare
 from tests.pictures import COLUMNS, bomb, encoded, picture, png, rows
 
 WIDE = encoded(Image.new("L", (50_000, 2)))

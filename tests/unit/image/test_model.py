@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.prediction import Predictor
-from pipeline.image.encoding import Encoder
-from pipeline.image.model import architecture, build, mixed
+from pipeline.core.prediction.prediction import Predictor
+from pipeline.image.model.architecture import architecture, build, mixed
+from pipeline.image.model.encoding import Encoder
 from pipeline.image.settings import NetworkSettings
 from tests.unit.image.scenes import encoder, scenes
 

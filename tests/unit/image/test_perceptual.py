@@ -4,9 +4,9 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from pipeline.core.columns import Columns
-from pipeline.image import content
-from pipeline.image.perceptual import groups, num_near, pairs, perceptual_hash, stacked
+from pipeline.core.settings.columns import Columns
+from pipeline.image.data import content
+from pipeline.image.data.perceptual import groups, num_near, pairs, perceptual_hash, stacked
 from tests.pictures import COLUMNS, encoded, picture, png, rows
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core import outcome
-from pipeline.image import baseline, slices
+from pipeline.core.prediction import outcome
+from pipeline.image.evaluation import baseline, slices
 from tests.unit.image.scenes import COLUMNS, encoder, png, scenes
 
 

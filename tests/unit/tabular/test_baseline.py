@@ -6,8 +6,8 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
-from pipeline.tabular import baseline
-from pipeline.tabular.encoding import fit
+from pipeline.tabular.evaluation import baseline
+from pipeline.tabular.model.encoding import fit
 from pipeline.tabular.settings import EncoderSettings
 from tests.data import columns_of, people
 

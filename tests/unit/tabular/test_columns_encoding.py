@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 import torch
 
-from pipeline.core.columns import Columns
-from pipeline.core.prediction import Predictor
-from pipeline.tabular.encoding import Encoder, fit, gaps
-from pipeline.tabular.explanation import attributions
-from pipeline.tabular.model import TabularNetwork
+from pipeline.core.prediction.prediction import Predictor
+from pipeline.core.settings.columns import Columns
+from pipeline.tabular.evaluation.explanation import attributions
+from pipeline.tabular.model.architecture import TabularNetwork
+from pipeline.tabular.model.encoding import Encoder, fit, gaps
 from pipeline.tabular.settings import EncoderSettings
 
 DAYS = [date(2020, 1, 6), date(2020, 2, 4), date(2020, 3, 4), date(2020, 4, 2), date(2020, 5, 1)]

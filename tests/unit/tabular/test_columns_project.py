@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from pipeline.core.files import read_json
 from pipeline.core.paths import READING_ORDER, Paths
-from pipeline.core.replay import as_requests
-from pipeline.core.runner import run_stage
+from pipeline.core.run.runner import run_stage
+from pipeline.rehearse.replay import as_requests
 from tests import difficult
 from tests.difficult import COLUMNS, NEEDED, NOTHING, OPENED, SEEN, SINCE, SIZE, WEIGHT, WHO
 from tests.service.conftest import started

@@ -7,25 +7,27 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline import balance
-from pipeline.clean import check_classes
-from pipeline.core import groups
-from pipeline.core.bad_requests import bad_requests, encoded
-from pipeline.core.balance_words import before_training
-from pipeline.core.columns import Columns
+from pipeline.balance import stage as balance
+from pipeline.clean.stage import check_classes
+from pipeline.core.dataset import groups
 from pipeline.core.errors import ProjectError
-from pipeline.core.page import roles
-from pipeline.core.project import Project
-from pipeline.core.replay import as_requests
-from pipeline.core.typed_settings import strictly
-from pipeline.ingest import check_names
+from pipeline.core.page.balance_words import before_training
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.project import Project
+from pipeline.core.settings.typed_settings import strictly
+from pipeline.ingest.stage import check_names
+from pipeline.rehearse.bad_requests import bad_requests, encoded
+from pipeline.rehearse.replay import as_requests
+from pipeline.report.card import roles
 from pipeline.service.checks import between_in_words
 from pipeline.service.field_types import within_64_bits
-from pipeline.split import Settings as SplitSettings
-from pipeline.split import divide
-from pipeline.tabular import content, correlation, discretization, profile, ranking, slices
-from pipeline.tabular.cleaning import cleaned
-from pipeline.tabular.features import binned, levels, matrix, told
+from pipeline.split.stage import Settings as SplitSettings
+from pipeline.split.stage import divide
+from pipeline.tabular.balancing import correlation, discretization, ranking
+from pipeline.tabular.data import content, profile
+from pipeline.tabular.data.cleaning import cleaned
+from pipeline.tabular.evaluation import slices
+from pipeline.tabular.evaluation.features import binned, levels, matrix, told
 
 BASE: dict[str, Any] = {"target": "label", "positive": "yes"}
 TABLE = pl.DataFrame(

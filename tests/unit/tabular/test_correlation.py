@@ -6,7 +6,7 @@ import pytest
 from fairlearn.preprocessing import CorrelationRemover
 
 from pipeline.core.errors import ProjectError
-from pipeline.tabular.correlation import removed
+from pipeline.tabular.balancing.correlation import removed
 from tests.data import columns_of, people
 
 TABLE = people(900)

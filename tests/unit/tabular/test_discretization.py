@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.tabular.discretization import MISSING, RARE, fit
+from pipeline.tabular.balancing.discretization import MISSING, RARE, fit
 
 TABLE = pl.DataFrame(
     {

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.columns import Columns
-from pipeline.tabular.encoding import Encoder, fit
+from pipeline.core.settings.columns import Columns
+from pipeline.tabular.model.encoding import Encoder, fit
 from pipeline.tabular.settings import EncoderSettings
 from tests.data import columns_of, people
 

@@ -5,10 +5,16 @@ import polars as pl
 import pytest
 import torch
 
-from pipeline.core.prediction import Predictor
-from pipeline.tabular.encoding import Encoder
-from pipeline.tabular.explanation import REFERENCE, Attributions, attributions, case, ranking
-from pipeline.tabular.model import TabularNetwork
+from pipeline.core.prediction.prediction import Predictor
+from pipeline.tabular.evaluation.explanation import (
+    REFERENCE,
+    Attributions,
+    attributions,
+    case,
+    ranking,
+)
+from pipeline.tabular.model.architecture import TabularNetwork
+from pipeline.tabular.model.encoding import Encoder
 
 ENCODER = Encoder({"n": [0.0, 1.0], "unused": [0.0, 1.0]}, {"c": ["a", "b"]})
 ROWS = pl.DataFrame(
@@ -58,7 +64,7 @@ def test_of_a_deep_network_they_add_up_to_the_change_of_the_logit() -> None:
 
 def test_rows_are_explained_the_same_in_small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = attributions(Predictor(ENCODER, linear()), ROWS, 16)
-    monkeypatch.setattr("pipeline.tabular.explanation.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("pipeline.tabular.evaluation.explanation.ROWS_AT_ONCE", 2)
     parts = attributions(Predictor(ENCODER, linear()), ROWS, 16)
     np.testing.assert_allclose(parts.values, whole.values, atol=1e-6)
     assert parts.errors.shape == (5,)

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from pipeline.core.columns import Columns
-from pipeline.tabular.features import MAX_CATEGORIES, binned, identical, levels, matrix
+from pipeline.core.settings.columns import Columns
+from pipeline.tabular.evaluation.features import MAX_CATEGORIES, binned, identical, levels, matrix
 
 COLUMNS = Columns(target="y", positive="1", numeric=("age",), categorical=("job", "sex"))
 TABLE = pl.DataFrame(

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.tabular import gan, vae
+from pipeline.tabular.balancing import gan, vae
 from pipeline.tabular.settings import SyntheticSettings
 
 SETTINGS = SyntheticSettings(num_epochs=12, batch_size=64, width=32, learning_rate=1e-2)

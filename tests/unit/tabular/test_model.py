@@ -9,11 +9,17 @@ import polars as pl
 import pytest
 import torch
 
-from pipeline.core import prediction
 from pipeline.core.errors import ArtifactMissing
-from pipeline.tabular import explanation
-from pipeline.tabular.encoding import Encoder, fit
-from pipeline.tabular.model import TabularEnsemble, TabularNetwork, architecture, build, mixed
+from pipeline.core.prediction import prediction
+from pipeline.tabular.evaluation import explanation
+from pipeline.tabular.model.architecture import (
+    TabularEnsemble,
+    TabularNetwork,
+    architecture,
+    build,
+    mixed,
+)
+from pipeline.tabular.model.encoding import Encoder, fit
 from pipeline.tabular.settings import EncoderSettings, NetworkSettings
 from tests.data import columns_of, people
 

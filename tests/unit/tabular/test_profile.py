@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from pipeline.tabular.profile import columns
+from pipeline.tabular.data.profile import columns
 
 
 def test_numbers() -> None:

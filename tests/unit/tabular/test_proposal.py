@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 from pydantic import TypeAdapter
 
+from pipeline.core.cleaning.rules import Rule
 from pipeline.core.errors import ProjectError
-from pipeline.core.proposal import Proposal, ProposedColumn
-from pipeline.core.rules import Rule
-from pipeline.tabular import cleaning
-from pipeline.tabular.proposal import propose
+from pipeline.onboarding.columns.proposal import Proposal, ProposedColumn
+from pipeline.onboarding.table import propose
+from pipeline.tabular.data import cleaning
 
 ROWS = 400
 RNG = np.random.default_rng(5)

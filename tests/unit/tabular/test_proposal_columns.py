@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.proposal import Proposal
-from pipeline.tabular.proposal import propose
+from pipeline.onboarding.columns.proposal import Proposal
+from pipeline.onboarding.table import propose
 from tests.unit.tabular.test_proposal import ROWS, cleaned, of, table
 
 RNG = np.random.default_rng(6)

@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.assess import Settings as AssessSettings
-from pipeline.core.proposal import Finding, Proposal
-from pipeline.split import Shares
-from pipeline.tabular import group_sizes
-from pipeline.tabular.proposal import propose
+from pipeline.assess.stage import Settings as AssessSettings
+from pipeline.onboarding.alerts import group_sizes
+from pipeline.onboarding.columns.proposal import Finding, Proposal
+from pipeline.onboarding.table import propose
+from pipeline.split.stage import Shares
 
 ROWS = 2_000
 

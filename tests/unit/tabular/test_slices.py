@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from scipy.stats import binomtest
 
-from pipeline.core.columns import Columns
-from pipeline.tabular.slices import accuracy
+from pipeline.core.settings.columns import Columns
+from pipeline.tabular.evaluation.slices import accuracy
 
 TABLE = pl.DataFrame(
     {"job": ["a", "a", "a", "b", "b", None], "age": [10, 20, 30, 40, None, 50], "const": [1] * 6}

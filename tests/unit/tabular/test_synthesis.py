@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.columns import Columns
-from pipeline.core.contingency import Contingency, contingency
+from pipeline.core.dataset.contingency import Contingency, contingency
+from pipeline.core.dataset.groups import levels
 from pipeline.core.errors import GateRefused, ProjectError
-from pipeline.core.groups import levels
-from pipeline.tabular import synthesis
-from pipeline.tabular.generator import Generator
+from pipeline.core.settings.columns import Columns
+from pipeline.tabular.balancing import synthesis
+from pipeline.tabular.balancing.generator import Generator
 from pipeline.tabular.settings import SyntheticSettings
 from tests.data import columns_of, people
 

@@ -11,14 +11,14 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.assess import Settings, run
-from pipeline.core import counterfactuals as swaps
-from pipeline.core import prediction
-from pipeline.core.columns import Columns
-from pipeline.core.outcome import BINARY
+from pipeline.assess.stage import Settings, run
 from pipeline.core.paths import Paths, folder_name
-from pipeline.core.policy import Policy
-from pipeline.core.project import Project
+from pipeline.core.prediction import counterfactuals as swaps
+from pipeline.core.prediction import prediction
+from pipeline.core.prediction.outcome import BINARY
+from pipeline.core.prediction.policy import Policy
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.project import Project
 
 NUM_ROWS, SHARE = 240, 3
 """Every third text has a gendered word."""

@@ -2,7 +2,7 @@
 
 import torch
 
-from pipeline.text.augmentation import augmenter
+from pipeline.text.model.augmentation import augmenter
 from pipeline.text.settings import AugmentationSettings
 from tests.unit.text.texts import encoder_of, texts
 

@@ -6,9 +6,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from pipeline.core import outcome
-from pipeline.core.columns import Columns
-from pipeline.text import baseline
+from pipeline.core.prediction import outcome
+from pipeline.core.settings.columns import Columns
+from pipeline.text.evaluation import baseline
 from tests.unit.text.texts import COLUMNS, encoder_of, texts
 
 TABLE = texts(200)

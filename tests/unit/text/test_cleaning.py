@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.clean import Settings
-from pipeline.core.columns import Columns
-from pipeline.core.rules import Rule, for_requests
-from pipeline.core.typed_settings import strictly
-from pipeline.text import words
-from pipeline.text.cleaning import apply, cleaned, cleaned_scan
+from pipeline.clean.stage import Settings
+from pipeline.core.cleaning.rules import Rule, for_requests
+from pipeline.core.settings.columns import Columns
+from pipeline.core.settings.typed_settings import strictly
+from pipeline.text.data import words
+from pipeline.text.data.cleaning import apply, cleaned, cleaned_scan
 
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
 

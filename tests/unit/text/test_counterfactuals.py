@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.columns import Columns
-from pipeline.core.counterfactuals import CounterfactualSettings, Versions, assessed, gap
-from pipeline.text.counterfactuals import groupings, swap, versions
-from pipeline.text.word_lists import WordList, lists
+from pipeline.core.prediction.counterfactuals import CounterfactualSettings, Versions, assessed, gap
+from pipeline.core.settings.columns import Columns
+from pipeline.text.data.word_lists import WordList, lists
+from pipeline.text.evaluation.counterfactuals import groupings, swap, versions
 
 COLUMNS = Columns(target="label", positive="yes", text="t")
 HOW = {"confidence": 0.95, "num_replicates": 500, "seed": 0}

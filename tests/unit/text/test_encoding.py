@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.columns import Columns
 from pipeline.core.errors import ProjectError
-from pipeline.text.counterfactuals import swap
-from pipeline.text.word_lists import lists
-from pipeline.text.encoding import Encoder, fit, gaps
+from pipeline.core.settings.columns import Columns
+from pipeline.text.data.word_lists import lists
+from pipeline.text.evaluation.counterfactuals import swap
+from pipeline.text.model.encoding import Encoder, fit, gaps
 from pipeline.text.settings import EncoderSettings
 from tests.unit.text.texts import COLUMNS, encoder_of, texts
 

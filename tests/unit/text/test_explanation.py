@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.prediction import Predictor
-from pipeline.text.explanation import (
+from pipeline.core.prediction.prediction import Predictor
+from pipeline.text.evaluation.explanation import (
     CUT,
     Attributions,
     attributions,
@@ -16,8 +16,8 @@ from pipeline.text.explanation import (
     ranking,
     reference_of,
 )
-from pipeline.text.model import build
-from pipeline.text.network import TextNetwork, mean
+from pipeline.text.model.architecture import build
+from pipeline.text.model.network import TextNetwork, mean
 from tests.unit.text.test_model import described
 from tests.unit.text.texts import encoder_of, texts
 

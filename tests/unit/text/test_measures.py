@@ -7,12 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.columns import Columns
-from pipeline.core.intervals import wilson
-from pipeline.text import content, features, profile, slices
-from pipeline.text.contract_columns import measured
-from pipeline.text.scripts import script
-from pipeline.text.words import num_words, same
+from pipeline.core.settings.columns import Columns
+from pipeline.core.statistics.intervals import wilson
+from pipeline.text.data import content, profile
+from pipeline.text.data.contract_columns import measured
+from pipeline.text.data.scripts import script
+from pipeline.text.data.words import num_words, same
+from pipeline.text.evaluation import features, slices
 
 COLUMNS = Columns(target="label", positive="yes", text="t")
 LONG = "word " * 200_000

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core import operations, prediction
-from pipeline.core.checkpoint import Checkpoint
-from pipeline.core.training import LoopSettings, fit
-from pipeline.text.model import architecture, build, mixed
+from pipeline.core.prediction import operations, prediction
+from pipeline.text.model.architecture import architecture, build, mixed
+from pipeline.text.model.transformer import sinusoids
 from pipeline.text.settings import NetworkSettings, RecurrentSettings, TransformerSettings
-from pipeline.text.transformer import sinusoids
-from pipeline.train import tensors
+from pipeline.train.loop.checkpoint import Checkpoint
+from pipeline.train.loop.training import LoopSettings, fit
+from pipeline.train.stage import tensors
 from tests.unit.text.texts import COLUMNS, encoder_of, texts
 
 TABLE = texts(120)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pipeline.text.personal_data import masked, num_found
+from pipeline.text.data.personal_data import masked, num_found
 
 PLANTED = {
     "write to jane.doe+shop@mail.example.co.uk.": ("write to [email].", {"email": 1}),

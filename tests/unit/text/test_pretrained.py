@@ -14,15 +14,15 @@ import polars as pl
 import pytest
 import torch
 
-from pipeline.core import prediction
-from pipeline.core.checkpoint import Checkpoint
 from pipeline.core.errors import ProjectError
-from pipeline.core.training import LoopSettings, fit
-from pipeline.text import weights
-from pipeline.text.encoding import Encoder
-from pipeline.text.model import architecture, build, mixed
+from pipeline.core.prediction import prediction
+from pipeline.text.model import weights
+from pipeline.text.model.architecture import architecture, build, mixed
+from pipeline.text.model.encoding import Encoder
 from pipeline.text.settings import LoraSettings, NetworkSettings, PretrainedSettings
-from pipeline.train import tensors
+from pipeline.train.loop.checkpoint import Checkpoint
+from pipeline.train.loop.training import LoopSettings, fit
+from pipeline.train.stage import tensors
 from tests.unit.text.texts import COLUMNS, encoder_of, texts, tiny_bert
 
 pytest.importorskip("transformers", reason="`make text` installs it")
@@ -269,7 +269,7 @@ def test_no_network_is_asked_and_nothing_is_said(encoder: Encoder) -> None:
 import json, socket, sys
 def refuse(*of, **how): raise SystemExit("asked the network")
 socket.socket.connect = socket.getaddrinfo = refuse
-from pipeline.text.model import build
+from pipeline.text.model.architecture import build
 build(json.loads(sys.argv[1]))
 """
     told = subprocess.run(

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.core.columns import Columns
-from pipeline.text.encoding import Encoder, fit
+from pipeline.core.settings.columns import Columns
+from pipeline.text.model.encoding import Encoder, fit
 from pipeline.text.settings import EncoderSettings
 
 COLUMNS = Columns(target="liked", positive="yes", text="words", drop={"id": "a number"})

@@ -1,0 +1,31 @@
+"""`hallmark serve`."""
+
+from pathlib import Path
+
+import click
+
+from flows.engine.checkout import find_root
+
+
+@click.command()
+@click.argument("project")
+@click.option("--port", type=click.IntRange(0, 65535), default=3000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--version", help="Serve this version, whatever is promoted.")
+def serve(project: str, port: int, host: str, version: str | None) -> None:
+    """Serve the champion, or else the candidate, until Ctrl-C.
+
+    When another version is promoted, its service is started first and then takes over; nobody is
+    refused meanwhile. HALLMARK_TOKEN, when set, is what requests must carry as a bearer token.
+
+    \b
+    Examples:
+      hallmark serve adult
+      hallmark serve adult --port 3100 --version 3
+    """
+    from flows.serving.serve import serve as serving
+    from pipeline.core.settings.project import known_project
+
+    root = find_root(Path.cwd())
+    known_project(root, project)
+    serving(root, project, host, port, version, click.echo)

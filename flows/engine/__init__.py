@@ -1,0 +1,1 @@
+"""The engine: builds a project without Prefect."""

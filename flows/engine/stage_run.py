@@ -1,0 +1,176 @@
+"""Run one stage through DVC, in a process of its own, and say how it went."""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from flows.costs.stage_costs import Cost, cost_of
+from flows.engine.dvc_process import Spares
+from flows.engine.processes import RUN_DIR, ProcessGroups
+from pipeline.core.costs.prices import Prices
+from pipeline.core.errors import GateRefused
+from pipeline.core.run.runner import EXIT_BUG, read_record
+
+State = Literal["cached", "restored", "ran", "refused", "failed", "skipped"]
+
+NUM_LOG_LINES = 12
+TELEMETRY_OFF = {
+    "DO_NOT_TRACK": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+
+
+@dataclass(frozen=True)
+class StageError:
+    """Why a stage was refused or failed.
+
+    Attributes:
+        kind: The class of its error; `Killed`, `NoRecord` or `DvcFailed` when it could not say.
+        message: What a person is told.
+        exit_code: The stage's own exit code; DVC makes 255 of every one.
+    """
+
+    kind: str
+    message: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How one stage went.
+
+    Attributes:
+        name: The stage's name without its project.
+        state: cached (not touched), restored (from DVC's run-cache), ran, refused (by a gate,
+            which is no failure), failed, or skipped (something upstream was refused or failed,
+            or the build was stopped).
+        reasons: Why it was not fresh, as text.
+        cost: What the run used; None when it did not run or left no record.
+        saved: What its newest real run had used, when the cache spared one; None when unknown.
+        error: Set when it was refused or failed.
+    """
+
+    name: str
+    state: State
+    reasons: tuple[str, ...] = ()
+    cost: Cost | None = None
+    saved: Cost | None = None
+    error: StageError | None = None
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What all stages of one build share.
+
+    Attributes:
+        root: The checkout.
+        project: The project's name.
+        folder: The build's folder, `.local/runs/<build id>`.
+        groups: Its running processes.
+        spares: Where it takes DVC processes from.
+        prices: What an hour costs, if params.yaml says it.
+    """
+
+    root: Path
+    project: str
+    folder: Path
+    groups: ProcessGroups
+    spares: Spares
+    prices: Prices | None
+
+    def log(self, stage: str) -> Path:
+        return self.folder / f"{stage}@{self.project}.log"
+
+    def record(self, stage: str) -> Path:
+        return self.folder / f"{stage}@{self.project}.json"
+
+
+def run_stage(
+    context: RunContext, stage: str, reasons: tuple[str, ...] = (), force: bool = False
+) -> StageResult:
+    """Run one stage whose inputs are ready. Blocks; safe in any thread.
+
+    Args:
+        context: The build.
+        stage: The stage's name without its project.
+        reasons: Why it runs; handed on.
+        force: Run it although DVC finds it fresh or in its run-cache.
+    """
+    arguments = ["--wait-for-lock", "repro", "--single-item"]
+    arguments += [*(["--force"] if force else []), f"{stage}@{context.project}"]
+    log = context.log(stage)
+    code = context.groups.run(stage, lambda: context.spares.take(arguments, log))
+    if code is None:
+        return StageResult(stage, "skipped", reasons)
+    record = read_record(context.record(stage))
+    cost = cost_of(record, context.prices)
+    if code == 0:
+        return StageResult(stage, "ran" if record else "restored", reasons, cost)
+    error = explain(code, record, log)
+    state: State = "refused" if error.kind == GateRefused.__name__ else "failed"
+    return StageResult(stage, state, reasons, cost, error=error)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of a stage: ours, its records' folder, this Python first, no telemetry."""
+    return {
+        **os.environ,
+        **TELEMETRY_OFF,
+        RUN_DIR: str(folder),
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def explain(code: int, record: Mapping[str, Any], log: Path) -> StageError:
+    """What went wrong, from the stage's record or, where that says nothing, from its log."""
+    failure = record.get("error")
+    if isinstance(failure, Mapping) and record.get("exit_code"):
+        kind, message = str(failure.get("class")), str(failure.get("message"))
+        return StageError(kind, message, int(record["exit_code"]))
+    lines = last_lines(log)
+    tail = "\n".join(f"  | {line}" for line in lines) or "  | (the log is empty)"
+    number = -code if code < 0 else ending_signal("\n".join(lines))
+    if number:
+        message = (
+            f"expected the stage to end by itself, signal {number} ended it"
+            f"{' (out of memory?)' if number == 9 else ''}; its last lines:\n{tail}"
+        )
+        return StageError("Killed", message, 128 + number)
+    if record:
+        message = f"the stage ended well, DVC then failed; its last lines:\n{tail}"
+        return StageError("DvcFailed", message, EXIT_BUG)
+    message = f"the stage left no record of its end; its last lines:\n{tail}"
+    return StageError("NoRecord", message, EXIT_BUG)
+
+
+def ending_signal(text: str) -> int:
+    """The signal that ended a stage's command, from DVC's words; 0 when none did.
+
+    DVC tells of -9 when its shell became the command, of 137 when the shell waited for it.
+    """
+    found = re.search(r"exited with (-?\d+)", text)
+    code = int(found.group(1)) if found else 0
+    return -code if code < 0 else code - 128 if 128 < code <= 192 else 0
+
+
+def last_lines(log: Path, num_lines: int = NUM_LOG_LINES) -> list[str]:
+    """The last lines of a log that say something; a progress line counts by its last state."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - 16_384))
+            text = stream.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    lines = (line.rstrip("\r").rpartition("\r")[2].rstrip() for line in plain.split("\n"))
+    return [line for line in lines if line][-num_lines:]

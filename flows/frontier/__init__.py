@@ -1,0 +1,1 @@
+"""A frontier: settings of one project, trained and compared."""

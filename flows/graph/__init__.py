@@ -1,0 +1,1 @@
+"""The graph as DVC has it: which stages must run, and why."""

@@ -1,0 +1,275 @@
+"""Which stages must run, and why: read from DVC in this process, nothing is written.
+
+`dvc.yaml` is the only statement of the graph. A stage is fresh, stale (with reasons) or waits
+for stages upstream; once these have run it is asked again, and the same bytes make it fresh.
+
+DVC's locks are not thread-safe: use a Planner from the main thread alone.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from flows.graph.reasons import Reason, code_reasons, file_reason, parameter_reasons
+from pipeline.core.errors import PipelineError, ProjectError
+from pipeline.core.settings.problems import nearest
+
+Status = Literal["fresh", "stale", "waits"]
+
+
+class BusyError(PipelineError):
+    """Another process is at work on the same files."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a plan.
+
+    Attributes:
+        name: The stage's name without its project, `train`.
+        upstream: The names of the stages whose outputs it reads directly.
+        status: Whether it must run.
+        reasons: Why it is stale; of a waiting one, what is stale about it already.
+    """
+
+    name: str
+    upstream: tuple[str, ...]
+    status: Status
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages of one project up to a target, each after those that it reads from."""
+
+    project: str
+    steps: tuple[Step, ...]
+
+    def __getitem__(self, name: str) -> Step:
+        return next(step for step in self.steps if step.name == name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(step.name for step in self.steps)
+
+    @property
+    def most_awaited_first(self) -> tuple[Step, ...]:
+        """The stages in the order to start them in: first what most others wait for."""
+        below: dict[str, set[str]] = {name: set() for name in self.names}
+        for step in reversed(self.steps):
+            for up in step.upstream:
+                below[up] |= below[step.name] | {step.name}
+        return tuple(sorted(self.steps, key=lambda step: -len(below[step.name])))
+
+    @property
+    def is_fresh(self) -> bool:
+        return all(step.status == "fresh" for step in self.steps)
+
+    def waits_for(self, name: str) -> tuple[str, ...]:
+        """The direct upstream stages of `name` that are not fresh."""
+        return tuple(up for up in self[name].upstream if self[up].status != "fresh")
+
+
+class Planner:
+    """Reads graph and status of one project from DVC."""
+
+    def __init__(self, root: Path, project: str) -> None:
+        from dvc.repo import Repo
+
+        logging.getLogger("dvc").setLevel(logging.ERROR)
+        self.root = root
+        self.project = project
+        with explained():
+            self._repo = Repo(str(root), _wait_for_lock=True)
+        self._repo.lock._friendly = False  # no progress bar while it waits
+
+    def close(self) -> None:
+        self._repo.close()
+
+    def __enter__(self) -> "Planner":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def plan(self, target: str | None = None, forced: str | None = None) -> Plan:
+        """All stages of the project, or `target` and what it reads from.
+
+        Args:
+            target: The stage to reach; None for all.
+            forced: A stage that is to run anew: it counts as stale, so what follows it waits.
+
+        Raises:
+            ProjectError: dvc.yaml does not parse, or there is no such stage.
+            BusyError: another DVC process writes what we must read.
+        """
+        with self._locked() as graph:
+            stages = self._chosen(graph, target)
+            status: dict[str, Status] = {}
+            steps = []
+            for name, stage in stages.items():
+                upstream = self._upstream(graph, stage)
+                reasons = self._reasons(stage)
+                if name == forced:
+                    reasons.append(Reason("forced"))
+                if any(status[up] != "fresh" for up in upstream):
+                    status[name] = "waits"
+                    made_upstream = self._paths_made_by(graph, stage)
+                    reasons = [reason for reason in reasons if reason.what not in made_upstream]
+                else:
+                    status[name] = "stale" if reasons else "fresh"
+                steps.append(Step(name, upstream, status[name], tuple(reasons)))
+        return Plan(self.project, tuple(steps))
+
+    def check_names(self, target: str | None, forced: str | None) -> None:
+        """Refuse what dvc.yaml has no such stage for; no stage is asked whether it is fresh.
+
+        Raises:
+            ProjectError: there is no stage `target`, or a build up to it has no stage `forced`.
+        """
+        with self._locked() as graph:
+            names = tuple(self._chosen(graph, target))
+        if forced is not None and forced not in names:
+            raise ProjectError(
+                f"--from: expected a stage that this build has ({', '.join(names)}), "
+                f"got {forced!r}",
+                hint=nearest(forced, names),
+            )
+
+    def reasons(self, name: str) -> tuple[Reason, ...]:
+        """Why the stage `name` is stale now, its inputs being ready; empty when it is fresh."""
+        with self._locked() as graph:
+            return tuple(self._reasons(self._chosen(graph, name)[name]))
+
+    @contextmanager
+    def _locked(self) -> Iterator[Any]:
+        """DVC's graph, read while its lock is held: dvc.lock is whole then."""
+        from dvc.repo import lock_repo
+
+        with explained(), lock_repo(self._repo):
+            yield self._repo.index.graph
+
+    def _chosen(self, graph: Any, target: str | None) -> dict[str, Any]:
+        """The project's stages by name, each after those that it reads from."""
+        import networkx as nx
+
+        ordered = [stage for stage in nx.dfs_postorder_nodes(graph) if self._name(stage)]
+        stages = {self._name(stage): stage for stage in ordered}
+        if not stages:
+            raise ProjectError(
+                f"dvc.yaml: expected stages of the project {self.project!r}, found none",
+                hint="name the project under `projects` in params.yaml",
+            )
+        if target is None:
+            return stages
+        if target not in stages:
+            raise ProjectError(
+                f"expected a stage of dvc.yaml, got {target!r}", hint=nearest(target, stages)
+            )
+        wanted = {stages[target], *nx.descendants(graph, stages[target])}
+        return {name: stage for name, stage in stages.items() if stage in wanted}
+
+    def _name(self, stage: Any) -> str:
+        """`train` of `train@adult`; empty for what is no stage of this project."""
+        name, _, project = (getattr(stage, "name", None) or "").rpartition("@")
+        return name if project == self.project else ""
+
+    def _upstream(self, graph: Any, stage: Any) -> tuple[str, ...]:
+        names = (self._name(up) for up in graph.successors(stage))
+        return tuple(sorted(name for name in names if name))
+
+    def _paths_made_by(self, graph: Any, stage: Any) -> set[str]:
+        ups = [up for up in graph.successors(stage) if self._name(up)]
+        return {self._relative(dep.fs_path) for dep in stage.deps if _is_made_by(dep, ups)}
+
+    def _reasons(self, stage: Any) -> list[Reason]:
+        """What `dvc repro` would run the stage for; an output that only the cache lacks is none."""
+        from dvc.rwlock import rwlock
+
+        paths = [entry.fs_path for entry in (*stage.deps, *stage.outs)]
+        hardlink = self._repo.config["core"].get("hardlink_lock", False)
+        with rwlock(self._repo.tmp_dir, self._repo.fs, "hallmark", paths, [], hardlink):
+            if self._never_ran(stage):
+                return [Reason("new"), *self._missing_sources(stage)]
+            reasons = [Reason("command")] if stage.changed_stage() else []
+            if stage.is_callback or stage.always_changed:
+                reasons.append(Reason("always"))
+            for dep in () if stage.frozen else stage.deps:
+                reasons += self._of_dependency(dep)
+            return [*reasons, *self._of_outputs(stage.outs)]
+
+    def _of_outputs(self, outs: list[Any]) -> list[Reason]:
+        status = {self._relative(out.fs_path): [*out.workspace_status().values()] for out in outs}
+        if len(status) > 1 and all("deleted" in hows for hows in status.values()):
+            return [Reason("outputs", how="deleted")]
+        return [Reason("output", path, how) for path, hows in status.items() for how in hows]
+
+    def _never_ran(self, stage: Any) -> bool:
+        return not any(entry.hash_info for entry in (*stage.deps, *stage.outs))
+
+    def _missing_sources(self, stage: Any) -> list[Reason]:
+        paths = [self._relative(dep.fs_path) for dep in stage.deps if not dep.exists]
+        return [file_reason(path, "deleted") for path in paths]
+
+    def _of_dependency(self, dep: Any) -> list[Reason]:
+        path = self._relative(dep.fs_path)
+        if hasattr(dep, "read_params"):
+            if not dep.workspace_status():
+                return []
+            old = dep.hash_info.value if dep.hash_info else {}
+            new = dep.read_params()
+            return parameter_reasons(path, old or {}, new, list(dep.params) or [*new, *(old or {})])
+        hows = _hows(dep.workspace_status().values())
+        if "modified" in hows and path.startswith("pipeline/") and Path(dep.fs_path).is_dir():
+            return code_reasons(self.root, path, dep.hash_info.value)
+        return [file_reason(path, how) for how in hows]
+
+    def _relative(self, path: str) -> str:
+        return Path(os.path.relpath(path, self.root)).as_posix()
+
+
+def missing_sources(reasons: Iterable[Reason]) -> tuple[str, ...]:
+    """The files that a ready stage needs, that are not there and that no stage makes."""
+    kinds = ("file", "code", "lock")
+    return tuple(r.what for r in reasons if r.kind in kinds and r.how == "deleted")
+
+
+def _hows(values: Iterable[Any]) -> list[str]:
+    return [value if isinstance(value, str) else "modified" for value in values]
+
+
+def _is_made_by(dep: Any, stages: Iterable[Any]) -> bool:
+    outs = [out.fs_path for stage in stages for out in stage.outs]
+    return any(dep.fs_path == out or dep.fs_path.startswith(out + os.sep) for out in outs)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn DVC's errors into ours."""
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+
+    try:
+        yield
+    except LockError as error:
+        raise BusyError(
+            f"expected no other DVC at work on these files, found one: {error}",
+            hint="wait until it has ended, or stop it",
+        ) from error
+    except DvcException as error:
+        causes = dict.fromkeys((str(error), str(error.__cause__ or error)))
+        if any("is not a git repository" in cause for cause in causes):
+            raise ProjectError(
+                f"expected a git repository: {next(iter(causes))}",
+                hint="`git init` and a first commit make one of this folder; "
+                "better, work in a clone made by `git clone`",
+            ) from error
+        raise ProjectError(
+            "DVC cannot read the graph: " + ": ".join(causes),
+            hint="`git diff dvc.yaml dvc.lock params.yaml` shows what changed; "
+            "`git checkout dvc.lock` restores the last committed state",
+        ) from error

@@ -1,0 +1,1 @@
+"""Prefect: the flow around the engine, its deployments and pages."""

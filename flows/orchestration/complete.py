@@ -1,0 +1,59 @@
+"""A build and what belongs to it: what it needs beforehand, and what becomes of its result.
+
+The command line and the Prefect flow both build through here, so that they cannot drift apart.
+"""
+
+from dataclasses import dataclass, replace
+
+from flows.engine.build import Observer, Pool, Request, build
+from flows.engine.build_record import Outcome
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A build to its end.
+
+    Attributes:
+        outcome: How its stages went.
+        lines: What else people are told, in order.
+    """
+
+    outcome: Outcome
+    lines: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        return self.outcome.exit_code
+
+
+def complete_build(request: Request, observer: Observer, pool: Pool | None = None) -> Completed:
+    """Build a project to its end: the live champion's files and the overrides that still hold
+    beforehand, afterwards its run in MLflow and, when verdict and rehearsal pass, a registered
+    version.
+
+    Tracking that is down is no failure of a build; its lines say how it is logged later.
+
+    Raises:
+        PipelineError: as `flows.engine.build.build` does, when nothing could be started.
+    """
+    from flows.registry.champion_files import write_champion
+    from flows.registry.overrides import remove_expired
+    from flows.registry.tracker import Tracker, is_on
+
+    removed: list[str] = []
+
+    def prepare() -> None:
+        request.prepare()
+        write_champion(request.root, request.project)
+        removed.extend(remove_expired(request.root, request.project))
+
+    prepared = replace(request, prepare=prepare)
+    if not is_on():
+        outcome = build(prepared, observer, pool)
+        return Completed(outcome, (*removed, "not tracked: HALLMARK_TRACKING=off"))
+    tracker = Tracker(observer, request.root, request.project)
+    try:
+        outcome = build(prepared, tracker, pool)
+    finally:
+        tracker.close()
+    return Completed(outcome, (*removed, *tracker.log()))

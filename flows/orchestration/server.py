@@ -1,0 +1,138 @@
+"""A Prefect server for one run: Prefect's own temporary server, in a session of its own.
+
+Prefect can start it by itself, but then Ctrl-C at a terminal ends the server together with the
+build that wants to tell it how it ended. Imports no prefect: the server starts while the caller
+imports it.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from flows.engine.processes import end_group, is_same_process
+from flows.orchestration.prefect_settings import (
+    API_URL,
+    STARTUP_TIMEOUT_S,
+    answers,
+    environment,
+    home,
+)
+from pipeline.core.errors import PipelineError
+from pipeline.core.files import write_json
+
+STOP_GRACE_S = 10.0
+_POLL_S = 0.1
+_APP = "prefect.server.api.server:create_app"
+_COMMAND = (sys.executable, "-m", "uvicorn", "--factory", _APP, "--log-level", "error")
+
+
+class ServerNotStarted(PipelineError):
+    """The temporary Prefect server did not come up."""
+
+
+@contextlib.contextmanager
+def temporary_server(root: Path) -> Iterator["StartingServer"]:
+    """Start a server and end it with the block. What a killed run has left is ended first."""
+    folder = home(root) / "temporary"
+    folder.mkdir(parents=True, exist_ok=True)
+    end_abandoned(folder)
+    server = StartingServer(root, folder)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class StartingServer:
+    """A server process that may not answer yet.
+
+    Two that start at the same time would both set up the database: a lock lets one wait.
+    """
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self._lock = (folder / "start.lock").open("a")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}/api"
+        self._log = folder / f"{os.getpid()}.log"
+        self._note = folder / f"{os.getpid()}.json"
+        # As Prefect starts it: in memory what only workers and schedules need, no pages.
+        modes = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+        pages = {"PREFECT_UI_ENABLED": "0", "PREFECT_API_BLOCKS_REGISTER_ON_START": "false"}
+        inherited = {key: value for key, value in os.environ.items() if key != API_URL}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*_COMMAND, "--host", "127.0.0.1", "--port", str(port)],
+                env={**inherited, **environment(root), **modes, **pages},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        own, theirs = psutil.Process(), psutil.Process(self._process.pid)
+        note = {
+            "owner": {"pid": own.pid, "create_time": own.create_time()},
+            "server": {"pid": theirs.pid, "create_time": theirs.create_time()},
+        }
+        write_json(self._note, note)
+
+    def wait_until_it_answers(self) -> None:
+        """Block until it does.
+
+        Raises:
+            ServerNotStarted: it ended, or 90 seconds went by.
+        """
+        until = time.monotonic() + STARTUP_TIMEOUT_S
+        while not answers(self.url):
+            code = self._process.poll()
+            if code is not None or time.monotonic() > until:
+                ended = "none in 90 s" if code is None else f"it ended with code {code}"
+                tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-12:])
+                raise ServerNotStarted(
+                    f"expected a temporary Prefect server to answer, {ended}; its last lines:"
+                    f"\n{tail}",
+                    hint="`hallmark build PROJECT --engine` builds without Prefect",
+                )
+            time.sleep(_POLL_S)
+        self._lock.close()
+
+    def stop(self) -> None:
+        """End it: SIGTERM, on which it stores what it still has in memory; SIGKILL after 10 s."""
+        self._lock.close()
+        end_group(self._process.pid, STOP_GRACE_S)
+        self._process.wait()
+        for path in (self._note, self._log):
+            path.unlink(missing_ok=True)
+
+
+def end_abandoned(folder: Path) -> int:
+    """End the servers whose run was killed; return how many there were."""
+    num_ended = 0
+    for note in folder.glob("*.json"):
+        try:
+            content = json.loads(note.read_text(encoding="utf-8"))
+            owner, server = content["owner"], content["server"]
+            if is_same_process(owner["pid"], owner["create_time"]):
+                continue
+            if is_same_process(server["pid"], server["create_time"]):
+                num_ended += bool(end_group(server["pid"], STOP_GRACE_S))
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # a note that says nothing names nobody to end
+        note.unlink(missing_ok=True)
+        note.with_suffix(".log").unlink(missing_ok=True)
+    return num_ended
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

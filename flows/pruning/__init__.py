@@ -1,0 +1,1 @@
+"""What ended runs have left, removed by rule."""

@@ -1,0 +1,1 @@
+"""What becomes of a build: logged, registered, promoted, rolled back."""

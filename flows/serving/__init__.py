@@ -1,0 +1,1 @@
+"""Serve the live version on one address."""

@@ -1,0 +1,123 @@
+"""A version's own service: BentoML's processes, started on a port of their own, and ended."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from flows.registry import versions as registry
+from flows.registry.versions import Version
+from pipeline.core.bento import folder as bento
+from pipeline.core.bento import watcher
+from pipeline.core.errors import PipelineError
+
+INNER_HOST = "127.0.0.1"
+START_S = 90.0
+"""How long a service may take until it is ready."""
+GRACE_S = 10.0
+"""How long a service may take to end before it is killed."""
+
+
+class ServiceError(PipelineError):
+    """A version's service does not get ready."""
+
+
+@dataclass
+class Service:
+    """A version's service, in a process group of its own.
+
+    Attributes:
+        version: What it serves.
+        process: The first of its processes.
+        mark: What all of them have in their environment; see `pipeline.core.bento.watcher`.
+        guard: Ends them when we are killed.
+        port: Where it listens.
+        state: BentoML's folder for it.
+        started: When, by `time.monotonic`.
+    """
+
+    version: Version
+    process: asyncio.subprocess.Process
+    mark: str
+    guard: asyncio.subprocess.Process
+    port: int
+    state: Path
+    started: float
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.returncode is None
+
+    async def end(self) -> None:
+        """End all its processes; requests that it works on are answered first."""
+        await asyncio.to_thread(watcher.end, self.mark, GRACE_S)
+        await self.process.wait()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            await self.guard.communicate(b"nothing is left\n")
+        shutil.rmtree(self.state, ignore_errors=True)
+
+
+async def start(root: Path, version: Version) -> Service:
+    """Start a version's service and wait until it is ready.
+
+    Raises:
+        ArtifactMissing: its bento is gone, or is not the one that was registered.
+        ServiceError: it ended, or was not ready in time.
+    """
+    folder = await asyncio.to_thread(registry.bento_folder, root, version)
+    port, state = free_port(), Path(tempfile.mkdtemp(prefix="hallmark-serve-"))
+    token = os.environ.get("HALLMARK_TOKEN")
+    mark = str(state)
+    guard = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", watcher.__file__, mark, str(GRACE_S)),
+        stdin=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    process = await asyncio.create_subprocess_exec(
+        *bento.serve_command(folder, INNER_HOST, port),
+        cwd=bento.working_folder(folder),
+        env={**bento.serve_environment(state, version.version, token), watcher.MARK: mark},
+        stdin=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    service = Service(version, process, mark, guard, port, state, time.monotonic())
+    try:
+        await _until_ready(service)
+    except BaseException:
+        await service.end()
+        raise
+    return service
+
+
+async def _until_ready(service: Service) -> None:
+    url = f"http://{INNER_HOST}:{service.port}/readyz"
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        while time.monotonic() < service.started + START_S:
+            if not service.is_alive:
+                raise ServiceError(
+                    f"expected version {service.version.version} to get ready, its process ended "
+                    f"with exit code {service.process.returncode}; its words stand above"
+                )
+            with contextlib.suppress(httpx.HTTPError):
+                if (await client.get(url)).status_code == httpx.codes.OK:
+                    return
+            await asyncio.sleep(0.1)
+    raise ServiceError(
+        f"expected version {service.version.version} to be ready within {START_S:g} s, it was not"
+    )
+
+
+def free_port() -> int:
+    """A port of this machine that is free just now."""
+    with socket.socket() as probe:
+        probe.bind((INNER_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,1 @@
+"""`project.yaml` as a whole: checked, changed, documented."""

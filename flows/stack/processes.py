@@ -1,0 +1,203 @@
+"""What the local stack is made of: the processes of infra/Procfile, their ports, their health.
+
+Its state lies in `.local/stack/`: `stack.json` (who supervises, what runs), a log each.
+"""
+
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flows.engine.processes import is_same_process
+from flows.engine.stage_run import TELEMETRY_OFF
+from flows.orchestration import prefect_settings
+from pipeline.core.errors import ArtifactMissing, PipelineError
+from pipeline.core.files import read_json
+from pipeline.core.paths import local_state
+from pipeline.core.settings.project import projects
+
+HOST = "127.0.0.1"
+PROCFILE = Path("infra") / "Procfile"
+STACK = "HALLMARK_STACK"
+"""In the environment of every process of a stack: the folder of its state."""
+DEFAULT_PORTS = {"prefect": 4200, "worker": 4201, "page": 4300, "mlflow": 5001, "service": 3000}
+"""Of `service`, the port of the first project; the others follow."""
+HEALTH = {
+    "prefect": "/api/health",
+    "worker": "/health",
+    "mlflow": "/health",
+    "service": "/readyz",
+    "page": "/healthz",
+}
+LINKS = {
+    "page": "overview",
+    "prefect": "Prefect: runs, schedules, start a build",
+    "mlflow": "MLflow: metrics, curves, versions",
+    "service": "predictions",
+}
+
+
+class StackError(PipelineError):
+    """The stack cannot be started, or part of it does not get well."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the stack.
+
+    Attributes:
+        name: `prefect`, or `service-adult` of what runs once a project.
+        kind: The line of the Procfile that it is, `service`.
+        command: What the shell runs.
+        port: Where it listens; None when it is not known to listen anywhere.
+        environment: What it has in its environment besides what all have.
+    """
+
+    name: str
+    kind: str
+    command: str
+    port: int | None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str | None:
+        return f"http://{HOST}:{self.port}" if self.port else None
+
+    @property
+    def link(self) -> tuple[str, str] | None:
+        """What people open: words and address; None for what has no page."""
+        words = LINKS.get(self.kind)
+        if not words or not self.url:
+            return None
+        project = self.name.removeprefix(self.kind).lstrip("-")
+        return (f"{project}: {words}" if project else words), self.url
+
+
+def folder(root: Path) -> Path:
+    return local_state(root) / "stack"
+
+
+def log_file(root: Path, name: str) -> Path:
+    return folder(root) / f"{name}.log"
+
+
+def parts(root: Path) -> tuple[Part, ...]:
+    """The processes of the Procfile, in its order, the ports from the environment.
+
+    Raises:
+        StackError: no Procfile, or a port that is no port or is given twice.
+    """
+    from honcho.environ import parse_procfile
+
+    try:
+        lines = parse_procfile((root / PROCFILE).read_text(encoding="utf-8")).processes
+    except FileNotFoundError:
+        raise StackError(f"expected the file {PROCFILE}, found none") from None
+    known = ports()
+    found = []
+    for kind, command in lines.items():
+        if kind == "service":
+            for position, project in enumerate(projects(root)):
+                port = known[kind] + position
+                own = {"HALLMARK_PROJECT": project, "PORT": str(port)}
+                found.append(Part(f"{kind}-{project}", kind, command, port, own))
+        else:
+            found.append(Part(kind, kind, command, known.get(kind)))
+    by_port: dict[int, str] = {}
+    for part in found:
+        if part.port and by_port.setdefault(part.port, part.name) != part.name:
+            raise StackError(
+                f"expected a port of its own for each process, got {part.port} for "
+                f"{by_port[part.port]} and {part.name}",
+                hint=f"set {port_key(part.kind)} to another one",
+            )
+    return tuple(found)
+
+
+def port_key(kind: str) -> str:
+    """The environment's key for a port: HALLMARK_PREFECT_PORT."""
+    return f"HALLMARK_{kind.upper()}_PORT"
+
+
+def ports() -> dict[str, int]:
+    """The port of each kind of process."""
+    found = {}
+    for kind, default in DEFAULT_PORTS.items():
+        text = os.environ.get(port_key(kind), "") or str(default)
+        if not text.isdecimal() or not 0 < int(text) < 65536:
+            raise StackError(f"{port_key(kind)}: expected a port from 1 to 65535, got {text!r}")
+        found[kind] = int(text)
+    return found
+
+
+def environment(root: Path) -> dict[str, str]:
+    """What every process of the stack has in its environment."""
+    known = ports()
+    mlflow = local_state(root) / "mlflow"
+    api = f"http://{HOST}:{known['prefect']}/api"
+    return {
+        **os.environ,
+        **TELEMETRY_OFF,
+        **prefect_settings.environment(root),
+        **{port_key(kind): str(port) for kind, port in known.items()},
+        STACK: str(folder(root)),
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))),
+        "PYTHONUNBUFFERED": "1",
+        "HALLMARK_MLFLOW_DATABASE": f"sqlite:///{mlflow / 'mlflow.db'}",
+        "HALLMARK_MLFLOW_ARTIFACTS": str(mlflow / "artifacts"),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PREFECT_API_URL": api,
+        "PREFECT_WORKER_WEBSERVER_HOST": HOST,
+        "PREFECT_WORKER_WEBSERVER_PORT": str(known["worker"]),
+    }
+
+
+def state(root: Path) -> dict[str, Any] | None:
+    """What the supervisor wrote last; None when there is nothing that can be read."""
+    try:
+        content = read_json(folder(root) / "stack.json")
+    except ArtifactMissing:
+        return None
+    keys = {"supervisor", "processes"}
+    return content if isinstance(content, dict) and keys <= content.keys() else None
+
+
+def is_supervised(content: Mapping[str, Any] | None) -> bool:
+    """Whether the supervisor that wrote this state lives."""
+    if content is None:
+        return False
+    supervisor = content["supervisor"]
+    return is_same_process(supervisor["pid"], supervisor["create_time"])
+
+
+def running_parts(content: Mapping[str, Any]) -> tuple[Part, ...]:
+    """The parts of a stack that runs, as its supervisor wrote them."""
+    return tuple(
+        Part(name, entry["kind"], entry["command"], entry["port"])
+        for name, entry in content["processes"].items()
+    )
+
+
+def waiting_note(root: Path, name: str) -> Path:
+    """Where a process says in one line what it waits for; not there when it waits for nothing."""
+    return folder(root) / f"{name}.waits"
+
+
+def health(root: Path, part: Part) -> str:
+    """`healthy`, `waits: …` for what has nothing to do yet, else why it is not healthy."""
+    note = waiting_note(root, part.name)
+    if note.is_file():
+        return f"waits: {note.read_text(encoding='utf-8').strip()}"
+    if part.url is None or part.kind not in HEALTH:
+        return "healthy"
+    try:
+        with urllib.request.urlopen(part.url + HEALTH[part.kind], timeout=2) as answer:  # noqa: S310
+            return "healthy" if answer.status == 200 else f"answers {answer.status}"
+    except urllib.error.HTTPError as error:
+        return f"answers {error.code}"
+    except OSError:
+        return "does not answer yet"

@@ -1,0 +1,1 @@
+"""MLflow: its store, its address, and what is logged."""

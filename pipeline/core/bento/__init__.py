@@ -1,0 +1,1 @@
+"""A packaged model's folder, and the processes that serve it."""

@@ -1,0 +1,1 @@
+"""Cleaning rules, for tables and for single values of requests."""

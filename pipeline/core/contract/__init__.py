@@ -1,0 +1,1 @@
+"""The data contract's file, and its expectations in words."""

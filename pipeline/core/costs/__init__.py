@@ -1,0 +1,1 @@
+"""What time and energy cost, and how a training's cost is recorded."""

@@ -1,0 +1,1 @@
+"""Metrics of predictions, by task, group and slice."""

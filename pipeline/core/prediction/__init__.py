@@ -1,0 +1,1 @@
+"""A trained model, its decision policy, and what it predicts."""

@@ -1,0 +1,1 @@
+"""How a stage is run: its record, what it uses, its progress, its failures."""

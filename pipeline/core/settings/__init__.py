@@ -1,0 +1,1 @@
+"""What a project sets: typed sections, their errors, and the modality that a project names."""

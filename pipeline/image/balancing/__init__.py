@@ -1,0 +1,1 @@
+"""The image modality: rows and weights for training."""

@@ -1,1 +1,0 @@
-../../../core/column_profile.py

@@ -1,1 +1,0 @@
-../../../core/whole_cells.py

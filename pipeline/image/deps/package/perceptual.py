@@ -1,1 +1,0 @@
-../../perceptual.py

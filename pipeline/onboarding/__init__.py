@@ -1,0 +1,1 @@
+"""What `hallmark init` and `hallmark contract` run."""

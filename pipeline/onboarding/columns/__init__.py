@@ -1,0 +1,1 @@
+"""Propose what each column is for."""

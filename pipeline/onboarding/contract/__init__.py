@@ -1,0 +1,1 @@
+"""Propose a data contract, and edits of one."""

@@ -1,0 +1,1 @@
+"""Propose the rules of a gate."""

@@ -1,0 +1,1 @@
+"""Read a file that nobody has described yet."""

@@ -1,0 +1,1 @@
+"""The tabular modality: rows and weights for training."""

@@ -1,1 +1,0 @@
-../../synthesis_checks.py

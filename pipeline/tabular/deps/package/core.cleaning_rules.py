@@ -1,1 +1,0 @@
-../../../core/cleaning_rules.py

@@ -1,1 +1,0 @@
-../../cleaning.py

@@ -1,0 +1,1 @@
+"""The tabular modality: baseline, slices, explanation."""

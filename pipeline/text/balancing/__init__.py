@@ -1,0 +1,1 @@
+"""The text modality: rows and weights for training."""

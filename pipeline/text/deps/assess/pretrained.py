@@ -1,1 +1,0 @@
-../../pretrained.py

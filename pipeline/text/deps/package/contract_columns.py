@@ -1,1 +1,0 @@
-../../contract_columns.py

@@ -1,1 +1,0 @@
-../../recurrent.py

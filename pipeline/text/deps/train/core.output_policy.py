@@ -1,1 +1,0 @@
-../../../core/output_policy.py

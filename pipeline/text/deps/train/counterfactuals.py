@@ -1,1 +1,0 @@
-../../counterfactuals.py

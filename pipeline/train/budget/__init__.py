@@ -1,0 +1,1 @@
+"""What a training may cost: forecast, budget, and the end at its limit."""

@@ -1,0 +1,1 @@
+"""Learners that mitigate gaps between groups while they train."""

@@ -1,0 +1,1 @@
+"""What developers run: `make deps`, `make docs`, `make store`."""
