@@ -30,11 +30,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.core.costs import operations
 from pipeline.core.dataset.labels import positives
 from pipeline.core.files import read_parquet, write_json
 from pipeline.core.metrics.metrics import BinaryMetrics
 from pipeline.core.paths import Paths, local_state
-from pipeline.core.prediction import operations, prediction
+from pipeline.core.prediction import prediction
 from pipeline.core.prediction.calibration import fit_policy
 from pipeline.core.prediction.outcome import fit as outcome_of
 from pipeline.core.settings.columns import Columns

@@ -1,7 +1,7 @@
 """What code each stage runs, from the import graph, and what dvc.yaml says of it.
 
 dvc.yaml names packages: the stage's own, the rooms of `pipeline/core/` that it uses, and the areas
-of the project's modality, `pipeline/${item.modality}/<area>`. Of a room of which a stage runs less
+of the project's modality, `pipeline/${modality}/<area>`. Of a room of which a stage runs less
 than half, it names single files.
 
 `python -m tools.code_dependencies` (`make deps`) writes them anew; a contract test compares them.
@@ -16,7 +16,7 @@ from pathlib import Path
 import grimp
 from ruamel.yaml import YAML
 
-MODALITY = "${item.modality}"
+MODALITY = "${modality}"
 LEAST_SHARE = 0.5
 """Of a room's modules: from here on a stage depends on the room, below on single files."""
 
@@ -156,7 +156,7 @@ def declared(root: Path) -> dict[str, list[str]]:
     """The code dependencies that dvc.yaml declares, by stage."""
     stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
     return {
-        name: [dep for dep in entry["do"]["deps"] if dep.startswith("pipeline/")]
+        name: [dep for dep in entry["deps"] if dep.startswith("pipeline/")]
         for name, entry in stages.items()
     }
 
@@ -194,7 +194,7 @@ def rewrite(root: Path) -> None:
     yaml.indent(mapping=2, sequence=4, offset=2)
     content = yaml.load(root / "dvc.yaml")
     for stage, entry in content["stages"].items():
-        deps = entry["do"]["deps"]
+        deps = entry["deps"]
         others = [dep for dep in deps if not dep.startswith("pipeline/")]
         deps[:] = [*code_dependencies(root, stage), *others]
     yaml.dump(content, root / "dvc.yaml")

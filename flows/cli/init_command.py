@@ -92,7 +92,7 @@ def init(
             return
         file_name = safe_name(file.name)
         found = described(asked, file, file_name, told)
-        files = new_files(asked, file_name, sha256, found.columns.task, texts_of(found))
+        files = new_files(asked, file_name, sha256, texts_of(found))
         if not dry_run:
             told("putting the raw file under DVC")
             write_project(root, asked.name, file, file_name, files, params)

@@ -11,6 +11,7 @@ from pipeline.core.errors import ProjectError
 # overrides it takes out what has expired; promotion asks whether git has those that were used.
 WRITTEN_BY_BUILDS = (
     "dvc.lock",
+    "data/*/dvc.lock",
     "data/*/champion/*",
     "data/*/.gitignore",
     "data/*/overrides.json",
@@ -41,7 +42,8 @@ def find_root(start: Path) -> Path:
         ProjectError: there is none.
     """
     for folder in (start, *start.parents):
-        if (folder / "dvc.yaml").is_file():
+        graph = folder / "dvc.yaml"
+        if graph.is_file() and not graph.is_symlink():  # a link is that of a project below
             if (folder / ".dvc").is_dir():
                 return folder
             raise ProjectError(

@@ -14,6 +14,7 @@ from flows.engine.processes import RUN_DIR, ProcessGroups
 from pipeline.core.costs.prices import Prices
 from pipeline.core.errors import GateRefused
 from pipeline.core.run.runner import EXIT_BUG, read_record
+from pipeline.core.settings.graph_file import stage_address
 
 State = Literal["cached", "restored", "ran", "refused", "failed", "skipped"]
 
@@ -105,7 +106,9 @@ def run_stage(
         force: Run it although DVC finds it fresh or in its run-cache.
     """
     arguments = ["--wait-for-lock", "repro", "--single-item"]
-    arguments += [*(["--force"] if force else []), f"{stage}@{context.project}"]
+    if force:
+        arguments.append("--force")
+    arguments.append(stage_address(context.root, context.project, stage))
     log = context.log(stage)
     code = context.groups.run(stage, lambda: context.spares.take(arguments, log))
     if code is None:

@@ -27,6 +27,7 @@ from flows.graph.plan import explained
 from pipeline.core.errors import ArtifactMissing, PipelineError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import local_state
+from pipeline.core.settings.graph_file import DVC_FILE, graph_folder
 
 BRANCHES = "run/"
 # An empty home has no identity, and a person's hooks and signing keys are not a run's.
@@ -184,11 +185,13 @@ def check_out_data(root: Path, project: str) -> None:
     from dvc.repo import Repo
 
     home = root.resolve() / "data" / project
+    graph = root.resolve() / graph_folder(root, project) / DVC_FILE
     with explained(), contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo:
         repo.lock._friendly = False
         stages = list(repo.index.stages)
-        raw = [stage for stage in stages if Path(stage.path).is_relative_to(home)]
-        made = [stage for stage in stages if stage.addressing.endswith(f"@{project}")]
+        raw = [stage for stage in stages if Path(stage.path).parent == home]
+        raw = [stage for stage in raw if Path(stage.path) != graph]
+        made = [stage for stage in stages if Path(stage.path) == graph]
         if targets := [stage.addressing for stage in (*raw, *made)]:
             repo.checkout(targets, force=True, allow_missing=True)
         if absent := [stage.addressing for stage in raw if not all(o.exists for o in stage.outs)]:

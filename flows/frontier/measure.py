@@ -21,7 +21,7 @@ from pipeline.core.prediction import prediction
 from pipeline.core.prediction.decisions import decided
 from pipeline.core.prediction.output_policy import read_policy
 from pipeline.core.prediction.policy import Policy
-from pipeline.core.prediction.scored import labels_of, scored
+from pipeline.core.scoring.scored import labels_of, scored
 from pipeline.core.settings.project import Project, load_project
 from pipeline.core.statistics.intervals import Interval, replicates
 from pipeline.core.verdict.deciding import decide

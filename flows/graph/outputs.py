@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json, replacing
 from pipeline.core.paths import folder_name
+from pipeline.core.settings.graph_file import LOCK, graph_folder
 from pipeline.core.settings.yaml_files import read_yaml
 
 Locked = Mapping[str, Mapping[str, Any]]
@@ -22,8 +23,8 @@ Locked = Mapping[str, Mapping[str, Any]]
 
 def locked(root: Path, project: str, stages: Iterable[str]) -> dict[str, dict[str, Any]]:
     """What dvc.lock says of these stages of a project; of those alone that it knows."""
-    known = read_yaml(root, Path("dvc.lock")).get("stages") or {}
-    return {name: known[key] for name in stages if (key := f"{name}@{project}") in known}
+    known = read_yaml(root, graph_folder(root, project) / LOCK).get("stages") or {}
+    return {name: known[name] for name in stages if name in known}
 
 
 def cache_folder(root: Path) -> Path:

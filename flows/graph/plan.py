@@ -16,7 +16,9 @@ from typing import Any, Literal
 
 from flows.graph.reasons import Reason, code_reasons, file_reason, parameter_reasons
 from pipeline.core.errors import PipelineError, ProjectError
+from pipeline.core.settings.graph_file import DVC_FILE, check_graph, graph_folder
 from pipeline.core.settings.problems import nearest
+from pipeline.core.settings.project import known_project, projects
 
 Status = Literal["fresh", "stale", "waits"]
 
@@ -83,6 +85,8 @@ class Planner:
         logging.getLogger("dvc").setLevel(logging.ERROR)
         self.root = root
         self.project = project
+        check_graph(root, project, projects(root)[known_project(root, project)])
+        self._file = str(root / graph_folder(root, project) / DVC_FILE)
         with explained():
             self._repo = Repo(str(root), _wait_for_lock=True)
         self._repo.lock._friendly = False  # no progress bar while it waits
@@ -147,22 +151,23 @@ class Planner:
 
     @contextmanager
     def _locked(self) -> Iterator[Any]:
-        """DVC's graph, read while its lock is held: dvc.lock is whole then."""
+        """DVC's graph of this project alone, read while DVC's lock is held: dvc.lock is whole
+        then."""
         from dvc.repo import lock_repo
+        from dvc.repo.index import Index
 
         with explained(), lock_repo(self._repo):
-            yield self._repo.index.graph
+            yield Index.from_file(self._repo, self._file).graph
 
     def _chosen(self, graph: Any, target: str | None) -> dict[str, Any]:
         """The project's stages by name, each after those that it reads from."""
         import networkx as nx
 
-        ordered = [stage for stage in nx.dfs_postorder_nodes(graph) if self._name(stage)]
-        stages = {self._name(stage): stage for stage in ordered}
+        stages = {stage.name: stage for stage in nx.dfs_postorder_nodes(graph)}
         if not stages:
             raise ProjectError(
                 f"dvc.yaml: expected stages of the project {self.project!r}, found none",
-                hint="name the project under `projects` in params.yaml",
+                hint="`git checkout dvc.yaml` restores the graph",
             )
         if target is None:
             return stages
@@ -173,17 +178,11 @@ class Planner:
         wanted = {stages[target], *nx.descendants(graph, stages[target])}
         return {name: stage for name, stage in stages.items() if stage in wanted}
 
-    def _name(self, stage: Any) -> str:
-        """`train` of `train@adult`; empty for what is no stage of this project."""
-        name, _, project = (getattr(stage, "name", None) or "").rpartition("@")
-        return name if project == self.project else ""
-
     def _upstream(self, graph: Any, stage: Any) -> tuple[str, ...]:
-        names = (self._name(up) for up in graph.successors(stage))
-        return tuple(sorted(name for name in names if name))
+        return tuple(sorted(up.name for up in graph.successors(stage)))
 
     def _paths_made_by(self, graph: Any, stage: Any) -> set[str]:
-        ups = [up for up in graph.successors(stage) if self._name(up)]
+        ups = list(graph.successors(stage))
         return {self._relative(dep.fs_path) for dep in stage.deps if _is_made_by(dep, ups)}
 
     def _reasons(self, stage: Any) -> list[Reason]:
@@ -270,6 +269,6 @@ def explained() -> Iterator[None]:
             ) from error
         raise ProjectError(
             "DVC cannot read the graph: " + ": ".join(causes),
-            hint="`git diff dvc.yaml dvc.lock params.yaml` shows what changed; "
-            "`git checkout dvc.lock` restores the last committed state",
+            hint="`git diff` shows what changed in dvc.yaml, graph.yaml and dvc.lock; "
+            "`git checkout` of the file restores its last committed state",
         ) from error

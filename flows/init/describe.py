@@ -94,10 +94,11 @@ def described(wanted: Wanted, file: Path, name_of_file: str, told: Told) -> Desc
     told(f"cross-validating a baseline on {sizes['train']:,} training rows")
     rules = _gates(parts["train"], columns, sizes["test"]) if not stopped else ()
     told("inferring the contract")
+    from pipeline.onboarding import sizing
     from pipeline.onboarding.contract.inference import inferred
 
     contract = inferred(delivered, prepared, columns, wanted.name)
-    training = part(MODALITY, "sizing").proposed_training(sizes["train"])
+    training = sizing.proposed_training(sizes["train"])
     of_gates = tuple(rule.finding for rule in rules if rule.finding)
     return Described(
         name=wanted.name,
@@ -155,7 +156,8 @@ def _proposed(wanted: Wanted, delivered: "pl.DataFrame") -> Proposal:
     given: dict[str, Any] = {"positive": wanted.positive, "sensitive": wanted.sensitive}
     if wanted.task:
         given["task"] = wanted.task
-    propose = part(MODALITY, "proposal").propose
+    from pipeline.onboarding.table import propose
+
     found = without_leaks(propose(delivered.drop(wanted.drop), wanted.target, **given))
     known = {one.name: one for one in found.columns}
     columns = [

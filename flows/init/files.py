@@ -11,35 +11,14 @@ from flows.graph.dvc_add import add_to_dvc
 from flows.init.record import RECORD, record_text
 from flows.init.request import Wanted
 from flows.registry.champion_files import NOBODY, NOTE
+from pipeline.core.settings.graph_file import DVC_FILE, GRAPH, graph_text, is_reference
 
 KEPT = ("overrides.json", f"champion/{NOTE}", ".gitignore")
 """What stays as it is where it stands already."""
-CURVES = """\
-# What `dvc plots show` draws of this project; the graph stands in the repository's own dvc.yaml.
-plots:
-  - training, {name}:
-      template: linear
-      title: Loss by epoch, {name}
-      x: epoch
-      y:
-        40_train/curves.csv: [train_loss, validation_loss]
-"""
-ROC = """\
-  - roc, {name}:
-      title: ROC curve on the test part, {name}
-      x: false_positive_rate
-      y:
-        50_evaluate/roc.csv: true_positive_rate
-  - reliability, {name}:
-      title: Reliability on the test part, {name}
-      x: mean_probability
-      y:
-        50_evaluate/reliability.csv: positive_rate
-"""
 
 
 def new_files(
-    wanted: Wanted, file_name: str, sha256: str, task: str, texts: Mapping[str, str]
+    wanted: Wanted, file_name: str, sha256: str, texts: Mapping[str, str]
 ) -> dict[str, str]:
     """All files of the project but the raw data, by path below its folder.
 
@@ -47,15 +26,13 @@ def new_files(
         wanted: What was asked for.
         file_name: Of the raw file.
         sha256: Of its bytes.
-        task: What is predicted.
         texts: project.yaml and contract.json.
     """
-    plots = CURVES if task == "regression" else CURVES + ROC
     return {
         **texts,
         "overrides.json": '{\n  "overrides": []\n}\n',
         f"champion/{NOTE}": json.dumps(NOBODY, indent=2) + "\n",
-        "dvc.yaml": plots.replace("{name}", wanted.name),
+        GRAPH: graph_text(wanted.name, "tabular", "../.."),
         RECORD: record_text(wanted, file_name, sha256, texts),
     }
 
@@ -99,6 +76,10 @@ def write_project(
             (made / path).write_text(text, encoding="utf-8")
         add_to_dvc(root, made / "raw")
         keep_in_embedded(made / "raw")
+        if is_reference(root, name):
+            (made / GRAPH).unlink()  # the root's own dvc.yaml builds it
+        else:
+            (made / DVC_FILE).symlink_to(Path("../..") / DVC_FILE)
         (folder / "params.yaml").write_text(params, encoding="utf-8")
         if not home.exists():
             moves = [(made, home)]
@@ -111,7 +92,9 @@ def write_project(
 def _places(made: Path) -> list[str]:
     """What is put into a folder that is there already: raw/ as a whole, everything else by file."""
     files = [
-        path for path in made.rglob("*") if path.is_file() and made / "raw" not in path.parents
+        path
+        for path in made.rglob("*")
+        if (path.is_file() or path.is_symlink()) and made / "raw" not in path.parents
     ]
     return ["raw", *sorted(str(path.relative_to(made)) for path in files)]
 
@@ -128,7 +111,7 @@ def _moved(moves: Sequence[tuple[Path, Path]], old: Path) -> None:
         for number, (source, target) in enumerate(moves):
             kept = None
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists():
+            if target.exists() or target.is_symlink():
                 kept = old / str(number)
                 target.rename(kept)
             done.append((source, target, kept))

@@ -15,7 +15,7 @@ from flows.registry.versions import Version
 from flows.tracking.store import Store
 from pipeline.core.bento import folder as bento
 from pipeline.core.files import read_json, write_json, write_parquet
-from pipeline.core.prediction.offline import EXPECTED
+from pipeline.core.scoring.offline import EXPECTED
 from pipeline.core.verdict.override_records import passes
 
 if TYPE_CHECKING:

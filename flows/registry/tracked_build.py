@@ -33,6 +33,7 @@ from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import write_json, write_text
 from pipeline.core.paths import local_state
 from pipeline.core.run.runner import read_record
+from pipeline.core.settings.graph_file import LOCK, graph_folder
 
 FILE = "tracking.json"
 TRAIN, CURVES, BENTO = "train", "curves.jsonl", "bento"
@@ -104,7 +105,8 @@ def opened(root: Path, project: str, build: str) -> TrackedBuild:
 
 def ended(root: Path, tracked: TrackedBuild, stages: tuple[str, ...]) -> TrackedBuild:
     """The record of a build whose stages have ended, while the checkout is still its own."""
-    sources = {"dvc_lock": root / "dvc.lock", "requirements_lock": root / "requirements.lock"}
+    lock = root / graph_folder(root, tracked.project) / LOCK
+    sources = {"dvc_lock": lock, "requirements_lock": root / "requirements.lock"}
     digests = {
         name: hashlib.sha256(source.read_bytes()).hexdigest()
         for name, source in sources.items()

@@ -23,9 +23,9 @@ from pipeline.core.files import read_json, read_parquet, write_json
 from pipeline.core.metrics.gaps import measured
 from pipeline.core.metrics.measures import GAPS_OF
 from pipeline.core.paths import Paths
-from pipeline.core.prediction import counterfactuals as swaps
 from pipeline.core.prediction import prediction
-from pipeline.core.prediction.counterfactuals import CounterfactualSettings
+from pipeline.core.scoring import counterfactuals as swaps
+from pipeline.core.scoring.counterfactuals import CounterfactualSettings
 from pipeline.core.settings.columns import Columns
 from pipeline.core.settings.modality import optional_part
 from pipeline.core.settings.problems import Unsuitable
@@ -72,7 +72,7 @@ def run(project: Project[Settings], paths: Paths) -> None:
     if not predictions["_row"].equals(test["_row"]):
         raise ArtifactMissing(
             "expected evaluate's predictions to be of split's test rows, found others",
-            hint=f"build again: `dvc repro evaluate@{project.name}`",
+            hint=f"build again: `hallmark build {project.name} evaluate`",
         )
     report: dict[str, Any] = {
         "task": columns.task,

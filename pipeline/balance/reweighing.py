@@ -1,6 +1,6 @@
 """Reweighing: rows weigh so that group and label are independent."""
 
-from pipeline.core.dataset.contingency import Contingency, Floats
+from pipeline.core.balancing.contingency import Contingency, Floats
 
 
 def weights(found: Contingency) -> Floats:

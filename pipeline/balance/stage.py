@@ -17,8 +17,8 @@ import polars as pl
 from pydantic import Field, ValidationInfo, model_validator
 
 from pipeline.balance import reweighing
-from pipeline.core.dataset import resampling, weights
-from pipeline.core.dataset.contingency import Contingency, Floats, check_cells, contingency
+from pipeline.core.balancing import resampling, weights
+from pipeline.core.balancing.contingency import Contingency, Floats, check_cells, contingency
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_in_groups, write_json
 from pipeline.core.paths import Paths

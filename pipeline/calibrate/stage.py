@@ -21,10 +21,11 @@ from pipeline.core.dataset.labels import positives
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, write_json
 from pipeline.core.paths import Paths
-from pipeline.core.prediction import prediction, scored
+from pipeline.core.prediction import prediction
 from pipeline.core.prediction.calibration import Objective, fit_policy
 from pipeline.core.prediction.decisions import counted, decided
 from pipeline.core.prediction.policy import Policy
+from pipeline.core.scoring import scored
 from pipeline.core.settings.columns import Columns, Task
 from pipeline.core.settings.project import Project
 from pipeline.core.settings.typed_settings import Frozen

@@ -10,8 +10,8 @@ meets the contract `validate` decides, beside.
 
 import polars as pl
 
+from pipeline.core.balancing.weights import check_weights
 from pipeline.core.cleaning.rules import Cleaning
-from pipeline.core.dataset.weights import check_weights
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import scan_parquet, write_json, write_parquet
 from pipeline.core.paths import Paths

@@ -23,11 +23,11 @@ from pipeline.core.paths import Paths
 from pipeline.core.prediction import prediction
 from pipeline.core.prediction.calibration import fit_policy
 from pipeline.core.prediction.decisions import counted, decided
-from pipeline.core.prediction.offline import EXPECTED
 from pipeline.core.prediction.output_policy import OutputPolicy
 from pipeline.core.prediction.policy import Policy
-from pipeline.core.prediction.scored import Scored, labels_of, scored
-from pipeline.core.prediction.scored import fit_policy as fit_outputs
+from pipeline.core.scoring.offline import EXPECTED
+from pipeline.core.scoring.scored import Scored, labels_of, scored
+from pipeline.core.scoring.scored import fit_policy as fit_outputs
 from pipeline.core.settings.columns import Columns
 from pipeline.core.settings.modality import part
 from pipeline.core.settings.project import Project

@@ -22,7 +22,7 @@ from pipeline.core.prediction import prediction
 from pipeline.core.prediction.decisions import decided
 from pipeline.core.prediction.output_policy import OutputPolicy
 from pipeline.core.prediction.policy import Policy
-from pipeline.core.prediction.scored import names_of
+from pipeline.core.scoring.scored import names_of
 from pipeline.core.settings.modality import part
 from pipeline.core.settings.project import Project
 from pipeline.core.settings.typed_settings import Frozen

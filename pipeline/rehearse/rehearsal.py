@@ -13,8 +13,8 @@ from pydantic import Field
 
 from pipeline.core.bento import folder as packaged
 from pipeline.core.files import read_json
-from pipeline.core.prediction.offline import Offline
 from pipeline.core.prediction.output_policy import read_policy
+from pipeline.core.scoring.offline import Offline
 from pipeline.core.settings.columns import Columns
 from pipeline.core.settings.modality import optional_part
 from pipeline.core.settings.typed_settings import Frozen, strictly

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import polars as pl
 
-from pipeline.core.prediction.offline import Read
+from pipeline.core.scoring.offline import Read
 from pipeline.rehearse.bad_requests import JSON, BadRequest, encoded
 
 PIECE_BYTES = 65_536

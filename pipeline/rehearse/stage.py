@@ -24,10 +24,10 @@ from pipeline.core.files import read_json, read_parquet, write_json
 from pipeline.core.paths import Paths
 from pipeline.core.prediction import prediction
 from pipeline.core.prediction.decisions import decided
-from pipeline.core.prediction.offline import EXPECTED, Classes, Decisions, Numbers, Offline
 from pipeline.core.prediction.outcome import Outcome
 from pipeline.core.prediction.output_policy import OutputPolicy, read_policy
 from pipeline.core.prediction.policy import Policy
+from pipeline.core.scoring.offline import EXPECTED, Classes, Decisions, Numbers, Offline
 from pipeline.core.settings.columns import Columns
 from pipeline.core.settings.modality import part
 from pipeline.core.settings.project import Project

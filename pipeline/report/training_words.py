@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.core.costs.operations import in_words
 from pipeline.core.page.wording import count, listed
-from pipeline.core.prediction.operations import in_words
 
 RATES = {
     "demographic_parity": "selection rates",

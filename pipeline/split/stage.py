@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pipeline.core.dataset.hashing import keyed_hash
 from pipeline.core.dataset.labels import positives
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_json, read_parquet, write_json, write_parquet
@@ -26,7 +27,6 @@ from pipeline.core.settings.modality import part
 from pipeline.core.settings.problems import Unsuitable, nearest
 from pipeline.core.settings.project import Project
 from pipeline.core.settings.typed_settings import Frozen
-from pipeline.core.statistics.hashing import keyed_hash
 from pipeline.core.statistics.intervals import wilson
 from pipeline.split.checks import (
     KEY,

@@ -14,11 +14,12 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from pipeline.core.costs import operations
 from pipeline.core.dataset.groups import group_names
 from pipeline.core.errors import ProjectError
 from pipeline.core.files import read_parquet, replacing, write_json
 from pipeline.core.paths import Paths
-from pipeline.core.prediction import operations, outcome, prediction
+from pipeline.core.prediction import outcome, prediction
 from pipeline.core.prediction.outcome import BINARY, Outcome
 from pipeline.core.settings.columns import Columns
 from pipeline.core.settings.modality import part

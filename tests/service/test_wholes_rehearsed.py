@@ -12,7 +12,7 @@ import pytest
 from flows.tracking.logged_model import model_files
 from pipeline.core.files import read_json, write_json
 from pipeline.core.prediction import prediction
-from pipeline.core.prediction.offline import Classes
+from pipeline.core.scoring.offline import Classes
 from pipeline.package.stage import Settings as Limits
 from pipeline.package.stage import computed
 from pipeline.rehearse.replay import as_requests

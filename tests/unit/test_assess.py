@@ -91,7 +91,7 @@ def test_predictions_of_other_rows_are_refused(built: Path) -> None:
             ArtifactMissing, match="predictions to be of split's test rows"
         ) as caught:
             assessed(built)
-        assert "dvc repro evaluate@people" in caught.value.hint
+        assert "hallmark build people evaluate" in caught.value.hint
     assert (built / "data/people/55_assess/report.json").read_bytes() == before
 
 

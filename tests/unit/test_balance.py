@@ -10,7 +10,7 @@ import pytest
 from pipeline.balance import stage as balance
 from pipeline.balance.reweighing import weights
 from pipeline.balance.stage import Settings, run
-from pipeline.core.dataset.contingency import contingency
+from pipeline.core.balancing.contingency import contingency
 from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.paths import Paths
 from pipeline.core.settings.columns import Columns

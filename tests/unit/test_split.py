@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from pipeline.core.dataset.hashing import keyed_hash
 from pipeline.core.errors import ArtifactMissing, ProjectError
 from pipeline.core.paths import Paths
 from pipeline.core.settings.columns import Columns
 from pipeline.core.settings.project import Project
-from pipeline.core.statistics.hashing import keyed_hash
 from pipeline.image.data import content as image_content
 from pipeline.split.checks import (
     check_classes,

@@ -11,9 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.core.cleaning import casting
-from pipeline.core.cleaning.casting import DTYPES, WHOLE_BELOW
 from pipeline.core.cleaning.rules import Cast, OutsideRange, Rule, for_requests
+from pipeline.core.dataset import casting
+from pipeline.core.dataset.casting import DTYPES, WHOLE_BELOW
 from pipeline.core.dataset.groups import level_names
 
 MAX_REMEMBERED = 20_000

@@ -6,7 +6,6 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.core.cleaning import casting
 from pipeline.core.cleaning.rules import (
     Cast,
     DropDuplicates,
@@ -17,6 +16,7 @@ from pipeline.core.cleaning.rules import (
     Rule,
     StripWhitespace,
 )
+from pipeline.core.dataset import casting
 from pipeline.core.errors import ProjectError
 
 POSITION = "_row"

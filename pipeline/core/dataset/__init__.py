@@ -1,1 +1,1 @@
-"""Rows and columns of a table: labels, groups, weights, profiles."""
+"""Rows and columns of a table: labels, groups, profiles, keyed hashes."""

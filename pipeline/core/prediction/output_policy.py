@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.files import damaged, read_json
-from pipeline.core.metrics.multiclass import log_softmax
 from pipeline.core.prediction.policy import Policy
+from pipeline.core.prediction.temperature import log_softmax
 
 Floats = NDArray[np.float64]
 

@@ -25,8 +25,8 @@ def declared_inputs(root: Path, stage: str, project: str, modality: str) -> dict
     Raises:
         ProjectError: dvc.yaml is absent or does not parse.
     """
-    entry = read_yaml(root, Path("dvc.yaml"))["stages"][stage]["do"]
-    values = {"${key}": project, "${item.modality}": modality}
+    entry = read_yaml(root, Path("dvc.yaml"))["stages"][stage]
+    values = {"${name}": project, "${modality}": modality}
     found = {}
     for name in entry["deps"]:
         for word, value in values.items():

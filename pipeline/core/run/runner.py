@@ -24,6 +24,7 @@ from pipeline.core.run.declared import remember_code
 from pipeline.core.run.failures import PANIC, bug, debugging, of_machine
 from pipeline.core.run.processor import gpu_used, peak_memory_bytes, processor_s
 from pipeline.core.run.told import GPU, told
+from pipeline.core.settings.graph_file import GRAPH, check_graph
 from pipeline.core.settings.problems import nearest
 from pipeline.core.settings.project import load_project
 
@@ -121,8 +122,11 @@ def run_stage(root: Path, stage: str, project: str) -> None:
     module = importlib.import_module(f"pipeline.{stage}.stage")
     models = getattr(module, "MODELS", None)
     loaded = load_project(root, project, stage, module.Settings, module.SECTIONS, models)
+    is_in_graph = (root / GRAPH).is_file()
+    if is_in_graph:
+        check_graph(root, project, loaded.modality)
     module.run(loaded, Paths(root=root, project=project, stage=stage))
-    if (root / "dvc.yaml").is_file():
+    if is_in_graph:
         remember_code(root, stage, project, loaded.modality)
 
 

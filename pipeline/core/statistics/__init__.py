@@ -1,1 +1,1 @@
-"""Confidence intervals, bounds of a largest gap, paired differences, keyed hashes."""
+"""Confidence intervals, bounds of a largest gap, paired differences."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.core.cleaning.casting import read_as
+from pipeline.core.dataset.casting import read_as
 from pipeline.onboarding.columns.shares import share_matching
 
 FIRST_YEAR, LAST_YEAR = 1800, 2200

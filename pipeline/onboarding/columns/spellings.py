@@ -10,7 +10,7 @@ from typing import Literal
 
 import polars as pl
 
-from pipeline.core.cleaning.casting import FALSE, TRUE, read_as
+from pipeline.core.dataset.casting import FALSE, TRUE, read_as
 from pipeline.onboarding.columns.date_spellings import DateSpelling, date_spelling, read_dates
 
 Kind = Literal["integer", "float", "boolean", "date", "datetime", "text", "empty", "other"]

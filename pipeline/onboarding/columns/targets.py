@@ -169,7 +169,7 @@ def _given(target: Reading, levels: pl.DataFrame, positive: str) -> str:
 
 
 def _as_boolean(word: str) -> str:
-    from pipeline.core.cleaning.casting import TRUE
+    from pipeline.core.dataset.casting import TRUE
 
     return "true" if word.lower() in TRUE else "false"
 

@@ -12,7 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.core.metrics.metrics import BinaryMetrics
-from pipeline.core.prediction import calibration, outcome, scored
+from pipeline.core.prediction import calibration, outcome
+from pipeline.core.scoring import scored
 from pipeline.core.settings.columns import Columns
 from pipeline.core.settings.modality import part
 from pipeline.core.statistics.intervals import Interval, bootstrap

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.core.dataset.contingency import labels
+from pipeline.core.balancing.contingency import labels
 from pipeline.core.settings.columns import Columns
 from pipeline.tabular.data import dates
 from pipeline.tabular.evaluation import features

@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.core.dataset import resampling
-from pipeline.core.dataset.contingency import Contingency, contingency
+from pipeline.core.balancing import resampling
+from pipeline.core.balancing.contingency import Contingency, contingency
+from pipeline.core.dataset.hashing import keyed_hash
 from pipeline.core.errors import ProjectError
 from pipeline.core.settings.columns import Columns
-from pipeline.core.statistics.hashing import keyed_hash
 from pipeline.tabular.balancing import discretization, gan, synthesis_checks, vae
 from pipeline.tabular.balancing.discretization import Discretization
 from pipeline.tabular.balancing.generator import Draw

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from pipeline.core.cleaning.casting import DTYPES, without_zone
+from pipeline.core.dataset.casting import DTYPES, without_zone
 
 EPOCH = date(1970, 1, 1)
 OF_A_DATE = ("days since 1970-01-01", "month", "day of month", "weekday")

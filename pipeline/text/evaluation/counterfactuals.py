@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-from pipeline.core.prediction.counterfactuals import Versions
+from pipeline.core.scoring.counterfactuals import Versions
 from pipeline.core.settings.columns import Columns
 from pipeline.text.data.word_lists import WordList, lists
 

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.core.cleaning.casting import FALSE, TRUE, read_as
 from pipeline.core.cleaning.rules import Rule, for_requests
+from pipeline.core.dataset.casting import FALSE, TRUE, read_as
 from pipeline.core.errors import ProjectError
 from pipeline.tabular.data.cleaning import apply
 

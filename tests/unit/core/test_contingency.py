@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.dataset.contingency import contingency, labels
+from pipeline.core.balancing.contingency import contingency, labels
 from pipeline.core.errors import ProjectError
 from pipeline.core.settings.columns import Columns
 

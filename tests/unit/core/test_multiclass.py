@@ -5,12 +5,8 @@ import pytest
 import sklearn.metrics as known
 from numpy.typing import NDArray
 
-from pipeline.core.metrics.multiclass import (
-    MulticlassMetrics,
-    fit_temperature,
-    log_softmax,
-    roc_curve,
-)
+from pipeline.core.metrics.multiclass import MulticlassMetrics, roc_curve
+from pipeline.core.prediction.temperature import fit_temperature, log_softmax
 
 RNG = np.random.default_rng(3)
 

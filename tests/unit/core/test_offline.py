@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.core.prediction.offline import Classes, Decisions, Numbers
 from pipeline.core.prediction.outcome import Outcome
+from pipeline.core.scoring.offline import Classes, Decisions, Numbers
 from pipeline.core.settings.columns import Columns
 from pipeline.rehearse.bad_requests import bad_requests
 

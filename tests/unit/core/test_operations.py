@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core.prediction import operations
-from pipeline.core.prediction.operations import in_words, of_training, per_row
+from pipeline.core.costs import operations
+from pipeline.core.costs.operations import in_words, of_training, per_row
 from pipeline.core.prediction.outcome import BINARY
 from pipeline.tabular.evaluation import baseline
 from pipeline.tabular.model.encoding import fit

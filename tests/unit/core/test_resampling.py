@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.dataset.contingency import contingency
-from pipeline.core.dataset.resampling import Sampling, at_least, drawn, sizes, topped_up
+from pipeline.core.balancing.contingency import contingency
+from pipeline.core.balancing.resampling import Sampling, at_least, drawn, sizes, topped_up
 from pipeline.core.settings.columns import Columns
 
 # F: 2 yes, 6 no; M: 3 yes, 1 no. Independent: F 5/12·8 = 3.33 yes, 4.67 no; M 1.67 yes, 2.33 no.

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.dataset.contingency import Contingency, contingency
+from pipeline.core.balancing.contingency import Contingency, contingency
 from pipeline.core.dataset.groups import levels
 from pipeline.core.errors import GateRefused, ProjectError
 from pipeline.core.settings.columns import Columns

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from pipeline.assess.stage import Settings, run
 from pipeline.core.paths import Paths, folder_name
-from pipeline.core.prediction import counterfactuals as swaps
 from pipeline.core.prediction import prediction
 from pipeline.core.prediction.outcome import BINARY
 from pipeline.core.prediction.policy import Policy
+from pipeline.core.scoring import counterfactuals as swaps
 from pipeline.core.settings.columns import Columns
 from pipeline.core.settings.project import Project
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.core.prediction.counterfactuals import CounterfactualSettings, Versions, assessed, gap
+from pipeline.core.scoring.counterfactuals import CounterfactualSettings, Versions, assessed, gap
 from pipeline.core.settings.columns import Columns
 from pipeline.text.data.word_lists import WordList, lists
 from pipeline.text.evaluation.counterfactuals import groupings, swap, versions

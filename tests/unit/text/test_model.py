@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core.prediction import operations, prediction
+from pipeline.core.costs import operations
+from pipeline.core.prediction import prediction
 from pipeline.text.model.architecture import architecture, build, mixed
 from pipeline.text.model.transformer import sinusoids
 from pipeline.text.settings import NetworkSettings, RecurrentSettings, TransformerSettings

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.core.dataset.contingency import Contingency, Floats, Ints
+from pipeline.core.balancing.contingency import Contingency, Floats, Ints
 
 Sampling = Literal["over", "under", "to_size"]
 Drawing = Literal["uniform", "preferential"]

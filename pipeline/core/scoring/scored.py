@@ -18,6 +18,7 @@ from pipeline.core.metrics.multiclass import MulticlassMetrics
 from pipeline.core.metrics.regression import RegressionMetrics
 from pipeline.core.prediction.outcome import Outcome
 from pipeline.core.prediction.output_policy import OutputPolicy
+from pipeline.core.prediction.temperature import fit_temperature
 
 Floats = NDArray[np.float64]
 NUM_CURVE_POINTS = 200
@@ -36,7 +37,7 @@ def fit_policy(
     """
     if outcome.task == "regression":
         return OutputPolicy()
-    return OutputPolicy(temperature or multiclass.fit_temperature(outputs, truth))
+    return OutputPolicy(temperature or fit_temperature(outputs, truth))
 
 
 @dataclass(frozen=True)
