@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 from sklearn.datasets import load_diabetes, load_wine
 
+from pipeline.core.settings.graph_file import graph_text
 from tests.data import HERE, SETTINGS, write_yaml
 
 CONTRACT = {
@@ -97,6 +98,7 @@ def make_shipped(root: Path, name: str) -> Path:
     (home / "champion").mkdir()
     (home / "champion/champion.json").write_text('{"version": null}\n')
     (home / "overrides.json").write_text('{"overrides": []}\n')
+    (root / "graph.yaml").write_text(graph_text("people", "tabular", "."))
     for file in ("dvc.yaml", "requirements.lock"):
         shutil.copy(HERE / file, root / file)
     return home

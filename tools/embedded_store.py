@@ -8,7 +8,7 @@ from the DVC cache into the store and deletes the rest; outputs carry `push: fal
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -17,23 +17,30 @@ STORE = Path("data/store/files/md5")
 CACHE = Path(".dvc/cache/files/md5")
 
 
-def outputs(root: Path, lock: str | None = None) -> Iterator[str]:
+def locks(root: Path) -> list[Path]:
+    """The dvc.lock of every project."""
+    return sorted([root / "dvc.lock", *root.glob("data/*/dvc.lock")])
+
+
+def outputs(root: Path, contents: Sequence[str] | None = None) -> Iterator[str]:
     """The digests of all outputs that the repository's DVC files name.
 
     Args:
         root: The repository.
-        lock: What stands for the content of its dvc.lock.
+        contents: What stands for the contents of the projects' dvc.lock.
     """
     yaml = YAML(typ="safe")
+    if contents is None:
+        contents = [lock.read_text(encoding="utf-8") for lock in locks(root)]
     files = [file.read_text(encoding="utf-8") for file in root.glob("data/*/*.dvc")]
-    for content in map(yaml.load, [*files, lock or (root / "dvc.lock").read_text("utf-8")]):
+    for content in map(yaml.load, [*files, *contents]):
         entries = [content, *content.get("stages", {}).values()]
         yield from (out["md5"] for entry in entries for out in entry.get("outs", ()))
 
 
-def absent(root: Path, lock: str | None = None) -> list[str]:
+def absent(root: Path, contents: Sequence[str] | None = None) -> list[str]:
     """The digests that a bare `dvc pull` would look for in the store, in vain."""
-    needed = set(_needed(root, STORE, lock))
+    needed = set(_needed(root, STORE, contents))
     return sorted(digest for digest in needed if not _file(root / STORE, digest))
 
 
@@ -53,9 +60,9 @@ def fill(root: Path) -> None:
             file.unlink()
 
 
-def _needed(root: Path, where: Path, lock: str | None = None) -> Iterator[str]:
+def _needed(root: Path, where: Path, contents: Sequence[str] | None = None) -> Iterator[str]:
     """All digests, folders followed by the files that they list."""
-    for digest in outputs(root, lock):
+    for digest in outputs(root, contents):
         yield digest
         listing = _file(root / where, digest) if digest.endswith(".dir") else None
         if listing is not None:

@@ -24,7 +24,7 @@ def problems(root: Path) -> Iterator[str]:
         sections = set(YAML(typ="safe").load(file)) - {"about", "columns"}
         yield from _differ(f"sections of {file.relative_to(root)}", sections, named)
     for name, entry in stages.items():
-        yield from _stage(root, name, entry["do"])
+        yield from _stage(root, name, entry)
 
 
 def _differ(what: str, found: set[str], named: set[str]) -> Iterator[str]:
@@ -33,9 +33,9 @@ def _differ(what: str, found: set[str], named: set[str]) -> Iterator[str]:
 
 
 def _stage(root: Path, name: str, entry: dict[str, Any]) -> Iterator[str]:
-    if entry["cmd"] != f"python -m pipeline {name} ${{key}}":
+    if entry["cmd"] != f"python -m pipeline {name} ${{name}}":
         yield f"{name}: its command is {entry['cmd']!r}"
-    folder = f"data/${{key}}/{folder_name(name)}/"
+    folder = f"data/${{name}}/{folder_name(name)}/"
     for out in (*entry["outs"], *entry.get("metrics", ())):
         if not next(iter(out)).startswith(folder):
             yield f"{name}: {next(iter(out))} does not lie in {folder}"
@@ -45,7 +45,7 @@ def _stage(root: Path, name: str, entry: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: requirements.lock is no dependency"
     tree = ast.parse((root / "pipeline" / name / "stage.py").read_text(encoding="utf-8"))
     yield from _module(name, tree)
-    watched = entry["params"][1]["data/${key}/project.yaml"]
+    watched = entry["params"][0]["data/${name}/project.yaml"]
     sections = [name, *_sections(tree)]
     if sorted(watched) != sorted(sections):
         yield f"{name}: dvc.yaml watches {sorted(watched)}, the module reads {sorted(sections)}"

@@ -11,6 +11,7 @@ import polars as pl
 from ruamel.yaml import YAML
 
 from pipeline.core.files import read_json, write_json
+from pipeline.core.settings.graph_file import graph_text
 from pipeline.core.settings.modality import has_part
 from tests.conftest import quiet_environment
 from tests.data import SETTINGS, write_yaml
@@ -54,6 +55,7 @@ def make_signals(root: Path) -> Path:
         "calibrate": {},
     }
     write_yaml(root / "params.yaml", {"projects": {"echoes": {"modality": "signal"}}})
+    (root / "graph.yaml").write_text(graph_text("echoes", "signal", "."))
     home = root / "data/echoes"
     write_yaml(home / "project.yaml", sections)
     (home / "20_clean").mkdir()

@@ -68,7 +68,7 @@ def test_an_import_inside_a_function_counts(copy: Path) -> None:
 def test_a_parent_package_counts(copy: Path) -> None:
     """Python runs `__init__.py` of each package above a module that is imported."""
     text = (copy / "dvc.yaml").read_text()
-    line = "        - pipeline/core/__init__.py\n"
+    line = "      - pipeline/core/__init__.py\n"
     (copy / "dvc.yaml").write_text(text.replace(line, ""))
     assert missing(copy) == {stage: {"pipeline/core/__init__.py"} for stage in declared(copy)}
 
@@ -88,13 +88,13 @@ def test_a_file_beside_a_module_under_its_name_counts(copy: Path) -> None:
     assert set(missing(copy)) == set(declared(copy))
 
 
-@pytest.mark.parametrize("line", ["pipeline/core/contract", "pipeline/${item.modality}/serving"])
+@pytest.mark.parametrize("line", ["pipeline/core/contract", "pipeline/${modality}/serving"])
 def test_a_needless_dependency_is_found_and_mended(copy: Path, line: str) -> None:
     text = (copy / "dvc.yaml").read_text()
-    stage, _, rest = text.partition("python -m pipeline split ${key}\n      deps:\n")
+    stage, _, rest = text.partition("python -m pipeline split ${name}\n    deps:\n")
     assert rest
-    head = f"{stage}python -m pipeline split ${{key}}\n      deps:\n"
-    (copy / "dvc.yaml").write_text(f"{head}        - {line}\n{rest}")
+    head = f"{stage}python -m pipeline split ${{name}}\n    deps:\n"
+    (copy / "dvc.yaml").write_text(f"{head}      - {line}\n{rest}")
     assert needless(copy) == {"split": {line}}
     rewrite(copy)
     assert (copy / "dvc.yaml").read_text() == text
@@ -102,7 +102,7 @@ def test_a_needless_dependency_is_found_and_mended(copy: Path, line: str) -> Non
 
 def test_a_forgotten_dependency_is_found_and_mended(copy: Path) -> None:
     text = (copy / "dvc.yaml").read_text()
-    line = "        - pipeline/assess\n"
+    line = "      - pipeline/assess\n"
     assert text.count(line) == 1
     (copy / "dvc.yaml").write_text(text.replace(line, ""))
     assert set(missing(copy)) == {"assess"}

@@ -14,6 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from flows.graph.plan import Planner
+from pipeline.core.settings.graph_file import graph_text
 from tests.conftest import ROOT, own_files
 from tools.code_dependencies import MODALITY, declared, modalities
 
@@ -35,10 +36,17 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
     write(root / "params.yaml", {"projects": {name: {"modality": name} for name in MODALITIES}})
     for name in MODALITIES:
+        home = root / "data" / name
+        home.mkdir(parents=True)
+        if name == MODALITIES[0]:
+            (root / "graph.yaml").write_text(graph_text(name, name, "."))
+        else:
+            (home / "dvc.yaml").symlink_to("../../dvc.yaml")
+            (home / "graph.yaml").write_text(graph_text(name, name, "../.."))
         for stage in stages.values():
-            for path in itertools.chain(*(stage["do"].get(kind, ()) for kind in FILES)):
+            for path in itertools.chain(*(stage.get(kind, ()) for kind in FILES)):
                 path = path if isinstance(path, str) else next(iter(path))
-                path = path.replace("${key}", name).replace("${item.modality}", name)
+                path = path.replace("${name}", name).replace("${modality}", name)
                 if path.startswith("data/") and not Path(path).suffix:
                     path += "/file"  # a folder: raw data, a bento
                 (root / path).parent.mkdir(parents=True, exist_ok=True)

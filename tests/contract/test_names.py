@@ -23,9 +23,9 @@ def test_the_command_line_has_a_command_for_each_stage() -> None:
     ("file", "before", "after", "problem"),
     [
         ("dvc.yaml", "  audit:\n", "  inspect:\n", "dvc.yaml lacks ['audit']"),
-        ("dvc.yaml", "pipeline audit ${key}", "pipeline balance ${key}", "audit: its command is"),
-        ("dvc.yaml", "30_audit/report", "30_inspect/report", "does not lie in data/${key}/30_aud"),
-        ("dvc.yaml", "- audit\n", "- balance\n", "audit: dvc.yaml watches"),
+        ("dvc.yaml", "pipeline audit ${name}", "pipeline balance ${name}", "audit: its command is"),
+        ("dvc.yaml", "30_audit/report", "30_inspect/report", "does not lie in data/${name}/30_aud"),
+        ("dvc.yaml", "[audit, ", "[balance, ", "audit: dvc.yaml watches"),
         ("dvc.yaml", "report.json: *stored", "report.json: {cache: true}", "would be pushed"),
         ("data/adult/project.yaml", "audit:", "inspect:", "sections of data/adult/project.yaml"),
         ("pipeline/audit/stage.py", "SECTIONS = (", "SECTION = (", "audit: dvc.yaml watches"),

@@ -28,11 +28,11 @@ def test_a_second_build_and_dvc_find_nothing_to_do(clone: Clone) -> None:
     assert again.returncode == 0
     assert "nothing" in again.stdout
     assert set(clone.states().values()) == {"cached"}
-    assert "up to date" in clone.dvc("repro", "report@adult").stdout
+    assert "up to date" in clone.dvc("repro", "report").stdout
 
 
 def test_dvc_users_find_graph_metrics_and_plots(clone: Clone) -> None:
-    assert "train@adult" in clone.dvc("dag").stdout
+    assert "train" in clone.dvc("dag").stdout
     assert "roc_auc" in clone.dvc("metrics", "show").stdout
     plots = clone.dvc("plots", "show")
     assert plots.returncode == 0, plots.stderr  # of projects that nobody has built it says so
@@ -43,7 +43,7 @@ def test_dvc_users_find_graph_metrics_and_plots(clone: Clone) -> None:
 def test_an_experiment_runs_just_what_its_parameter_touches(clone: Clone) -> None:
     before = clone.digests()
     setting = "data/adult/project.yaml:+explain.num_cases=3"
-    run = clone.dvc("exp", "run", "-S", setting, "rehearse@adult")
+    run = clone.dvc("exp", "run", "-S", setting, "rehearse")
     assert run.returncode == 0, run.stderr
     after = clone.digests()
     changed = {path.split("/")[2] for path in after if after[path] != before[path]}

@@ -25,6 +25,7 @@ from flows.engine.build import Request, build
 from flows.engine.build_record import Outcome
 from flows.engine.stage_run import RunContext, StageResult
 from flows.graph.plan import Plan, Planner
+from pipeline.core.settings.graph_file import graph_text
 from tests.conftest import made_once
 
 if TYPE_CHECKING:
@@ -117,17 +118,17 @@ prices:
 def _dvc_yaml() -> str:
     blocks = []
     for stage, ups in UPSTREAM.items():
-        output = f"data/${{key}}/{FOLDERS[stage]}/{OUTPUTS[stage]}"
-        deps = [f"data/${{key}}/{FOLDERS[up]}/{OUTPUTS[up]}" for up in ups]
+        output = f"data/${{name}}/{FOLDERS[stage]}/{OUTPUTS[stage]}"
+        deps = [f"data/${{name}}/{FOLDERS[up]}/{OUTPUTS[up]}" for up in ups]
         deps += [f"code/{stage}.py", "packages.lock"] + (["raw.txt"] if stage == "ingest" else [])
         blocks.append(
-            f"  {stage}:\n    foreach: ${{projects}}\n    do:\n"
-            f"      cmd: python code/{stage}.py\n      deps:\n"
-            + "".join(f"        - {dep}\n" for dep in deps)
-            + f"      params:\n        - data/${{key}}/project.yaml:\n            - {stage}\n"
-            f"      outs:\n        - {output}\n"
+            f"  {stage}:\n    wdir: ${{root}}\n"
+            f"    cmd: python code/{stage}.py\n    deps:\n"
+            + "".join(f"      - {dep}\n" for dep in deps)
+            + f"    params:\n      - data/${{name}}/project.yaml: [{stage}]\n"
+            f"    outs:\n      - {output}\n"
         )
-    return "vars:\n  - params.yaml\nstages:\n" + "".join(blocks)
+    return "vars:\n  - graph.yaml\nstages:\n" + "".join(blocks)
 
 
 def _code(stage: str) -> str:
@@ -267,6 +268,7 @@ def make_tiny(folder: Path) -> None:
     tiny.git("init", "--quiet")
     Repo.init(str(root)).close()
     (root / "dvc.yaml").write_text(_dvc_yaml())
+    (root / "graph.yaml").write_text(graph_text("tiny", "tabular", "."))
     (root / "params.yaml").write_text(PARAMS)
     (root / "code" / "common.py").write_text(textwrap.dedent(STAGE_CODE))
     for stage in UPSTREAM:

@@ -355,7 +355,7 @@ def test_a_damaged_lock_file_says_how_to_restore_it(
 
     assert run("why", "tiny") == 2
 
-    assert "`git checkout dvc.lock` restores" in capsys.readouterr().err
+    assert "`git checkout` of the file restores" in capsys.readouterr().err
 
 
 def test_cost_shows_the_last_build_and_the_sum_of_all(

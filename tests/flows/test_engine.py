@@ -210,14 +210,13 @@ def test_a_failure_counts_before_a_refusal(tiny: Tiny) -> None:
 
 REHEARSE = """
   rehearse:
-    foreach: ${projects}
-    do:
-      cmd: mkdir -p data/tiny/80_rehearse && cp wanted.json data/tiny/80_rehearse/report.json
-      deps:
-        - wanted.json
-        - data/${key}/65_gate/verdict.json
-      outs:
-        - data/${key}/80_rehearse/report.json
+    wdir: ${root}
+    cmd: mkdir -p data/tiny/80_rehearse && cp wanted.json data/tiny/80_rehearse/report.json
+    deps:
+      - wanted.json
+      - data/${name}/65_gate/verdict.json
+    outs:
+      - data/${name}/80_rehearse/report.json
 """
 
 

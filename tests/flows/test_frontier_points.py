@@ -115,10 +115,10 @@ def test_no_stage_that_a_point_needs_reads_the_test_part(root: Path) -> None:
     stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
     needed = READING_ORDER[: READING_ORDER.index(TARGET) + 1]
 
-    read = {name: stages[name]["do"]["deps"] for name in needed}
+    read = {name: stages[name]["deps"] for name in needed}
 
     assert not [name for name, deps in read.items() if any("test.parquet" in dep for dep in deps)]
-    assert any("test.parquet" in dep for dep in stages["evaluate"]["do"]["deps"])
+    assert any("test.parquet" in dep for dep in stages["evaluate"]["deps"])
 
 
 @pytest.mark.parametrize(

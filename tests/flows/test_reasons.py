@@ -1,8 +1,12 @@
 """The words of `why`."""
 
+from pathlib import Path
+
 import pytest
 
-from flows.graph.reasons import Reason, file_reason, parameter_reasons
+from flows.graph.reasons import Reason, code_reasons, parameter_reasons
+from pipeline.core.files import write_json
+from pipeline.core.run.declared import digest, manifest
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,55 @@ def test_lost_outputs_are_one_reason() -> None:
     assert str(Reason("outputs", how="deleted")) == "its outputs are missing"
 
 
-def test_a_modalitys_modules_are_named_by_their_folder() -> None:
-    reason = file_reason("pipeline/tabular/deps/train", "modified")
+def test_a_changed_package_without_a_manifest_is_named_itself(tmp_path: Path) -> None:
+    (reason,) = code_reasons(tmp_path, "pipeline/train", "0123.dir")
 
-    assert str(reason) == "code pipeline/tabular (modules that it runs) changed"
+    assert str(reason) == "code pipeline/train changed"
+
+
+def test_the_changed_files_of_a_package_are_named(tmp_path: Path) -> None:
+    package = tmp_path / "pipeline/train"
+    (package / "__pycache__").mkdir(parents=True)
+    for name in ("stage.py", "gone.py", "loop.py"):
+        (package / name).write_text(name)
+    listed = manifest(tmp_path, Path("pipeline/train"))
+    write_json(tmp_path / ".local/manifests" / f"{digest(listed)}.json", listed)
+
+    (package / "stage.py").write_text("edited")
+    (package / "gone.py").unlink()
+    (package / "more.py").write_text("new")
+    (package / "__pycache__/stage.pyc").write_text("cache")
+    (package / "stage.py~").write_text("an editor's copy")
+    found = code_reasons(tmp_path, "pipeline/train", digest(listed))
+
+    assert [str(reason) for reason in found] == [
+        "code pipeline/train/gone.py is missing",
+        "code pipeline/train/more.py is new",
+        "code pipeline/train/stage.py changed",
+    ]
+
+
+def test_of_many_changed_files_three_are_named(tmp_path: Path) -> None:
+    (tmp_path / "pipeline/train").mkdir(parents=True)
+    write_json(tmp_path / ".local/manifests/0.dir.json", {f"{n}.py": "" for n in range(7)})
+
+    found = code_reasons(tmp_path, "pipeline/train", "0.dir")
+
+    assert [reason.what for reason in found][2:] == [
+        "pipeline/train/2.py",
+        "pipeline/train (4 more files)",
+    ]
+
+
+def test_our_digest_of_a_folder_is_dvcs(tmp_path: Path) -> None:
+    from dvc.repo import Repo
+
+    folder = tmp_path / "pipeline/train"
+    (folder / "loop").mkdir(parents=True)
+    for name in ("stage.py", "loop/steps.py", "ä.txt"):
+        (folder / name).write_text(name)
+    repo = Repo.init(str(tmp_path), no_scm=True)
+    (stage,) = repo.add(str(folder))
+    repo.close()
+
+    assert digest(manifest(tmp_path, Path("pipeline/train"))) == stage.outs[0].hash_info.value
