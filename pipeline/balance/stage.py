@@ -34,9 +34,9 @@ WEIGHT = "_weight"
 
 Changed = tuple[pl.DataFrame, dict[str, Any]]
 PARTS = {
-    "correlation_remover": "correlation",
-    "synthetic_vae": "synthesis",
-    "synthetic_gan": "synthesis",
+    "correlation_remover": "balancing.correlation",
+    "synthetic_vae": "balancing.synthesis",
+    "synthetic_gan": "balancing.synthesis",
 }
 """What some methods need of a modality, which not every one has."""
 
@@ -70,7 +70,7 @@ class Settings(Frozen):
         modality = (info.context or {}).get("modality", "")
         ranked = self.method == "resample" and self.drawing == "preferential"
         key, value = ("drawing", self.drawing) if ranked else ("method", self.method)
-        needed = "ranking" if ranked else PARTS.get(self.method)
+        needed = "balancing.ranking" if ranked else PARTS.get(self.method)
         if modality and needed and not has_part(modality, needed):
             raise Unsuitable(
                 f"{key}: expected what projects of {modality} have, got {value}",

@@ -21,19 +21,15 @@ def part(modality: str, name: str) -> Any:
     Raises:
         ProjectError: there is no such modality.
     """
-    module = f"pipeline.{modality}.{name}"
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if not f"{module}.".startswith(f"{error.name}."):
-            raise
+    if not has_part(modality, name):
         file = _file(name)
         known = tuple(sorted(one.relative_to(HERE).parts[0] for one in HERE.glob(f"*/{file}")))
         raise ProjectError(
             f"params.yaml: expected a modality with a folder pipeline/<modality>/ that has "
             f"{file}, got {modality!r}",
             hint=nearest(modality, known),
-        ) from None
+        )
+    return importlib.import_module(f"pipeline.{modality}.{name}")
 
 
 def optional_part(modality: str, name: str) -> Any | None:
@@ -43,7 +39,7 @@ def optional_part(modality: str, name: str) -> Any | None:
 
 def has_part(modality: str, name: str) -> bool:
     """Whether this modality has such a part, without loading it."""
-    return (HERE / modality / _file(name)).is_file()
+    return bool(modality) and (HERE / modality / _file(name)).is_file()
 
 
 def _file(name: str) -> str:

@@ -85,7 +85,7 @@ def test_other_settings_are_another_training(tmp_path: Path, change: str) -> Non
 def test_one_other_byte_of_what_is_declared_is_another_training(tmp_path: Path, name: str) -> None:
     write_parts(make_project(tmp_path))
     file = tmp_path / name
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"0123456789" if not file.exists() else file.read_bytes())
     before = folder(tmp_path)
     assert before == folder(tmp_path)

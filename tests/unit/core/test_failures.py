@@ -128,7 +128,7 @@ def test_a_bug_is_one_paragraph_and_its_traceback_lies_in_a_file(
     assert main(["gate", "people"]) == 1
     printed = capfd.readouterr().err
     assert re.fullmatch(
-        r"gate@people: KeyError: in pipeline/core/runner\.py, line \d+, in run_stage: "
+        r"gate@people: KeyError: in pipeline/core/run/runner\.py, line \d+, in run_stage: "
         r"this is a bug of ours\n"
         r"  the full traceback is in records/gate@people\.traceback\.txt\n"
         r"  hint: HALLMARK_DEBUG=1 shows it here as well; .*\n",

@@ -19,7 +19,7 @@ from tests.data import COLUMNS, SETTINGS, columns_of, make_project, write_yaml
 
 
 def load(root: Path, stage: Any, name: str = "people") -> Project[Any]:
-    word = stage.__name__.removeprefix("pipeline.")
+    word = stage.__name__.split(".")[1]
     return load_project(root, name, word, stage.Settings, stage.SECTIONS)
 
 
