@@ -16,6 +16,7 @@ from pathlib import Path
 import grimp
 from ruamel.yaml import YAML
 
+PACKAGES = ("pipeline", "flows")
 MODALITY = "${modality}"
 LEAST_SHARE = 0.5
 """Of a room's modules: from here on a stage depends on the room, below on single files."""
@@ -113,20 +114,20 @@ def _is_file(path: str) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _graph(root: Path, state: int) -> grimp.ImportGraph:
-    """The import graph of the package `pipeline` in `root`, read from the files, never imported."""
+    """The import graph of `pipeline` and `flows` in `root`, read from the files, never imported."""
+    names = [name for name in PACKAGES if (root / name).is_dir()]
     sys.path.insert(0, str(root))
-    imported = sys.modules.pop("pipeline", None)  # grimp would look where this one came from
-    try:
-        return grimp.build_graph("pipeline", cache_dir=None)
+    imported = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    try:  # grimp would look where the imported ones came from
+        return grimp.build_graph(*names, cache_dir=None)
     finally:
         sys.path.remove(str(root))
-        if imported is not None:
-            sys.modules["pipeline"] = imported
+        sys.modules |= imported
 
 
 def import_graph(root: Path) -> grimp.ImportGraph:
     """The import graph of the files as they are, made once while none is changed."""
-    found = sorted((root / "pipeline").rglob("*.py"))
+    found = sorted(file for name in PACKAGES for file in (root / name).rglob("*.py"))
     return _graph(root, hash(tuple((file, file.stat().st_mtime_ns) for file in found)))
 
 
