@@ -33,8 +33,9 @@ import polars as pl
 
 from pipeline.core.bento import folder as packaged
 from pipeline.core.bento import watcher
+from pipeline.core.bento.ports import HOST, free_port
 from pipeline.core.paths import Paths
-from pipeline.rehearse.served import HOST, free_port, resident_bytes
+from pipeline.rehearse.served import resident_bytes
 
 ROOT = Path(__file__).parents[1]
 POINTS = [(connections, rows) for rows in (1, 100) for connections in (1, 32, 64)]

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.onboarding.reading.reading import detect, read
-from pipeline.ingest.reading_settings import Reading
 from tests.unit.onboarding.reading.test_reading import FOUND
+
+from pipeline.ingest.reading_settings import Reading
+from pipeline.onboarding.reading.reading import detect, read
 
 Rows = list[tuple[Any, ...]]
 

@@ -1,10 +1,10 @@
 """The git side of a build: its commit, and whether the tree differs from it."""
 
 import fnmatch
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.engine.git import answer as git_answer
 from pipeline.core.errors import ProjectError
 
 # What a build itself writes. It is recorded by digest elsewhere and makes no tree dirty. Of the
@@ -59,21 +59,16 @@ def find_root(start: Path) -> Path:
 
 def commit(root: Path) -> str | None:
     """The commit that is checked out; None outside git or before the first one."""
-    answer = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
-    return answer.strip() if answer else None
+    said = git_answer(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    return said.strip() if said else None
 
 
 def dirty_files(root: Path) -> tuple[str, ...]:
     """The files that differ from the commit, but for those that builds write."""
-    answer = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
-    paths = [entry[3:] for entry in (answer or "").split("\0") if entry]
+    said = git_answer(
+        root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"
+    )
+    paths = [entry[3:] for entry in (said or "").split("\0") if entry]
     return tuple(
         path for path in paths if not any(fnmatch.fnmatch(path, p) for p in WRITTEN_BY_BUILDS)
     )
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    answer = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
-    return answer.stdout if answer.returncode == 0 else None

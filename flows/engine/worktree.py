@@ -7,8 +7,6 @@ are the checkout's own. Beside each worktree stands `<run id>.json`: whose it is
 """
 
 import contextlib
-import fcntl
-import os
 import re
 import shutil
 import subprocess
@@ -20,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from filelock import FileLock
 
+from flows.engine.git import COMMITTER, git
 from flows.engine.locks import cache_in_use
 from flows.engine.processes import is_same_process
 from flows.graph.plan import explained
@@ -30,13 +30,6 @@ from pipeline.core.paths import local_state
 from pipeline.core.settings.graph_file import DVC_FILE, graph_folder
 
 BRANCHES = "run/"
-# An empty home has no identity, and a person's hooks and signing keys are not a run's.
-_COMMITTER = (
-    *("-c", "user.name=Hallmark"),
-    *("-c", "user.email=hallmark@localhost"),
-    *("-c", "commit.gpgSign=false"),
-    *("-c", f"core.hooksPath={os.devnull}"),
-)
 
 
 class WorktreeError(PipelineError):
@@ -87,7 +80,8 @@ def create(checkout: Path, project: str, run_id: str, commit: str = "HEAD") -> W
         commit: What to start from; the default is what is checked out.
 
     Raises:
-        WorktreeError: no such commit, a run of this id was there, git cannot write.
+        WorktreeError: a run of this id was there, or the id is none.
+        GitError: no such commit, git cannot write.
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]+", run_id):
         raise WorktreeError(f"expected a run id of letters, digits, - and _, got {run_id!r}")
@@ -134,7 +128,7 @@ def snapshot(checkout: Path) -> str:
     The checkout's own index and branch stay as they are.
 
     Raises:
-        WorktreeError: git cannot write.
+        GitError: git cannot write.
     """
     index = Path(
         git(checkout, "rev-parse", "--path-format=absolute", "--git-path", "index").strip()
@@ -146,7 +140,7 @@ def snapshot(checkout: Path) -> str:
         git(checkout, "add", "--all", index=own)
         tree = git(checkout, "write-tree", index=own).strip()
     message = "The checkout as it was"
-    made = git(checkout, *_COMMITTER, "commit-tree", "-p", "HEAD", "-m", message, tree)
+    made = git(checkout, *COMMITTER, "commit-tree", "-p", "HEAD", "-m", message, tree)
     return made.strip()
 
 
@@ -174,7 +168,7 @@ def commit_changes(root: Path, message: str) -> str | None:
     git(root, "add", "--all")
     if not git(root, "status", "--porcelain", "--untracked-files=no").strip():
         return None
-    git(root, *_COMMITTER, "commit", "--quiet", "--no-verify", "--message", message)
+    git(root, *COMMITTER, "commit", "--quiet", "--no-verify", "--message", message)
     return git(root, "rev-parse", "HEAD").strip()
 
 
@@ -199,34 +193,12 @@ def check_out_data(root: Path, project: str) -> None:
                 repo.pull(absent)
 
 
-def git(root: Path, *arguments: str, check: bool = True, index: Path | None = None) -> str:
-    """Run git in `root`, perhaps with another index, and return what it says.
-
-    Raises:
-        WorktreeError: it failed, and `check` is set.
-    """
-    env = None if index is None else {**os.environ, "GIT_INDEX_FILE": str(index)}
-    done = subprocess.run(
-        ["git", *arguments], cwd=root, env=env, capture_output=True, text=True, check=False
-    )
-    if check and done.returncode != 0:
-        words = [word for word in arguments if not word.startswith("-") and "=" not in word]
-        raise WorktreeError(
-            f"expected `git {' '.join(words)}` to work: {done.stderr.strip()}",
-            hint="commit once: `git add -A && git commit -m start`"
-            if "HEAD" in done.stderr
-            else "`git status` shows what is the matter with the repository",
-        )
-    return done.stdout
-
-
 @contextlib.contextmanager
 def one_at_a_time(local: Path) -> Iterator[None]:
     """Hold the lock of making and removing worktrees; it goes with its process."""
     source = local / "locks" / "worktrees"
     source.parent.mkdir(parents=True, exist_ok=True)
-    with source.open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with FileLock(source):
         yield
 
 

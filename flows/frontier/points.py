@@ -1,7 +1,5 @@
 """Which points a frontier has: named overrides of project.yaml, over no mitigation at all."""
 
-import json
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -10,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from ruamel.yaml import YAML
 
+from flows.settings.assignments import as_yaml
 from flows.settings.project_file import apply, modality_of, project_file, settings_of
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import READING_ORDER
@@ -134,7 +132,7 @@ def changes(
         if _at(now, key) is _ABSENT and key not in alone:
             continue  # nothing there to be without
         if _at(now, key) != _plain(value):
-            found.append(f"{key}={_as_yaml(value)}")
+            found.append(f"{key}={as_yaml(value)}")
     for block in BLOCKS:
         own = {key: value for key, value in candidate.set.items() if _block_of(key) == block}
         if own or _at(now, block) is not _ABSENT:
@@ -160,11 +158,11 @@ def _block_changes(block: str, written: Any, own: Mapping[str, Value]) -> list[s
         wanted |= BLOCKS[block]
     if set(before) <= set(wanted):
         return [
-            f"{block}.{key}={_as_yaml(value)}"
+            f"{block}.{key}={as_yaml(value)}"
             for key, value in wanted.items()
             if key not in before or before[key] != value
         ]
-    return [f"{block}={_as_yaml(wanted)}"]
+    return [f"{block}={as_yaml(wanted)}"]
 
 
 def settings_now(root: Path, project: str) -> dict[str, Any]:
@@ -215,17 +213,3 @@ def _at(settings: Mapping[str, Any], key: str) -> Any:
 def _plain(value: Value) -> Any:
     """As YAML has it: a list, not a tuple."""
     return list(value) if isinstance(value, tuple) else value
-
-
-def _as_yaml(value: Any) -> str:
-    """A value on one line, as `--set` reads it."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_as_yaml(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_as_yaml(one) for one in value) + "]"
-    if isinstance(value, str):
-        bare = re.fullmatch(r"[A-Za-z_][\w -]*", value) and YAML(typ="safe").load(value) == value
-        return value if bare else json.dumps(value, ensure_ascii=False)
-    text = json.dumps(value)
-    exponent = isinstance(value, float) and "e" in text and "." not in text
-    return text.replace("e", ".0e") if exponent else text  # YAML takes 1e-05 for text

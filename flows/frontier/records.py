@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any, Literal
 
 from flows.costs.stage_costs import Cost
-from flows.engine.worktree import git
+from flows.engine.git import git
 from flows.frontier.points import Point
 from flows.frontier.slots import Event
 from pipeline.core.files import write_text

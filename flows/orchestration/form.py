@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
+from flows.settings.assignments import as_yaml
 from pipeline.core.errors import ProjectError
 from pipeline.core.paths import READING_ORDER
 from pipeline.core.settings.problems import nearest
@@ -44,7 +45,7 @@ class Form(BaseModel):
     def assignments(self) -> tuple[str, ...]:
         """The overrides as `--set` takes them."""
         given = self.model_dump(include=set(KEYS), exclude_none=True)
-        return tuple(f"{KEYS[name]}={_as_yaml(value)}" for name, value in given.items())
+        return tuple(f"{KEYS[name]}={as_yaml(value)}" for name, value in given.items())
 
 
 def read_form(values: Mapping[str, Any]) -> Form:
@@ -95,9 +96,3 @@ def _expected(name: str) -> str:
     if low is not None and high is not None:
         return f"{text} from {low:g} to {high:g}"
     return f"{text} above {schema['exclusiveMinimum']:g}, at most {high:g}" if high else text
-
-
-def _as_yaml(value: float) -> str:
-    """YAML takes 1e-05 for text: it wants a dot in such numbers."""
-    text = repr(value)
-    return text.replace("e", ".0e") if "e" in text and "." not in text else text

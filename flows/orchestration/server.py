@@ -6,10 +6,8 @@ imports it.
 """
 
 import contextlib
-import fcntl
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 
 from flows.engine.processes import end_group, is_same_process
 from flows.orchestration.prefect_settings import (
@@ -26,6 +25,7 @@ from flows.orchestration.prefect_settings import (
     environment,
     home,
 )
+from pipeline.core.bento.ports import free_port
 from pipeline.core.errors import PipelineError
 from pipeline.core.files import write_json
 
@@ -59,9 +59,9 @@ class StartingServer:
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
-        self._lock = (folder / "start.lock").open("a")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        port = _free_port()
+        self._lock = FileLock(folder / "start.lock")
+        self._lock.acquire()
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}/api"
         self._log = folder / f"{os.getpid()}.log"
         self._note = folder / f"{os.getpid()}.json"
@@ -103,11 +103,11 @@ class StartingServer:
                     hint="`hallmark build PROJECT --engine` builds without Prefect",
                 )
             time.sleep(_POLL_S)
-        self._lock.close()
+        self._lock.release()
 
     def stop(self) -> None:
         """End it: SIGTERM, on which it stores what it still has in memory; SIGKILL after 10 s."""
-        self._lock.close()
+        self._lock.release()
         end_group(self._process.pid, STOP_GRACE_S)
         self._process.wait()
         for path in (self._note, self._log):
@@ -130,9 +130,3 @@ def end_abandoned(folder: Path) -> int:
         note.unlink(missing_ok=True)
         note.with_suffix(".log").unlink(missing_ok=True)
     return num_ended
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,13 +6,14 @@ both are written after the line, and set right when they differ.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+from filelock import FileLock
 
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.paths import local_state
@@ -90,8 +91,7 @@ def version_before(moves: list[Move]) -> str | None:
 def moving(root: Path, project: str) -> Iterator[None]:
     """Hold the right to move the champion of a project; others wait."""
     folder(root).mkdir(parents=True, exist_ok=True)
-    with (folder(root) / f"{project}.lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with FileLock(folder(root) / f"{project}.lock"):
         yield
 
 

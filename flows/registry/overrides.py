@@ -5,7 +5,6 @@ ask for the date again.
 """
 
 import json
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.engine.checkout import commit
+from flows.engine.git import GitError, answer, git
 from flows.engine.worktree import commit_changes
 from flows.registry.versions import Version
 from pipeline.core.bento.folder import file_digest
@@ -99,7 +99,7 @@ def check_in_force(version: Version) -> None:
 
 def committed(root: Path, at: str | None, project: str) -> list[dict[str, Any]]:
     """The records that a commit has, as a verdict has them."""
-    shown = _git(root, "show", f"{at}:./data/{project}/{FILE}", check=False) if at else ""
+    shown = answer(root, "show", f"{at}:./data/{project}/{FILE}") if at else None
     try:
         return [as_dict(record) for record in parsed(json.loads(shown or "{}"))]
     except (ValueError, ValidationError):
@@ -248,7 +248,7 @@ def _unchanged(root: Path, project: str) -> tuple[Override, ...]:
             hint="an override is a commit: `git init`, `git add`, `git commit` first",
         )
     identity(root)
-    if staged := _git(root, "diff", "--cached", "--name-only").split():
+    if staged := git(root, "diff", "--cached", "--name-only").split():
         raise GitRefused(
             f"expected nothing staged, found {', '.join(staged[:5])}",
             hint="`git commit` or `git restore --staged` it first: an override is a commit of its "
@@ -272,7 +272,7 @@ def identity(root: Path) -> str:
     Raises:
         GitRefused: git knows none.
     """
-    said = _git(root, "-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT", check=False)
+    said = answer(root, "-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT") or ""
     if not said.strip():
         raise GitRefused(
             "expected git to know who you are, it does not: an override is signed",
@@ -289,24 +289,13 @@ def _commit(root: Path, project: str, records: Sequence[Override], message: str)
     write_overrides(home, records)
     name = target.relative_to(root).as_posix()
     try:
-        _git(root, "add", "--", name)
-        _git(root, "commit", "--quiet", "--signoff", "--only", "--message", message, "--", name)
-    except GitRefused:
+        git(root, "add", "--", name)
+        git(root, "commit", "--quiet", "--signoff", "--only", "--message", message, "--", name)
+    except GitError:
         if before is None:
             target.unlink()
         else:
             write_text(target, before)
-        _git(root, "reset", "--quiet", "--", name, check=False)
+        git(root, "reset", "--quiet", "--", name, check=False)
         raise
     return commit(root) or ""
-
-
-def _git(root: Path, *arguments: str, check: bool = True) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
-    if check and done.returncode != 0:
-        raise GitRefused(
-            f"expected `git {arguments[0]}` to work: {done.stderr.strip() or done.stdout.strip()}"
-        )
-    return done.stdout if done.returncode == 0 else ""

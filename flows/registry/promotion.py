@@ -8,12 +8,12 @@ tracking that is down came between.
 import getpass
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from flows.engine.git import answer
 from flows.registry import versions as registry
 from flows.registry.history import (
     Move,
@@ -239,23 +239,15 @@ def settle(root: Path, project: str, tell: Tell) -> None:
 
 def identity(root: Path) -> str:
     """Who is at work: git's name and address, else the user of this machine."""
-    name, mail = (_git_setting(root, f"user.{key}") for key in ("name", "email"))
+    name, mail = (
+        (answer(root, "config", f"user.{key}") or "").strip() for key in ("name", "email")
+    )
     if name or mail:
         return f"{name} <{mail}>" if name and mail else name or mail
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"user {os.getuid()}"
-
-
-def _git_setting(root: Path, key: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "config", key], cwd=root, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip()
 
 
 def _reason(why: str) -> str:

@@ -1,6 +1,5 @@
 """Whether what a build made becomes a registered version, and what is kept of it then."""
 
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.engine.git import COMMITTER, run_git
 from flows.engine.worktree import commit_changes
 from flows.graph.outputs import Outputs
 from flows.registry import versions as registry
@@ -26,7 +26,6 @@ SEEN_PARTS = ("train", "validation", "calibration")
 NUM_ROWS_KEPT = 500
 OFFLINE = {f"_{name}": name for name in EXPECTED.values()}
 """What is known offline of the rows that are kept: the column's name there and in predictions."""
-IDENTITY = ("-c", "user.name=Hallmark", "-c", "user.email=hallmark@localhost")
 
 
 @dataclass(frozen=True)
@@ -208,21 +207,9 @@ def tag(root: Path, version: Version) -> list[str]:
     words += [f"bento {version.bento_digest}"]
     if version.dirty_files:
         words.append("built with uncommitted changes of: " + ", ".join(version.dirty_files))
-    done = subprocess.run(
-        [
-            "git",
-            *IDENTITY,
-            "tag",
-            "--annotate",
-            "--message",
-            "\n\n".join(words),
-            name,
-            version.commit,
-        ],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
+    message = "\n\n".join(words)
+    done = run_git(
+        root, *COMMITTER, "tag", "--annotate", "--message", message, name, version.commit
     )
     if done.returncode != 0:
         return [f"no git tag: {' '.join(done.stderr.split())}"]

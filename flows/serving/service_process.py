@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from flows.registry import versions as registry
 from flows.registry.versions import Version
 from pipeline.core.bento import folder as bento
 from pipeline.core.bento import watcher
+from pipeline.core.bento.ports import free_port
 from pipeline.core.errors import PipelineError
 
 INNER_HOST = "127.0.0.1"
@@ -113,11 +113,3 @@ async def _until_ready(service: Service) -> None:
     raise ServiceError(
         f"expected version {service.version.version} to be ready within {START_S:g} s, it was not"
     )
-
-
-def free_port() -> int:
-    """A port of this machine that is free just now."""
-    with socket.socket() as probe:
-        probe.bind((INNER_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -4,6 +4,7 @@ Its state lies in `.local/stack/`: `stack.json` (who supervises, what runs), a l
 """
 
 import os
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -77,6 +78,9 @@ class Part:
         return (f"{project}: {words}" if project else words), self.url
 
 
+_LINE = re.compile(r"^([\w-]+):\s*(\S.*)$", re.MULTILINE)
+
+
 def folder(root: Path) -> Path:
     return local_state(root) / "stack"
 
@@ -91,10 +95,8 @@ def parts(root: Path) -> tuple[Part, ...]:
     Raises:
         StackError: no Procfile, or a port that is no port or is given twice.
     """
-    from honcho.environ import parse_procfile
-
     try:
-        lines = parse_procfile((root / PROCFILE).read_text(encoding="utf-8")).processes
+        lines = dict(_LINE.findall((root / PROCFILE).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise StackError(f"expected the file {PROCFILE}, found none") from None
     known = ports()

@@ -1,7 +1,6 @@
 """Start and end the stack: all of it or nothing, whatever an earlier one has left."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import socket
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from filelock import FileLock
 
 from flows.engine.processes import end_group, group, is_same_process
 from flows.engine.stage_run import last_lines
@@ -207,6 +207,5 @@ def _failed(root: Path, name: str, what: str) -> StackError:
 def _one_at_a_time(root: Path) -> Iterator[None]:
     """One `up` or `down` at a time."""
     folder(root).mkdir(parents=True, exist_ok=True)
-    with (folder(root) / "lock").open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with FileLock(folder(root) / "lock"):
         yield

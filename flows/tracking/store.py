@@ -5,7 +5,6 @@ MLFLOW_TRACKING_URI points. Importing mlflow takes seconds: a Store does it when
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from filelock import FileLock
 
 from flows.tracking.address import URI_VARIABLE, Patience, address, folder
 
@@ -125,7 +126,7 @@ class Store:
         """The id of the project's experiment, which is made when there is none."""
 
         def find_or_make() -> str:
-            with _one_at_a_time(folder(self.root)):  # mlflow's first call makes its tables
+            with FileLock(folder(self.root) / "lock"):  # mlflow's first call makes its tables
                 return in_turn()
 
         def in_turn() -> str:
@@ -322,10 +323,3 @@ class Store:
 def _batches(content: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(content), _MAX_BATCH):
         yield content[start : start + _MAX_BATCH]
-
-
-@contextlib.contextmanager
-def _one_at_a_time(place: Path) -> Iterator[None]:
-    with (place / "lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

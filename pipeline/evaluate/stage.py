@@ -17,6 +17,7 @@ from pydantic import Field
 
 from pipeline.core.dataset.labels import positives
 from pipeline.core.files import read_json, read_parquet, replacing, write_json, write_parquet
+from pipeline.core.metrics import slices
 from pipeline.core.metrics.measures import METRICS_OF
 from pipeline.core.metrics.metrics import BinaryMetrics, reliability, roc_curve
 from pipeline.core.paths import Paths
@@ -113,8 +114,10 @@ def run_binary(project: Project[Settings], paths: Paths) -> None:
             "operations": operations_of_baseline(project, train, model),
         },
         "champion": beside_champion(project, paths, Decider(test, labels, probability, decisions)),
-        "slices": part(project.modality, "evaluation.slices").accuracy(
-            test, predictions["decision"] == predictions["label"], columns, settings.min_slice_rows
+        "slices": slices.accuracy(
+            part(project.modality, "evaluation.slices").slices_of(test, columns),
+            predictions["decision"] == predictions["label"],
+            settings.min_slice_rows,
         ),
     }
     curves = {
@@ -265,11 +268,11 @@ def run_outputs(project: Project[Settings], paths: Paths) -> None:
 
 def slices_of(test: pl.DataFrame, ours: Scored, project: Project[Settings]) -> Any:
     """Accuracy by slice or, of a number, mean absolute error by slice."""
-    slices, least = part(project.modality, "evaluation.slices"), project.settings.min_slice_rows
-    misses = pl.Series(ours.misses)
+    of_modality = part(project.modality, "evaluation.slices").slices_of(test, project.columns)
+    misses, least = pl.Series(ours.misses), project.settings.min_slice_rows
     if project.columns.task == "regression":
-        return slices.mean_absolute_error(test, misses, project.columns, least)
-    return slices.accuracy(test, misses == 0, project.columns, least)
+        return slices.mean_absolute_error(of_modality, misses, least)
+    return slices.accuracy(of_modality, misses == 0, least)
 
 
 def write(

@@ -6,7 +6,6 @@ process is killed: a watcher, in a session of its own, then ends what is left.
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import psutil
 
 from pipeline.core.bento import folder as packaged
 from pipeline.core.bento import watcher
+from pipeline.core.bento.ports import free_port
 from pipeline.core.errors import PipelineError
 from pipeline.core.run.termination import terminating
 
@@ -212,14 +212,6 @@ def resident_bytes(mark: str) -> int:
         with contextlib.suppress(psutil.Error):
             held += process.memory_info().rss
     return held
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that is free just now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def last_lines(log: Path) -> str:

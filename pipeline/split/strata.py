@@ -80,14 +80,12 @@ def chi_square(part: list[int], all_rows: list[int]) -> tuple[float, float]:
     Degrees of freedom: the classes that there are, less one; no correction (Pearson 1900). Of two
     classes it is the statistic that `split` works out for a binary task.
     """
-    from scipy.stats import chi2
+    from scipy.stats import chi2_contingency
 
-    found, whole = np.array(part, dtype=float), np.array(all_rows, dtype=float)
-    found, whole = found[whole > 0], whole[whole > 0]
-    num, num_all = found.sum(), whole.sum()
-    expected = num * whole / num_all
-    statistic = float(((found - expected) ** 2 / (expected * (1 - num / num_all))).sum())
-    return statistic, float(chi2.sf(statistic, len(whole) - 1))
+    found, whole = np.array(part), np.array(all_rows)
+    table = np.array([found, whole - found])[:, whole > 0]
+    tested = chi2_contingency(table, correction=False)
+    return float(tested.statistic), float(tested.pvalue)
 
 
 def described(rows: pl.DataFrame, columns: Columns) -> dict[str, Any]:

@@ -32,5 +32,7 @@ def test_every_kind_has_a_row_of_files_that_exist(root: Path) -> None:
 
 def test_a_file_that_is_gone_is_named(copy: Path) -> None:
     (copy / "flows/cli/cost_commands.py").unlink()
-    absent = {name for names in rows(copy).values() for name in names if not (copy / name).is_file()}
+    absent = {
+        name for names in rows(copy).values() for name in names if not (copy / name).is_file()
+    }
     assert absent == {"flows/cli/cost_commands.py"}

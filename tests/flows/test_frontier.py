@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from flows.engine.checkout import dirty_files
-from flows.engine.worktree import all_worktrees, git, snapshot
+from flows.engine.git import git
+from flows.engine.worktree import all_worktrees, snapshot
 from flows.frontier.drive import Wish, complete, write_choice
 from flows.frontier.points import Point
 from flows.frontier.records import Ended, Pace

@@ -1,7 +1,6 @@
 """How well the model decides on images that are dark, empty, flat or small."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,34 +14,6 @@ INK = 26
 """A pixel that differs by more than this, a tenth of the range, from the background is ink."""
 
 Grey = NDArray[np.uint8]
-
-
-def accuracy(
-    table: pl.DataFrame, hits: pl.Series, columns: Columns, min_rows: int
-) -> list[dict[str, Any]]:
-    """Accuracy for each quartile of what is measured of the images, worst first.
-
-    Args:
-        table: Test rows.
-        hits: Whether each row was decided right, shape (rows,).
-        columns: Which of them is the image.
-        min_rows: Smaller slices are left out.
-    """
-    return slices.accuracy(_of(table, columns), hits, min_rows)
-
-
-def mean_absolute_error(
-    table: pl.DataFrame, errors: pl.Series, columns: Columns, min_rows: int
-) -> list[dict[str, Any]]:
-    """Mean absolute error for the same slices, the largest first, with normal 95% intervals.
-
-    Args:
-        table: Test rows.
-        errors: Absolute error of each row, shape (rows,).
-        columns: Which of them is the image.
-        min_rows: Smaller slices are left out.
-    """
-    return slices.mean_absolute_error(_of(table, columns), errors, min_rows)
 
 
 def brightness(grey: Grey) -> float:
@@ -89,8 +60,8 @@ def measures(images: pl.Series) -> pl.DataFrame:
     return pl.DataFrame(found, schema=dict.fromkeys(MEASURES, pl.Float64))
 
 
-def _of(table: pl.DataFrame, columns: Columns) -> slices.Slices:
-    """By the measures that differ between images: where all have one size, it tells none apart."""
+def slices_of(table: pl.DataFrame, columns: Columns) -> slices.Slices:
+    """The quartiles of the measures that differ between images: one size tells none apart."""
     found = measures(table[str(columns.image)])
     differing = [name for name in found.columns if found[name].n_unique() > 1]
     return {name: slices.ranges(found[name]) for name in differing or found.columns}

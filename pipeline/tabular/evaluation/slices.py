@@ -1,7 +1,5 @@
 """How well the model decides on parts of the test rows that people would ask for."""
 
-from typing import Any
-
 import polars as pl
 
 from pipeline.core.metrics import slices
@@ -9,36 +7,8 @@ from pipeline.core.settings.columns import Columns
 from pipeline.tabular.data import dates
 
 
-def accuracy(
-    table: pl.DataFrame, hits: pl.Series, columns: Columns, min_rows: int
-) -> list[dict[str, Any]]:
-    """Accuracy for each level of each category and each quartile of each number or date, worst
-    first.
-
-    Args:
-        table: Test rows.
-        hits: Whether each row was decided right, shape (rows,).
-        columns: The features' roles.
-        min_rows: Smaller slices are left out.
-    """
-    return slices.accuracy(_of(table, columns), hits, min_rows)
-
-
-def mean_absolute_error(
-    table: pl.DataFrame, errors: pl.Series, columns: Columns, min_rows: int
-) -> list[dict[str, Any]]:
-    """Mean absolute error for the same slices, the largest first, with normal 95% intervals.
-
-    Args:
-        table: Test rows.
-        errors: Absolute error of each row, shape (rows,).
-        columns: The features' roles.
-        min_rows: Smaller slices are left out.
-    """
-    return slices.mean_absolute_error(_of(table, columns), errors, min_rows)
-
-
-def _of(table: pl.DataFrame, columns: Columns) -> slices.Slices:
+def slices_of(table: pl.DataFrame, columns: Columns) -> slices.Slices:
+    """The levels of each category, and the quartiles of each number or date."""
     levels = {name: table[name].cast(pl.String) for name in columns.categorical}
     ordered = (*columns.numeric, *columns.dates)
     return levels | {name: ranges(table[name]) for name in ordered}

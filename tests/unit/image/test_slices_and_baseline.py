@@ -4,8 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.core.metrics.slices import accuracy, mean_absolute_error
 from pipeline.core.prediction import outcome
-from pipeline.image.evaluation import baseline, slices
+from pipeline.image.evaluation import baseline
+from pipeline.image.evaluation.slices import slices_of
 from tests.unit.image.scenes import COLUMNS, encoder, png, scenes
 
 
@@ -22,20 +24,20 @@ def test_what_is_measured_of_an_image_by_hand() -> None:
 def test_accuracy_by_quartile_of_brightness() -> None:
     pictures = [png(np.full((10, 10), 10 * i, np.uint8)) for i in range(20)]
     table = pl.DataFrame({"photo": pictures})
-    found = slices.accuracy(table, pl.Series([i >= 6 for i in range(20)]), COLUMNS, min_rows=2)
+    found = accuracy(slices_of(table, COLUMNS), pl.Series([i >= 6 for i in range(20)]), min_rows=2)
     assert {one["column"] for one in found} == {"brightness"}  # nothing else tells them apart
     assert sorted(one["num_rows"] for one in found) == [4, 5, 5, 6]
     assert found[0]["accuracy"] == 0
     assert found[0]["slice"].startswith("(-∞, ")
     assert [one["accuracy"] for one in found[1:]] == [1, 1, 1]
-    worst = slices.mean_absolute_error(table, pl.Series(np.arange(20.0)), COLUMNS, min_rows=2)
+    worst = mean_absolute_error(slices_of(table, COLUMNS), pl.Series(np.arange(20.0)), min_rows=2)
     assert worst[0]["mean_absolute_error"] == 17
     assert worst[0]["slice"].endswith("∞]")
 
 
 def test_images_of_several_sizes_are_told_apart_by_them() -> None:
     table = pl.DataFrame({"photo": [png(np.zeros((s, s), np.uint8)) for s in (10, 10, 20, 30)]})
-    found = slices.accuracy(table, pl.Series([True] * 4), COLUMNS, min_rows=1)
+    found = accuracy(slices_of(table, COLUMNS), pl.Series([True] * 4), min_rows=1)
     assert {one["column"] for one in found} == {"size"}
 
 

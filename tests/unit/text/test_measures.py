@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.core.metrics.slices import accuracy, mean_absolute_error
 from pipeline.core.settings.columns import Columns
 from pipeline.core.statistics.intervals import wilson
 from pipeline.text.data import content, profile
@@ -194,7 +195,7 @@ def test_rows_of_the_same_words_are_identical() -> None:
 
 def test_slices_are_lengths_and_scripts_with_their_intervals() -> None:
     hits = pl.Series([True] * 100 + [False] * 15 + [True] * 5)
-    found: list[dict[str, Any]] = slices.accuracy(many(), hits, COLUMNS, 10)
+    found: list[dict[str, Any]] = accuracy(slices.slices_of(many(), COLUMNS), hits, 10)
     scripts = {one["slice"]: one for one in found if one["column"] == "script"}
     assert scripts["cyrillic"]["num_rows"] == 20
     assert scripts["cyrillic"]["accuracy"] == 0.25
@@ -205,6 +206,6 @@ def test_slices_are_lengths_and_scripts_with_their_intervals() -> None:
     )
     assert sum(one["num_rows"] for one in found if one["column"] == "num_words") == 120
     errors = pl.Series(np.arange(120.0))
-    means = slices.mean_absolute_error(many(), errors, COLUMNS, 10)
+    means = mean_absolute_error(slices.slices_of(many(), COLUMNS), errors, 10)
     assert means[0]["slice"] == "cyrillic"
     assert means[0]["mean_absolute_error"] == 109.5
