@@ -6,7 +6,8 @@ Draws test sets whose true gap equals a limit, over a grid of group sizes, numbe
 rates and measures, and counts how often a bound would let such a model pass (allowed: 5 %), and
 how often the other bound would say that the limit is broken. Beside it the power: how often a model
 with half of the gap, or with none, passes. The table in docs/decisions/0003 is this command's;
-`tests/unit/core/test_gap_coverage.py` holds the line "exact, of pairs". Some minutes on one core.
+`tests/unit/core/statistics/test_gap_coverage.py` holds the line "exact, of pairs". Some minutes on
+one core.
 
     python benchmarks/gap_coverage.py --enumerate
 

@@ -1,4 +1,4 @@
-"""Our detection of csv dialects and encodings against clevercsv's and DuckDB's, on the tests' corpus.
+"""Detection of csv dialects and encodings: ours, clevercsv's, DuckDB's, on the tests' files.
 
 A case counts as right when the first rows of data are the expected ones, fields and all. Needs two
 packages that Hallmark does not: `uv pip install clevercsv faust-cchardet duckdb`, then
@@ -12,10 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.unit.onboarding.reading.test_reading import FOUND
-
 from pipeline.ingest.reading_settings import Reading
 from pipeline.onboarding.reading.reading import detect, read
+from tests.unit.onboarding.reading.test_reading import FOUND
 
 Rows = list[tuple[Any, ...]]
 
@@ -38,7 +37,7 @@ def clevercsv(file: Path) -> Rows:
 def duckdb(file: Path) -> Rows:
     import duckdb as package
 
-    return package.sql(f"SELECT * FROM read_csv('{file}', all_varchar = true)").fetchall()
+    return package.read_csv(str(file), all_varchar=True).fetchall()
 
 
 def is_right(tool: Callable[[Path], Rows], file: Path, expected: Rows) -> bool:

@@ -50,9 +50,6 @@ def git(root: Path, *arguments: str, check: bool = True, index: Path | None = No
 
 
 def answer(root: Path, *arguments: str) -> str | None:
-    """What git says; None where it fails or is not installed."""
-    try:
-        done = run_git(root, *arguments)
-    except FileNotFoundError:
-        return None
+    """What git says; None where it fails."""
+    done = run_git(root, *arguments)
     return done.stdout if done.returncode == 0 else None

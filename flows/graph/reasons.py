@@ -88,7 +88,8 @@ def file_reason(path: str, how: str) -> Reason:
     """The reason that a dependency differs, by what sort of file it is."""
     if path.endswith(".lock"):
         return Reason("lock", path, how)
-    return Reason("code" if path.startswith("pipeline/") else "file", path, how)
+    is_code = path.startswith("pipeline/") or path.endswith(".py")
+    return Reason("code" if is_code else "file", path, how)
 
 
 def code_reasons(root: Path, folder: str, old_digest: str | None) -> list[Reason]:

@@ -5,6 +5,7 @@ and MLflow's alias, is written after the line, and set right by the next command
 tracking that is down came between.
 """
 
+import contextlib
 import getpass
 import json
 import os
@@ -239,9 +240,10 @@ def settle(root: Path, project: str, tell: Tell) -> None:
 
 def identity(root: Path) -> str:
     """Who is at work: git's name and address, else the user of this machine."""
-    name, mail = (
-        (answer(root, "config", f"user.{key}") or "").strip() for key in ("name", "email")
-    )
+    name = mail = ""
+    with contextlib.suppress(FileNotFoundError):  # without git it is the machine's user
+        said = (answer(root, "config", f"user.{key}") or "" for key in ("name", "email"))
+        name, mail = (one.strip() for one in said)
     if name or mail:
         return f"{name} <{mail}>" if name and mail else name or mail
     try:

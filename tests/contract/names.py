@@ -18,8 +18,8 @@ def problems(root: Path) -> Iterator[str]:
         yield f"dvc.yaml lacks {sorted(expected)}"
     packages = {file.parent.name for file in (root / "pipeline").glob("*/stage.py")}
     yield from _differ("packages in pipeline/ with a stage.py", packages, named)
-    tests = {file.stem.removeprefix("test_") for file in (root / "tests/unit").glob("test_*.py")}
-    yield from _differ("files in tests/unit/", tests, named)
+    tests = {file.parent.name for file in (root / "tests/unit").glob("*/test_stage.py")}
+    yield from _differ("folders in tests/unit/ with a test_stage.py", tests, named)
     for file in sorted(root.glob("data/*/project.yaml")):
         sections = set(YAML(typ="safe").load(file)) - {"about", "columns"}
         yield from _differ(f"sections of {file.relative_to(root)}", sections, named)

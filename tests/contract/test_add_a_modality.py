@@ -14,7 +14,7 @@ from pipeline.core.files import read_json, write_json
 from pipeline.core.settings.graph_file import graph_text
 from pipeline.core.settings.modality import has_part
 from tests.conftest import quiet_environment
-from tests.data import SETTINGS, write_yaml
+from tests.people import SETTINGS, write_yaml
 from tools.code_dependencies import modalities, modality_parts, rewrite
 
 PAGE = "docs/add-a-modality.md"

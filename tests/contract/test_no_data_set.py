@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.column_names import EXEMPT_FILES, column_names, problems
-from tests.data import write_yaml
+from tests.people import write_yaml
 
 ALLOWED: dict[tuple[str, str], str] = {}
 """Names of columns that also are words of the code, by file and name, each with what they mean

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import fresh_clone
 from tests.e2e.conftest import Clone
-from tests.shipped import make_shipped
+from tests.sklearn_projects import make_shipped
 
 pytestmark = pytest.mark.slow
 

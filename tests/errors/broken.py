@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.main import main
+from pipeline.core.settings.graph_file import graph_text
 
 HERE = Path(__file__).parents[2]
 HEADER = "age,hours,job,sex,note,income\n"
@@ -122,6 +123,7 @@ def make(root: Path) -> Repository:
     made.contract.write_text(CONTRACT, encoding="utf-8")
     made.params.write_text(PARAMS, encoding="utf-8")
     shutil.copy(HERE / "dvc.yaml", root / "dvc.yaml")
+    (root / "graph.yaml").write_text(graph_text("people", "tabular", "."))
     (root / ".dvc").mkdir()
     return made
 

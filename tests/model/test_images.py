@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.run.runner import run_stage
-from tests.data import HERE, SETTINGS, write_parts, write_yaml
+from tests.people import HERE, SETTINGS, write_parts, write_yaml
 from tests.unit.image.scenes import SIZE, scenes
 
 REGION = {"north": "top", "east": "right", "south": "bottom", "west": "left"}

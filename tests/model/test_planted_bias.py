@@ -17,8 +17,8 @@ import pytest
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.run.runner import run_stage
-from tests.data import set_section
-from tests.planted import RULE, RULES, Planting, build, sections
+from tests.people import set_section
+from tests.planted_bias import RULE, RULES, Planting, build, sections
 
 Builds = dict[str, Path]
 CROSSING = {"sex": "f", "region": "south"}

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.run.runner import run_stage
-from tests.data import set_section
-from tests.shipped import make_shipped
+from tests.people import set_section
+from tests.sklearn_projects import make_shipped
 
 STAGES = (
     "ingest validate clean split audit balance train calibrate evaluate assess explain gate report"

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from pipeline.core.errors import ProjectError
 from pipeline.core.prediction import prediction
 from pipeline.core.run.runner import run_stage
-from tests.data import (
+from tests.people import (
     SETTINGS,
     make_task_project,
     set_section,

@@ -9,9 +9,9 @@ from starlette.testclient import TestClient
 
 from pipeline.core.run.runner import run_stage
 from pipeline.service.app import App
+from tests.bento_inputs import FIELDS, write_inputs
 from tests.conftest import made_once
-from tests.data import set_section
-from tests.packaged import FIELDS, write_inputs
+from tests.people import set_section
 from tests.unit.conftest import finished
 
 __all__ = ["finished"]

@@ -17,7 +17,7 @@ from pipeline.core.settings.typed_settings import strictly
 from pipeline.rehearse.bad_requests import bad_requests
 from pipeline.rehearse.replay import answer_to
 from pipeline.service.app import App
-from tests.by_group import package_by_group, with_sex
+from tests.policies_by_group import package_by_group, with_sex
 from tests.service.conftest import started
 
 ROW = {"age": "39", "hours": 40.5, "job": "nurse", "sex": "female"}

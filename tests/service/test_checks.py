@@ -13,7 +13,7 @@ from pipeline.service.requests import Reader, group_columns_of
 from pipeline.tabular.data import cleaning
 from pipeline.tabular.model.encoding import Encoder
 from pipeline.tabular.serving.cells import cells_of
-from tests.packaged import expectation
+from tests.bento_inputs import expectation
 
 
 def passes(entry: dict[str, Any], value: Any) -> bool:

@@ -26,10 +26,10 @@ from pipeline.image.serving.bad_values import png as black
 from pipeline.rehearse.bad_requests import bad_requests
 from pipeline.rehearse.replay import answer_to, as_requests
 from pipeline.service.app import App
-from tests.packaged import expectation
-from tests.pictures import chunk
+from tests.bento_inputs import expectation
+from tests.images import chunk
+from tests.media_models import read, service
 from tests.unit.image.scenes import PLACES, SIZE, scene, scenes
-from tests.wholes import read, service
 
 COLUMNS = {"target": "side", "task": "multiclass", "image": "photo", "sensitive": []}
 LIMITS = {"max_image_bytes": 60_000, "max_image_pixels": 4096, "max_image_side": 512}

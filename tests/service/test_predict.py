@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from pipeline.core.cleaning import cells
 from pipeline.core.prediction.policy import Policy
 from pipeline.service.app import App
-from tests.packaged import as_delivered
+from tests.bento_inputs import as_delivered
 
 ROW = {"age": "39", "hours": 40.5, "job": "nurse"}
 

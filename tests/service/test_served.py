@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from pipeline.core.bento import folder as bento
-from tests.packaged import as_delivered
+from tests.bento_inputs import as_delivered
 
 FOREIGN = ("prefect", "dvc", "great_expectations", "pandas", "mlflow", "sklearn", "fairlearn")
 START_S, STOP_S = 120, 20

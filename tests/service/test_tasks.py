@@ -23,8 +23,8 @@ from pipeline.rehearse.replay import answer_to
 from pipeline.rehearse.stage import offline
 from pipeline.service.answers import ClassAnswers, NumberAnswers
 from pipeline.service.app import App
-from tests.data import make_task_project, set_section
-from tests.packaged import FIELDS, as_delivered, write_inputs
+from tests.bento_inputs import FIELDS, as_delivered, write_inputs
+from tests.people import make_task_project, set_section
 
 ROW = {"age": "39", "hours": 40.5, "job": "nurse"}
 GRADES = ["low", "middle", "top"]

@@ -21,8 +21,8 @@ from pipeline.rehearse.replay import answer_to
 from pipeline.service.app import App
 from pipeline.text.serving.bad_values import bad_values
 from pipeline.text.serving.portability import check
-from tests.packaged import expectation
-from tests.wholes import read, service
+from tests.bento_inputs import expectation
+from tests.media_models import read, service
 
 COLUMNS = {"target": "mood", "task": "multiclass", "text": "review", "sensitive": []}
 WORDS = ["tea", "coffee", "is", "good", "bad", "the", "and", "of", "call", "email", "phone"]

@@ -20,9 +20,9 @@ from pipeline.rehearse.stage import Settings, chosen, offline, rehearse, to_be_a
 from pipeline.service import build
 from pipeline.service.entry import timeout_s as in_repository
 from pipeline.service.predictor import load
-from tests.packaged import ROOT
+from tests.bento_inputs import ROOT
+from tests.media_models import service
 from tests.unit.image.scenes import SIZE, scenes
-from tests.wholes import service
 
 COLUMNS = {"target": "side", "task": "multiclass", "image": "photo", "sensitive": []}
 

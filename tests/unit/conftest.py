@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import made_once
-from tests.data import make_project, write_parts
+from tests.people import make_project, write_parts
 
 
 @pytest.fixture(scope="session")

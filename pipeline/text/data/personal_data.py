@@ -2,7 +2,7 @@
 addresses of the web. By their form alone: a name, or a number written in words, is not found.
 
 Forms were chosen so that prices, dates, ranges and product codes are left alone; what is missed and
-what is taken for another thing is in `tests/unit/text/test_personal_data.py`.
+what is taken for another thing is in `tests/unit/text/data/test_personal_data.py`.
 """
 
 import re

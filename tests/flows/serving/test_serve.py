@@ -1,0 +1,227 @@
+"""hallmark serve: one address, whichever version is live; with a real bento and real processes."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from flows.registry import promotion
+from flows.registry import versions as registry
+from flows.registry.history import Move, append, moving
+from flows.serving.relay import Relay
+from flows.serving.serve import bound
+from flows.serving.serve import serve as serving
+from pipeline.core.bento import watcher
+from pipeline.core.errors import ProjectError
+from tests.flows.conftest import SOURCE, wait_until
+from tests.flows.registry.test_promotion import finished, packaged_project, root, two_versions  # noqa: F401
+from tests.flows.registry.tracked import PROJECT, another_model, evidence_of, registered
+
+pytestmark = pytest.mark.slow
+
+Process = subprocess.Popen[str]
+
+TRACKED = True
+
+
+class Server:
+    """`hallmark serve people` in a process of its own."""
+
+    def __init__(self, repository: Path, *arguments: str, **environment: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.log = repository / ".local" / "serve.log"
+        words = ["-m", "flows.cli.main", "serve", PROJECT, "--port", str(self.port), *arguments]
+        with self.log.open("w") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, *words],
+                cwd=repository,
+                env={**os.environ, "PYTHONPATH": str(SOURCE), **environment},
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=60
+        )
+
+    def says(self, text: str) -> bool:
+        return text in self.log.read_text()
+
+    def wait_for(self, text: str) -> None:
+        wait_until(lambda: self.says(text) or self.process.poll() is not None, 120)
+        assert self.says(text), self.log.read_text()
+
+    def predict(self) -> dict[str, Any]:
+        row = {"age": 30, "hours": 40, "job": "smith"}
+        answer = self.client.post("/predict", json=row)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def services(self) -> list[psutil.Process]:
+        """All processes of the services that it started."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                mark = process.environ().get(watcher.MARK, "")
+                if mark and str(self.log.parent) in " ".join(process.cmdline()) + process.cwd():
+                    found.append(process)
+        return found
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        self.client.close()
+        return code
+
+
+@pytest.fixture
+def start(root: Path) -> Iterator[Callable[..., Server]]:  # noqa: F811 -- pytest hands it over
+    started: list[Server] = []
+
+    def begin(*arguments: str, **environment: str) -> Server:
+        started.append(Server(root, *arguments, **environment))
+        return started[-1]
+
+    yield begin
+    for server in started:
+        if server.process.poll() is None:
+            server.end()
+        wait_until(lambda server=server: not server.services(), 60)  # type: ignore[misc]
+
+
+def test_a_promotion_changes_the_version_and_refuses_nobody(
+    root: Path,  # noqa: F811
+    start: Callable[..., Server],
+) -> None:
+    """Candidate, champion, another one: asked all the while."""
+    registered(root)
+    server = start()
+    server.wait_for("serving version 1 (candidate)")
+    assert server.predict()["model_version"] == "1"
+    another_model(root, 1.5)
+    registered(root, evidence_of(root, id="20260102T000000000000-1"))
+    before = server.predict()["probability"]
+
+    promotion.promote(root, PROJECT, "2", who="Ada", why="better")
+
+    seen: list[str] = []
+    wait_until(lambda: seen.append(server.predict()["model_version"]) or seen[-1] == "2", 120)  # type: ignore[func-returns-value]
+    assert set(seen) == {"1", "2"}
+    assert server.predict()["probability"] != before
+    wait_until(lambda: len({p.environ()[watcher.MARK] for p in server.services()}) == 1)
+    assert server.end() == 0
+
+
+def test_a_crashed_service_is_started_again_and_requests_wait(
+    root: Path,  # noqa: F811
+    start: Callable[..., Server],
+) -> None:
+    registered(root)
+    server = start()
+    server.wait_for("serving version 1")
+
+    for process in server.services():
+        with suppress(psutil.Error):
+            process.kill()
+    server.wait_for("starting it")
+
+    assert server.predict()["model_version"] == "1"
+    assert server.says("again")
+
+
+def test_nothing_is_left_when_serve_itself_is_killed(
+    root: Path,  # noqa: F811
+    start: Callable[..., Server],
+) -> None:
+    registered(root)
+    server = start("--version", "1")
+    server.wait_for("serving version 1")
+    assert server.services()
+
+    server.process.kill()
+    server.process.wait()
+
+    wait_until(lambda: not server.services(), 60)
+
+
+def test_a_version_that_cannot_start_leaves_the_old_one_at_work(
+    root: Path,  # noqa: F811
+    start: Callable[..., Server],
+) -> None:
+    two_versions(root)
+    promotion.promote(root, PROJECT, "1", who="Ada", why="first")
+    server = start()
+    server.wait_for("serving version 1 (champion)")
+    second = registry.resolve(root, PROJECT, "2")
+    shutil.rmtree(registry.bento_place(root, second.bento_tag))
+
+    with moving(root, PROJECT):
+        now = "2026-01-01T00:00:00+00:00"
+        append(root, PROJECT, Move("promote", now, "Ada", "?", "1", "2", second.bento_digest))
+
+    server.wait_for("version 1 stays")
+
+    assert server.predict()["model_version"] == "1"
+
+
+def test_serve_refuses_what_it_cannot_do(root: Path) -> None:  # noqa: F811
+    with pytest.raises(ProjectError, match="expected a registered version of people, found none"):
+        serving(root, PROJECT, "127.0.0.1", 0, None, print)
+    registered(root)
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ProjectError, match=f"expected to listen on 127.0.0.1:{port}"):
+            serving(root, PROJECT, "127.0.0.1", port, None, print)
+
+
+def test_the_relay_hands_bytes_on_both_ways_and_waits_for_a_service() -> None:
+    """A service that says who it is and what it was told, backwards."""
+
+    async def answering(name: bytes) -> asyncio.Server:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(name + (await reader.read())[::-1])
+            writer.close()
+
+        return await asyncio.start_server(answer, "127.0.0.1", 0)
+
+    async def ask(port: int, content: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(content)
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    async def story() -> None:
+        listener = bound("127.0.0.1", 0)
+        relay = Relay(listener)
+        await relay.open()
+        port = listener.getsockname()[1]
+        early = asyncio.create_task(ask(port, b"abc"))
+        await asyncio.sleep(0)
+        first, second = await answering(b"1:"), await answering(b"2:")
+        relay.point_to("127.0.0.1", first.sockets[0].getsockname()[1])
+        assert await early == b"1:cba"
+        relay.point_to("127.0.0.1", second.sockets[0].getsockname()[1])
+        large = os.urandom(3_000_000)
+        assert await ask(port, large) == b"2:" + large[::-1]
+        relay.close()
+        first.close()
+        second.close()
+
+    asyncio.run(asyncio.wait_for(story(), 60))
