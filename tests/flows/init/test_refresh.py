@@ -11,6 +11,7 @@ import pytest
 from flows.cli.main import main
 from flows.init.refresh import refresh
 from pipeline.core.errors import ProjectError
+from pipeline.core.settings.graph_file import graph_text
 from pipeline.onboarding.reading.deliveries import local_delivery
 from tests.people import make_project, set_section
 
@@ -32,6 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     root = tmp_path_factory.mktemp("refresh") / "repository"
     home = make_project(root)
+    (root / "graph.yaml").write_text(graph_text("people", "tabular", "."))
     (home / "raw/people.csv").write_text(OLD)
     (home / "raw/notes.txt").write_text("kept")
     git(root, "init", "-q")
