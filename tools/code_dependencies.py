@@ -4,11 +4,13 @@ dvc.yaml names packages: the stage's own, the rooms of `pipeline/core/` that it 
 of the project's modality, `pipeline/${modality}/<area>`. Of a room of which a stage runs less
 than half, it names single files.
 
-`python -m tools.code_dependencies` (`make deps`) writes them anew; a contract test compares them.
+`python -m tools.code_dependencies` (`make deps`) writes them anew, and the copies of dvc.yaml in the
+projects' folders; a contract test compares them.
 """
 
 import ast
 import functools
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -199,6 +201,8 @@ def rewrite(root: Path) -> None:
         others = [dep for dep in deps if not dep.startswith("pipeline/")]
         deps[:] = [*code_dependencies(root, stage), *others]
     yaml.dump(content, root / "dvc.yaml")
+    for graph in root.glob("data/*/graph.yaml"):
+        shutil.copyfile(root / "dvc.yaml", graph.with_name("dvc.yaml"))
 
 
 if __name__ == "__main__":

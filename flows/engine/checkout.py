@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flows.engine.git import answer as git_answer
 from pipeline.core.errors import ProjectError
+from pipeline.core.settings.graph_file import DVC_FILE, is_of_a_project
 
 # What a build itself writes. It is recorded by digest elsewhere and makes no tree dirty. Of the
 # overrides it takes out what has expired; promotion asks whether git has those that were used.
@@ -42,8 +43,7 @@ def find_root(start: Path) -> Path:
         ProjectError: there is none.
     """
     for folder in (start, *start.parents):
-        graph = folder / "dvc.yaml"
-        if graph.is_file() and not graph.is_symlink():  # a link is that of a project below
+        if (folder / DVC_FILE).is_file() and not is_of_a_project(folder):
             if (folder / ".dvc").is_dir():
                 return folder
             raise ProjectError(

@@ -79,7 +79,7 @@ def write_project(
         if is_reference(root, name):
             (made / GRAPH).unlink()  # the root's own dvc.yaml builds it
         else:
-            (made / DVC_FILE).symlink_to(Path("../..") / DVC_FILE)
+            shutil.copyfile(root / DVC_FILE, made / DVC_FILE)
         (folder / "params.yaml").write_text(params, encoding="utf-8")
         if not home.exists():
             moves = [(made, home)]
@@ -92,9 +92,7 @@ def write_project(
 def _places(made: Path) -> list[str]:
     """What is put into a folder that is there already: raw/ as a whole, everything else by file."""
     files = [
-        path
-        for path in made.rglob("*")
-        if (path.is_file() or path.is_symlink()) and made / "raw" not in path.parents
+        path for path in made.rglob("*") if path.is_file() and made / "raw" not in path.parents
     ]
     return ["raw", *sorted(str(path.relative_to(made)) for path in files)]
 
@@ -111,7 +109,7 @@ def _moved(moves: Sequence[tuple[Path, Path]], old: Path) -> None:
         for number, (source, target) in enumerate(moves):
             kept = None
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists() or target.is_symlink():
+            if target.exists():
                 kept = old / str(number)
                 target.rename(kept)
             done.append((source, target, kept))

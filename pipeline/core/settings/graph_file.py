@@ -1,4 +1,4 @@
-"""Which dvc.yaml builds a project: that of the root, or the link to it in the project's folder.
+"""Which dvc.yaml builds a project: that of the root, or its copy in the project's folder.
 
 The `graph.yaml` beside it names the project, its modality (which params.yaml has, too), and the way
 to the repository's root.
@@ -30,8 +30,8 @@ def graph_folder(root: Path, project: str) -> Path:
         return Path()
     raise ProjectError(
         f"expected the file {home / GRAPH}, found none",
-        hint=f"write `name: {project}`, `modality: …` and `root: ../..` into it, and link the "
-        f"graph: `ln -s ../../dvc.yaml {home / DVC_FILE}`",
+        hint=f"write `name: {project}`, `modality: …` and `root: ../..` into it, and copy "
+        f"the graph: `cp dvc.yaml {home / DVC_FILE}`",
     )
 
 
@@ -52,11 +52,12 @@ root: {root}
 
 
 def check_graph(root: Path, project: str, modality: str) -> None:
-    """Refuse a graph.yaml that is not about this project as params.yaml has it: its stages would
-    depend on another modality's code.
+    """Refuse a graph.yaml that is not about this project as params.yaml has it, since its stages
+    would depend on another modality's code, and a graph that is not the repository's.
 
     Raises:
-        ProjectError: it is absent, or name, modality or root is another one.
+        ProjectError: graph.yaml is absent, or name, modality or root is another one; or the
+            project's dvc.yaml is no copy of the root's.
     """
     folder = graph_folder(root, project)
     source = folder / GRAPH
@@ -69,3 +70,19 @@ def check_graph(root: Path, project: str, modality: str) -> None:
                 hint="params.yaml says which projects there are, and of which modality; "
                 f"write `{key}: {value}` into {source}",
             )
+    copy = folder / DVC_FILE
+    if folder != Path() and _bytes(root / copy) != _bytes(root / DVC_FILE):
+        raise ProjectError(
+            f"expected {copy} to be a copy of {DVC_FILE}, the graph of all projects, it differs",
+            hint=f"edit {DVC_FILE}, then `cp {DVC_FILE} {copy}`, or `make deps` for all projects",
+        )
+
+
+def is_of_a_project(folder: Path) -> bool:
+    """Whether a folder's dvc.yaml is a project's copy: its graph.yaml says that the root is
+    elsewhere."""
+    return (folder / GRAPH).is_file() and read_yaml(folder, Path(GRAPH)).get("root") != "."
+
+
+def _bytes(source: Path) -> bytes:
+    return source.read_bytes() if source.is_file() else b""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.engine.checkout import commit, dirty_files
+from flows.engine.git import GitError
 from flows.engine.worktree import (
     Worktree,
     WorktreeError,
@@ -205,7 +206,7 @@ def test_a_worktree_knows_its_process_and_goes_without_a_trace(tiny: Tiny) -> No
 def test_what_is_no_run_or_no_commit_is_refused(
     tiny: Tiny, run_id: str, at: str, said: str
 ) -> None:
-    with pytest.raises(WorktreeError, match=said):
+    with pytest.raises((WorktreeError, GitError), match=said):
         create(tiny.root, "tiny", run_id, at)
 
     assert all_worktrees(tiny.root / ".local") == []

@@ -172,13 +172,13 @@ def test_the_screen_names_columns_findings_gates_and_what_is_next(
     assert len(out.splitlines()) < 50
 
 
-def test_the_graph_is_linked_and_its_plots_are_named_for_the_project(
+def test_the_graph_is_there_and_its_plots_are_named_for_the_project(
     made: tuple[Path, Ended],
 ) -> None:
     from dvc.repo import Repo
 
     root = made[0]
-    assert (root / "data/people/dvc.yaml").readlink() == Path("../../dvc.yaml")
+    assert (root / "data/people/dvc.yaml").read_text() == (root / "dvc.yaml").read_text()
     with Repo(str(root)) as repo:
         known = repo.index
         (plots,) = (found for file, found in known._plots.items() if "data/people/" in file)
