@@ -4,8 +4,8 @@ dvc.yaml names packages: the stage's own, the rooms of `pipeline/core/` that it 
 of the project's modality, `pipeline/${modality}/<area>`. Of a room of which a stage runs less
 than half, it names single files.
 
-`python -m tools.code_dependencies` (`make deps`) writes them anew, and the copies of dvc.yaml in the
-projects' folders; a contract test compares them.
+`python -m tools.code_dependencies` (`make deps`) writes them anew, and the copies of dvc.yaml in
+the projects' folders; a contract test compares them.
 """
 
 import ast
