@@ -102,14 +102,13 @@ def checkpoint_of(project: Project[Any], paths: Paths, device: str) -> Checkpoin
     digest = hashlib.sha256(whole.encode()).hexdigest()[:32]
     folder = local_state(paths.root) / "checkpoints"
     others = [other for other in folder.glob("*") if other.name != digest]
-    for other in [one for one in others if _layout(one) not in (None, LAYOUT)]:
-        print(
-            f"the checkpoint {other} is of an earlier layout of the code and cannot be resumed: it "
-            "is removed, and the training that it is of starts from its first epoch",
-            file=sys.stderr,
-        )
-        shutil.rmtree(other, ignore_errors=True)
-        others.remove(other)
+    for other in others:
+        if _layout(other) not in (None, LAYOUT):
+            print(
+                f"the checkpoint {other} is of another layout of the code and is not resumed here; "
+                f"when no other checkout trains from it, `rm -r {other}` removes it",
+                file=sys.stderr,
+            )
     for other in sorted(others, key=changed_at)[:-NUM_KEPT]:
         shutil.rmtree(other, ignore_errors=True)
     return Checkpoint(folder / digest)

@@ -114,3 +114,37 @@ def test_another_project_in_params_does_not_matter(tmp_path: Path) -> None:
 
 def test_a_folder_that_another_process_deleted_is_the_oldest(tmp_path: Path) -> None:
     assert changed_at(tmp_path / "gone") == 0 < changed_at(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["__pycache__/stage.cpython-311.pyc", ".stage.py.swp", "stage.py~"]
+)
+def test_caches_and_editors_files_are_not_the_code(tmp_path: Path, name: str) -> None:
+    write_parts(make_project(tmp_path))
+    package = tmp_path / "pipeline/train"
+    package.mkdir(parents=True)
+    (package / "stage.py").write_text("code")
+    before = folder(tmp_path)
+    (package / name).parent.mkdir(exist_ok=True)
+    (package / name).write_text("no code")
+    assert folder(tmp_path) == before
+    (package / "more.py").write_text("code")
+    assert folder(tmp_path) != before
+
+
+def test_a_checkpoint_of_another_layout_is_named_and_left_to_its_owner(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_parts(make_project(tmp_path))
+    old = tmp_path / ".local/checkpoints/0123"
+    old.mkdir(parents=True)
+    save_file(TENSORS, old / FILE, metadata={"progress": "{}", "crc32": "0"})
+    Checkpoint(old.with_name("4567")).save(TENSORS, {"epoch": 1})
+
+    found = folder(tmp_path)
+
+    said = capsys.readouterr().err
+    assert f"the checkpoint {old} is of another layout of the code" in said
+    assert "4567" not in said
+    assert found != old
+    assert (old / FILE).is_file()
