@@ -33,7 +33,7 @@ pytestmark = [
 CANCEL_WITHIN_S = 15.0
 KINDS = ("prefect", "mlflow", "page", "service", "worker")
 # The tiny stages have no settings of ours; every process of the stack is told so.
-SITE = "import flows.settings.project_file\nflows.settings.project_file.settings_of = lambda name: None\n"
+SITE = "from flows.settings import project_file\nproject_file.settings_of = lambda name: None\n"
 
 
 class Whole:
