@@ -103,10 +103,9 @@ def _by_folder(found: Iterable[str]) -> list[tuple[str, set[str]]]:
 
 def _declared(root: Path, folder: str, used: set[str]) -> set[str]:
     """A folder, or the files of it that are used where these are few."""
-    num_parents = len(Path(folder).parts)
     modules = {file for file in used if file.endswith(".py") and not file.endswith("__init__.py")}
     every = [file for file in (root / folder).glob("*.py") if file.name != "__init__.py"]
-    is_room = num_parents > 2 or folder == "pipeline/service"
+    is_room = len(Path(folder).parts) > 2 or folder == "pipeline/service"
     return {folder} if is_room and len(modules) >= LEAST_SHARE * len(every) else used
 
 
@@ -164,13 +163,18 @@ def declared(root: Path) -> dict[str, list[str]]:
     }
 
 
+def covers(dependency: str, file: str) -> bool:
+    """Whether a dependency is this file, or a folder that holds it."""
+    return file == dependency or file.startswith(dependency + "/")
+
+
 def undeclared(root: Path, stage: str, modality: str, named: Iterable[str]) -> set[str]:
     """The files that a stage runs and that none of the named dependencies covers."""
     covering = [dep.replace(MODALITY, modality) for dep in named]
     return {
         file
         for file in files(root, reached(root, stage, modality))
-        if not any(file == dep or file.startswith(dep + "/") for dep in covering)
+        if not any(covers(dep, file) for dep in covering)
     }
 
 
@@ -181,7 +185,7 @@ def unreached(root: Path, stage: str, named: Iterable[str]) -> set[str]:
         dep
         for dep in named
         if not any(
-            file == place or file.startswith(place + "/")
+            covers(place, file)
             for modality, used in run.items()
             for place in (dep.replace(MODALITY, modality),)
             for file in used
