@@ -7,7 +7,6 @@ are in sessions of their own, so a worker also ends by itself once its launcher 
 As a program, `python -m pipeline.train.loop.parallel ROOT STAGE PROJECT FOLDER`, it is a worker.
 """
 
-import json
 import os
 import signal
 import sys
@@ -119,8 +118,9 @@ def _failure(stage: str, folder: Path, failed: Any) -> Exception:
     refusal, bug = folder / ERROR, folder / BUG.format(MAX_RESTARTS)
     if refusal.exists():
         return _raised(read_json(refusal))
-    is_killed = any(one.exitcode < 0 for one in failed.failures.values())
-    if bug.exists() and not is_killed:
+    codes = {one.exitcode for one in failed.failures.values()}
+    killed = {code for code in codes if code < 0} - {-signal.SIGTERM}  # the launcher's, to the rest
+    if bug.exists() and not killed:
         content = read_json(bug)
         kind: type[RemoteBug] = type(content["class"], (RemoteBug,), {})
         return kind(content["place"], content["traceback"])
@@ -197,11 +197,10 @@ def _note_bug(folder: Path, raised: BaseException) -> None:
     if debugging():
         traceback.print_exception(raised)
     shown = "".join(traceback.format_exception(raised))
-    target = folder / BUG.format(os.environ.get("TORCHELASTIC_RESTART_COUNT"))
-    with suppress(FileExistsError), target.open("x", encoding="utf-8") as file:
-        json.dump(
-            {"class": type(raised).__name__, "place": place(raised), "traceback": shown}, file
-        )
+    own = folder / f"{os.getpid()}.json"
+    write_json(own, {"class": type(raised).__name__, "place": place(raised), "traceback": shown})
+    with suppress(FileExistsError):
+        (folder / BUG.format(os.environ.get("TORCHELASTIC_RESTART_COUNT"))).hardlink_to(own)
 
 
 def _end_with(parent: int) -> None:

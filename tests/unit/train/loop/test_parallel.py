@@ -91,11 +91,15 @@ def broken(*_: Any) -> None:
     raise KeyError("no such thing")
 
 
+@pytest.mark.parametrize("ended_by", [1, -signal.SIGTERM])
 def test_a_bug_in_a_worker_is_a_bug_of_the_stage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    ended_by: int,
 ) -> None:
     """The launcher's part is played by one that makes the last attempt in this process: a bug in
-    number 1, and in number 0, which loses it, what follows from that."""
+    number 1, and in number 0, which loses it, what follows from that, or the launcher's signal."""
 
     def attempts(config: Any, program: str) -> Any:
         def run(*worker: Any) -> None:
@@ -104,7 +108,7 @@ def test_a_bug_in_a_worker_is_a_bug_of_the_stage(
                 for fault in (broken, lambda *_: 1 / 0):
                     patch.setattr("pipeline.core.run.runner.run_stage", fault)
                     assert parallel._attempt(tmp_path, "train", "people", Path(worker[-1])) == 1
-            raise failures(rank0=1, rank1=1)
+            raise failures(rank0=ended_by, rank1=1)
 
         return run
 
