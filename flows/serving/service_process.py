@@ -10,13 +10,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from flows.registry import versions as registry
 from flows.registry.versions import Version
 from pipeline.core.bento import folder as bento
 from pipeline.core.bento import watcher
 from pipeline.core.bento.ports import free_port
+from pipeline.core.bento.readiness import why_not_ready
 from pipeline.core.errors import PipelineError
 
 INNER_HOST = "127.0.0.1"
@@ -90,26 +89,21 @@ async def start(root: Path, version: Version) -> Service:
     )
     service = Service(version, process, mark, guard, port, state, time.monotonic())
     try:
-        await _until_ready(service)
+        why = await asyncio.to_thread(
+            why_not_ready,
+            f"http://{INNER_HOST}:{port}",
+            START_S,
+            lambda: _why_it_ended(service),
+        )
+        if why:
+            raise ServiceError(f"expected version {version.version} to get ready, {why}")
     except BaseException:
         await service.end()
         raise
     return service
 
 
-async def _until_ready(service: Service) -> None:
-    url = f"http://{INNER_HOST}:{service.port}/readyz"
-    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-        while time.monotonic() < service.started + START_S:
-            if not service.is_alive:
-                raise ServiceError(
-                    f"expected version {service.version.version} to get ready, its process ended "
-                    f"with exit code {service.process.returncode}; its words stand above"
-                )
-            with contextlib.suppress(httpx.HTTPError):
-                if (await client.get(url)).status_code == httpx.codes.OK:
-                    return
-            await asyncio.sleep(0.1)
-    raise ServiceError(
-        f"expected version {service.version.version} to be ready within {START_S:g} s, it was not"
-    )
+def _why_it_ended(service: Service) -> str:
+    if service.is_alive:
+        return ""
+    return f"its process ended with exit code {service.process.returncode}; its words stand above"

@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import psutil
 
 from pipeline.core.bento import folder as packaged
 from pipeline.core.bento import watcher
 from pipeline.core.bento.ports import free_port
+from pipeline.core.bento.readiness import why_not_ready
 from pipeline.core.errors import PipelineError
 from pipeline.core.run.termination import terminating
 
@@ -29,7 +29,6 @@ NUM_LOG_LINES = 8
 MAX_ATTEMPTS = 3
 STARTUP_FAILED = "Application startup failed"
 """What uvicorn says when a worker cannot start; BentoML's own process goes on without it."""
-_POLL_S = 0.05
 _SAMPLE_S = 0.25
 
 
@@ -126,7 +125,13 @@ def _running(
         service = Served(f"http://{HOST}:{port}", copy, log, 0.0, mark)
         memory = _MemorySampler(service)
         try:
-            wait_until_ready(service, process, timeout_s)
+            if why := why_not_ready(
+                service.url, timeout_s, lambda: _why_it_ended(service, process)
+            ):
+                raise NotServed(
+                    f"expected the service to get ready, {why}; its last lines:\n"
+                    f"{service.last_lines()}"
+                )
             service.startup_s = time.monotonic() - started
             yield service
         finally:
@@ -138,29 +143,11 @@ def _running(
             guard.dismiss()
 
 
-def wait_until_ready(service: Served, process: "subprocess.Popen[bytes]", timeout_s: float) -> None:
-    """Ask for readiness until it is there; raise NotServed when the process ends or time is up."""
-    deadline = time.monotonic() + timeout_s
-    with httpx.Client(base_url=service.url, trust_env=False, timeout=5) as client:
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                raise NotServed(
-                    f"expected the service to get ready, its process ended with exit code "
-                    f"{process.returncode}; its last lines:\n{service.last_lines()}"
-                )
-            if STARTUP_FAILED in service.log.read_text(errors="replace"):
-                raise NotServed(
-                    f"expected the service to get ready, its start-up failed; its last lines:\n"
-                    f"{service.last_lines()}"
-                )
-            with contextlib.suppress(httpx.HTTPError):
-                if client.get("/readyz").status_code == httpx.codes.OK:
-                    return
-            time.sleep(_POLL_S)
-    raise NotServed(
-        f"expected the service to be ready within {timeout_s:g} s, it was not; its last lines:\n"
-        f"{service.last_lines()}"
-    )
+def _why_it_ended(service: Served, process: "subprocess.Popen[bytes]") -> str:
+    if process.poll() is not None:
+        return f"its process ended with exit code {process.returncode}"
+    failed = STARTUP_FAILED in service.log.read_text(errors="replace")
+    return "its start-up failed" if failed else ""
 
 
 class _Watcher:
