@@ -1,4 +1,5 @@
-"""Who uses which module of `pipeline/`, and how full each folder is: read off the import graph.
+"""Who uses which module of `pipeline/`, read off the import graph; how full each folder is; which
+tests stand beside no package.
 
 An area is a stage, a modality, the service, onboarding or the flows. What only one area uses stands
 in that area; what several use stands in a room of `pipeline/core/`.
@@ -72,3 +73,14 @@ def crowded(root: Path) -> dict[str, int]:
         for file in (root / top).rglob("*.py"):
             counts[file.parent.relative_to(root).as_posix()] += file.name != "__init__.py"
     return {folder: count for folder, count in counts.items() if count > MAX_MODULES}
+
+
+def unmirrored(root: Path) -> set[str]:
+    """The folders of tests below tests/unit/ and tests/flows/ that mirror no package."""
+    places = {"tests/unit": "pipeline", "tests/flows": "flows"}
+    return {
+        file.parent.relative_to(root).as_posix()
+        for tests, package in places.items()
+        for file in (root / tests).rglob("test_*.py")
+        if not (root / package / file.parent.relative_to(root / tests)).is_dir()
+    }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.rooms import MAX_MODULES, crowded, misplaced, trespasses, users
+from tools.rooms import MAX_MODULES, crowded, misplaced, trespasses, unmirrored, users
 
 GATE = "pipeline/gate/stage.py"
 
@@ -69,3 +69,14 @@ def test_a_folder_of_too_many_modules_is_found(copy: Path) -> None:
     for number in range(MAX_MODULES + 1):
         (folder / f"rule_{number}.py").write_text('"""New."""\n')
     assert set(crowded(copy)) == {"pipeline/gate"}
+
+
+def test_tests_mirror_the_packages(root: Path) -> None:
+    assert unmirrored(root) == set()
+
+
+def test_a_folder_of_tests_that_mirrors_no_package_is_found(copy: Path) -> None:
+    folder = copy / "tests/unit/train/attic"
+    folder.mkdir(parents=True)
+    (folder / "test_loss.py").write_text('"""New."""\n')
+    assert unmirrored(copy) == {"tests/unit/train/attic"}
