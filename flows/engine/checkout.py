@@ -4,7 +4,7 @@ import fnmatch
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.engine.git import answer as git_answer
+from flows.git import answer as git_answer
 from pipeline.core.errors import ProjectError
 from pipeline.core.settings.graph_file import DVC_FILE, is_of_a_project
 

@@ -20,9 +20,9 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
-from flows.engine.git import COMMITTER, git
 from flows.engine.locks import cache_in_use
 from flows.engine.processes import is_same_process
+from flows.git import COMMITTER, git
 from flows.graph.plan import explained
 from pipeline.core.errors import ArtifactMissing, PipelineError
 from pipeline.core.files import read_json, write_json

@@ -12,9 +12,9 @@ from statistics import median
 from typing import Any, Literal
 
 from flows.costs.stage_costs import Cost
-from flows.engine.git import git
 from flows.frontier.points import Point
 from flows.frontier.slots import Event
+from flows.git import git
 from pipeline.core.files import write_text
 from pipeline.core.run.runner import read_record
 

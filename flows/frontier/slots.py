@@ -16,11 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from flows.engine.git import git
 from flows.engine.locks import cache_in_use
 from flows.engine.processes import GRACE_S
 from flows.engine.stage_run import TELEMETRY_OFF, last_lines
 from flows.engine.worktree import Worktree, create, remove
+from flows.git import git
 from pipeline.core.paths import local_state
 
 Event = Mapping[str, Any]

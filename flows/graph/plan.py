@@ -11,12 +11,15 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from flows.graph.committed import LastBuilt
 from flows.graph.reasons import Reason, code_reasons, file_reason, parameter_reasons
 from pipeline.core.errors import PipelineError, ProjectError
-from pipeline.core.settings.graph_file import DVC_FILE, check_graph, graph_folder
+from pipeline.core.run.declared import digest, remembered
+from pipeline.core.settings.graph_file import DVC_FILE, LOCK, check_graph, graph_folder
 from pipeline.core.settings.problems import nearest
 from pipeline.core.settings.project import known_project, projects
 
@@ -224,8 +227,21 @@ class Planner:
             return parameter_reasons(path, old or {}, new, list(dep.params) or [*new, *(old or {})])
         hows = _hows(dep.workspace_status().values())
         if "modified" in hows and path.startswith("pipeline/") and Path(dep.fs_path).is_dir():
-            return code_reasons(self.root, path, dep.hash_info.value)
+            return code_reasons(self.root, path, self._listed_at_last_run(path, dep))
         return [file_reason(path, how) for how in hows]
+
+    def _listed_at_last_run(self, folder: str, dep: Any) -> dict[str, str] | None:
+        """The files of a package as the stage's last run found them; None where nobody knows."""
+        listed = remembered(self.root, dep.hash_info.value)
+        if listed is None:
+            committed = self._last_built.manifest(folder)
+            listed = committed if digest(committed) == dep.hash_info.value else None
+        return listed
+
+    @cached_property
+    def _last_built(self) -> LastBuilt:
+        lock = graph_folder(self.root, self.project) / LOCK
+        return LastBuilt(self._repo.scm, self.root, lock)
 
     def _relative(self, path: str) -> str:
         return Path(os.path.relpath(path, self.root)).as_posix()

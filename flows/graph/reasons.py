@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.core.run.declared import manifest, remembered
+from pipeline.core.run.declared import manifest
 
 Kind = Literal[
     "new",
@@ -92,10 +92,9 @@ def file_reason(path: str, how: str) -> Reason:
     return Reason("code" if is_code else "file", path, how)
 
 
-def code_reasons(root: Path, folder: str, old_digest: str | None) -> list[Reason]:
-    """Which files of a package differ from what it held when its digest was `old_digest`; the
-    package itself where no manifest of then is at hand, as after a bare `dvc pull`."""
-    before = remembered(root, old_digest) if old_digest else None
+def code_reasons(root: Path, folder: str, before: dict[str, str] | None) -> list[Reason]:
+    """Which files of a package differ from what `before` lists, the MD5 of each file by its path
+    below `folder`; the package itself where nobody knows what it held."""
     if before is None:
         return [Reason("code", folder, "modified")]
     now = manifest(root, Path(folder))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.engine.git import git
+from flows.git import git
 from flows.graph.plan import explained
 from flows.registry.kept_builds import data_of
 from pipeline.core.errors import PipelineError

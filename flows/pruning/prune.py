@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from flows.engine.git import git
 from flows.engine.locks import cache_alone
 from flows.engine.processes import is_running_build
 from flows.engine.worktree import BRANCHES, Worktree, all_worktrees, one_at_a_time, remove
+from flows.git import git
 from flows.registry.kept_builds import all_versions, builds_in_need
 from flows.registry.versions import bento_place
 from pipeline.core.errors import PipelineError

@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.engine.checkout import commit
-from flows.engine.git import GitError, answer, git
 from flows.engine.worktree import commit_changes
+from flows.git import GitError, answer, git
 from flows.registry.versions import Version
 from pipeline.core.bento.folder import file_digest
 from pipeline.core.errors import ArtifactMissing, GateRefused, PipelineError, ProjectError

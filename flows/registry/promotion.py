@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from flows.engine.git import answer
+from flows.git import answer
 from flows.registry import versions as registry
 from flows.registry.history import (
     Move,

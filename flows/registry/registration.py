@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.engine.git import COMMITTER, run_git
 from flows.engine.worktree import commit_changes
+from flows.git import COMMITTER, run_git
 from flows.graph.outputs import Outputs
 from flows.registry import versions as registry
 from flows.registry.versions import Version

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from flows.engine.checkout import commit, dirty_files
-from flows.engine.git import GitError
 from flows.engine.worktree import (
     Worktree,
     WorktreeError,
@@ -21,6 +20,7 @@ from flows.engine.worktree import (
     is_of_a_run,
     remove,
 )
+from flows.git import GitError
 from pipeline.core.paths import local_state
 from tests.flows.conftest import FOLDERS, OUTPUTS, SOURCE, Tiny, wait_until
 

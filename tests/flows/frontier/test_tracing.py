@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 
 from flows.engine.checkout import dirty_files
-from flows.engine.git import git
 from flows.engine.worktree import all_worktrees, snapshot
 from flows.frontier.drive import Wish, complete, write_choice
 from flows.frontier.points import Point
 from flows.frontier.records import Ended, Pace
 from flows.frontier.tracing import Traced, trace
+from flows.git import git
 from pipeline.core.errors import ProjectError
 from tests.flows.conftest import SOURCE, Tiny, wait_until
 from tests.flows.engine.test_build import is_gone
