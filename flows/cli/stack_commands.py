@@ -22,15 +22,18 @@ def up() -> None:
       HALLMARK_PREFECT_PORT=4242 hallmark up
     """
     from flows.engine.checkout import find_root
+    from flows.orchestration.own_server import secret_file
     from flows.stack.start import up as start
 
-    wanted = start(find_root(Path.cwd()), click.echo)
+    root = find_root(Path.cwd())
+    wanted = start(root, click.echo)
     click.echo("")
     links = sorted(
         (part.link for part in wanted if part.link), key=lambda link: link[0] != "overview"
     )
     for words, url in links:
         click.echo(f"  {url:<24} {words}")
+    click.echo(f"  Prefect's pages ask for a password; it is in {secret_file(root)}")
     click.echo("`hallmark status` says how it is, `hallmark down` ends it")
 
 

@@ -19,6 +19,8 @@ from pipeline.core.settings.graph_file import stage_address
 State = Literal["cached", "restored", "ran", "refused", "failed", "skipped"]
 
 NUM_LOG_LINES = 12
+PREFECT_SECRETS = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_KEY")
+"""What only processes that speak with Prefect have in their environment."""
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "true",
     "DVC_NO_ANALYTICS": "1",
@@ -124,8 +126,9 @@ def run_stage(
 
 def environment(folder: Path) -> dict[str, str]:
     """The environment of a stage: ours, its records' folder, this Python first, no telemetry."""
+    inherited = {key: value for key, value in os.environ.items() if key not in PREFECT_SECRETS}
     return {
-        **os.environ,
+        **inherited,
         **TELEMETRY_OFF,
         RUN_DIR: str(folder),
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))),

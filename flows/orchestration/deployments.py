@@ -19,7 +19,6 @@ from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
-from prefect.workers.process import ProcessWorker
 
 from flows.engine.checkout import find_root
 from flows.orchestration import prefect_settings
@@ -28,6 +27,14 @@ from flows.orchestration.schedules import schedules
 from pipeline.core.errors import PipelineError
 
 POOL = "hallmark"
+BUILD = "flows.orchestration.build.build"
+ENTRYPOINTS = (
+    BUILD,
+    "flows.orchestration.promote.promote",
+    "flows.orchestration.promote.rollback",
+    "flows.orchestration.prune_flow.prune",
+)
+"""The flows that are deployed, as Prefect names them: the worker runs no others."""
 TAG = "hallmark"
 """Marks what is ours among a server's deployments: without it nothing is removed."""
 MAX_RUNS = 3
@@ -35,6 +42,11 @@ MAX_RUNS = 3
 PRUNED = "0 2 * * 0"
 """When old runs are pruned: Sundays at two, UTC."""
 SERVER_WITHIN_S = 180.0
+_COMMON: dict[str, Any] = {
+    "work_pool_name": POOL,
+    "tags": [TAG],
+    "entrypoint_type": EntrypointType.MODULE_PATH,
+}
 
 
 def install(root: Path) -> list[str]:
@@ -45,7 +57,7 @@ def install(root: Path) -> list[str]:
     """
     wanted = _deployments(root)
     with get_client(sync_client=True) as client:
-        _make_pool(client)
+        _make_pool(client, root)
         paused = _switched_off(client)
         for deployment in wanted:
             _keep_switched_off(deployment, paused)
@@ -68,38 +80,28 @@ def _deployments(root: Path) -> list[RunnerDeployment]:
     from flows.orchestration.prune_flow import prune
 
     crons = schedules(root)
-    found = [_of_build(root, build, project, cron) for project, cron in crons.items()]
-    here = _common(root, f"{sys.executable} -m prefect.engine")
+    found = [_of_build(build, project, cron) for project, cron in crons.items()]
     for flow in (promote, rollback):
-        moving = RunnerDeployment.from_flow(flow, flow.name, concurrency_limit=1, **here)
+        moving = RunnerDeployment.from_flow(flow, flow.name, concurrency_limit=1, **_COMMON)
         _choices(moving, "project", list(crons))
         _may_stay_empty(moving)
         found.append(moving)
     sundays = [Cron(PRUNED, timezone="UTC", slug="schedule")]
-    found.append(RunnerDeployment.from_flow(prune, prune.name, schedules=sundays, **here))
+    found.append(RunnerDeployment.from_flow(prune, prune.name, schedules=sundays, **_COMMON))
     return found
 
 
-def _of_build(root: Path, flow: Flow[..., Any], project: str, cron: str | None) -> RunnerDeployment:
+def _of_build(flow: Flow[..., Any], project: str, cron: str | None) -> RunnerDeployment:
     deployment = RunnerDeployment.from_flow(
         flow,
         project,
         parameters={"project": project},
         schedules=[Cron(cron, timezone="UTC", slug="schedule")] if cron else [],
-        **_common(root, f"{sys.executable} -m flows.orchestration.isolated {project}"),
+        **_COMMON,
     )
     _choices(deployment, "project", [project])
     _may_stay_empty(deployment)
     return deployment
-
-
-def _common(root: Path, command: str) -> dict[str, Any]:
-    return {
-        "work_pool_name": POOL,
-        "tags": [TAG],
-        "job_variables": {"command": command, "working_dir": str(root)},
-        "entrypoint_type": EntrypointType.MODULE_PATH,
-    }
 
 
 def _may_stay_empty(deployment: RunnerDeployment) -> None:
@@ -114,8 +116,8 @@ def _choices(deployment: RunnerDeployment, name: str, values: list[str]) -> None
     deployment._parameter_openapi_schema.properties[name]["enum"] = values
 
 
-def _make_pool(client: SyncPrefectClient) -> None:
-    template = ProcessWorker.get_default_base_job_template()
+def _make_pool(client: SyncPrefectClient, root: Path) -> None:
+    template = _template(root)
     try:
         client.read_work_pool(POOL)
     except ObjectNotFound:
@@ -126,6 +128,21 @@ def _make_pool(client: SyncPrefectClient) -> None:
         )
     else:
         client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
+
+
+def _template(root: Path) -> dict[str, Any]:
+    """How the pool's runs are started: nothing of it is left to a deployment or a run to say."""
+    return {
+        "job_configuration": {
+            "command": None,  # the worker decides
+            "env": {},
+            "labels": {},
+            "name": None,
+            "stream_output": True,
+            "working_dir": str(root),
+        },
+        "variables": {"type": "object", "properties": {}, "additionalProperties": False},
+    }
 
 
 def _ours(client: SyncPrefectClient) -> list[tuple[Any, str]]:
@@ -163,11 +180,11 @@ def _remove_others(client: SyncPrefectClient, names: set[tuple[str | None, str]]
 
 
 def _wait_for_server() -> None:
-    url = os.environ[prefect_settings.API_URL]
     until = time.monotonic() + SERVER_WITHIN_S
-    while not prefect_settings.answers(url):
+    while (found := prefect_settings.answer(os.environ)) != "answers":
         if time.monotonic() > until:
-            raise PipelineError(f"expected a Prefect server at {url}, none answers")
+            url = os.environ[prefect_settings.API_URL]
+            raise PipelineError(f"expected a Prefect server at {url}, it {found}")
         time.sleep(0.3)
 
 

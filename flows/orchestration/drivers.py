@@ -13,7 +13,14 @@ import click
 
 from flows.engine.build import Observer, Request
 from flows.orchestration.complete import Completed, complete_build
-from flows.orchestration.prefect_settings import API_URL, answers, apply, lasting_server, ui_link
+from flows.orchestration.prefect_settings import (
+    API_URL,
+    AUTH,
+    answer,
+    apply,
+    lasting_server,
+    ui_link,
+)
 from pipeline.core.run.termination import terminating
 
 Driver = Literal["flow", "engine"]
@@ -62,17 +69,18 @@ def prefect_server(
         PipelineError: a server was to be started and did not.
     """
     settings = {} if wanted == "engine" else lasting_server(root)
-    if settings and answers(settings[API_URL]):
+    found = answer(settings) if settings else None
+    if found == "answers":
         click.echo(f"{doing} with the Prefect flow, server {settings[API_URL]}")
         apply(root, settings)
         yield Server(settings[API_URL], lasts=True)
     elif wanted == "flow":
         with _own_server(root, doing) as url:
-            apply(root, {API_URL: url})
             yield Server(url, lasts=False)
     else:
-        silent = f"; the Prefect server {settings[API_URL]} does not answer" if settings else ""
-        click.echo(f"{doing} with the engine alone{silent}")
+        why = f"; the Prefect server {settings[API_URL]} {found}" if found else ""
+        hint = f" (is {AUTH} its secret?)" if found == "refuses us" else ""
+        click.echo(f"{doing} with the engine alone{why}{hint}")
         yield None
 
 
@@ -101,7 +109,7 @@ def _own_server(root: Path, doing: str) -> Iterator[str]:
 
     click.echo(f"{doing} with the Prefect flow, through a server started for this run (10 to 30 s)")
     with terminating(), temporary_server(root) as server:
-        apply(root, {API_URL: server.url})
+        apply(root, server.settings)
         import flows.orchestration.build  # noqa: F401 -- takes two seconds, as the server does
 
         server.wait_until_it_answers()

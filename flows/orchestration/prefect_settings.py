@@ -3,27 +3,27 @@
 Imports no prefect: Prefect reads its settings when it is imported, so they are set here before.
 """
 
+import base64
 import os
 import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
+from flows.orchestration.own_server import home, is_our_server, secret
 from pipeline.core.files import write_text
-from pipeline.core.paths import local_state
 
 API_URL = "PREFECT_API_URL"
+AUTH = "PREFECT_API_AUTH_STRING"
+"""What a client says to a server, and `SERVER_AUTH` what the server compares it with."""
+SERVER_AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 STARTUP_TIMEOUT_S = 90
 HEALTH_TIMEOUT_S = 1.0
 PROFILES = "profiles.toml"
 QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
 """Prefect's logs go to its server alone; the console shows a view of ours."""
-
-
-def home(root: Path) -> Path:
-    """Where Prefect keeps its database and settings: `.local/prefect`."""
-    return local_state(root) / "prefect"
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -43,10 +43,19 @@ def lasting_server(root: Path) -> dict[str, str]:
     """The settings of the server that was set up here; empty when none was.
 
     The environment's PREFECT_API_URL counts first, then the active profile in `.local/prefect`
-    (`make up` writes it), then the one in PREFECT_HOME or `~/.prefect`.
+    (`make up` writes it), then the one in PREFECT_HOME or `~/.prefect`. Our own server's secret
+    is among them; no other server is sent it.
     """
+    settings = _named_server(root)
+    if settings and AUTH not in settings and is_our_server(root, settings[API_URL]):
+        return {**settings, AUTH: secret(root)}
+    return settings
+
+
+def _named_server(root: Path) -> dict[str, str]:
     if os.environ.get(API_URL):
-        return {API_URL: os.environ[API_URL]}
+        keys = (API_URL, AUTH)
+        return {key: os.environ[key] for key in keys if os.environ.get(key)}
     others = os.environ.get("PREFECT_HOME") or "~/.prefect"
     for folder in (home(root), Path(others).expanduser()):
         if settings := _active_profile(folder / PROFILES):
@@ -54,15 +63,50 @@ def lasting_server(root: Path) -> dict[str, str]:
     return {}
 
 
-def answers(url: str) -> bool:
-    """Whether a Prefect server answers at this API address, within a second."""
+def cross_origin(url: str) -> dict[str, str]:
+    """Let a server's own pages ask it, and those of no other site."""
+    port = url.removesuffix("/api").rpartition(":")[2]
+    origins = f"http://127.0.0.1:{port},http://localhost:{port}"
+    return {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins}
+
+
+def authorization(settings: Mapping[str, str]) -> dict[str, str]:
+    """The header that a server with these settings, or this environment, asks for."""
+    if settings.get(AUTH):
+        token = base64.b64encode(settings[AUTH].encode()).decode("ascii")
+        return {"Authorization": f"Basic {token}"}
+    if settings.get("PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {settings['PREFECT_API_KEY']}"}
+    return {}
+
+
+Answer = Literal["answers", "does not answer", "refuses us"]
+
+
+def answer(settings: Mapping[str, str]) -> Answer:
+    """How a Prefect server takes us, asked with its settings; a second at most for each question.
+
+    It is asked for its health, which it says to everybody, then for what it says only to us.
+    """
+    url = settings[API_URL].rstrip("/")
     if not url.startswith(("http://", "https://")):
-        return False
+        return "does not answer"
+    if _status(f"{url}/health", {}) != 200:
+        return "does not answer"
+    asked = _status(f"{url}/admin/version", authorization(settings))
+    return "refuses us" if asked in (401, 403) else "answers"
+
+
+def _status(url: str, headers: dict[str, str]) -> int:
+    """The status of an answer; 0 without one."""
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 -- the caller checks it
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=HEALTH_TIMEOUT_S) as found:  # noqa: S310 -- the scheme is checked above
-            return bool(found.status == 200)
-    except (OSError, ValueError, urllib.error.URLError):
-        return False
+        with urllib.request.urlopen(request, timeout=HEALTH_TIMEOUT_S) as found:  # noqa: S310
+            return int(found.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (OSError, ValueError):
+        return 0
 
 
 def write_profile(root: Path, url: str) -> None:

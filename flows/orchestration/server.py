@@ -8,6 +8,8 @@ imports it.
 import contextlib
 import json
 import os
+import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -18,21 +20,23 @@ import psutil
 from filelock import FileLock
 
 from flows.engine.processes import end_group, is_same_process
+from flows.engine.stage_run import PREFECT_SECRETS
+from flows.orchestration.own_server import home
 from flows.orchestration.prefect_settings import (
     API_URL,
+    AUTH,
+    SERVER_AUTH,
     STARTUP_TIMEOUT_S,
-    answers,
+    answer,
+    cross_origin,
     environment,
-    home,
 )
-from pipeline.core.bento.ports import free_port
 from pipeline.core.errors import PipelineError
 from pipeline.core.files import write_json
 
 STOP_GRACE_S = 10.0
 _POLL_S = 0.1
-_APP = "prefect.server.api.server:create_app"
-_COMMAND = (sys.executable, "-m", "uvicorn", "--factory", _APP, "--log-level", "error")
+_COMMAND = (sys.executable, "-m", "flows.orchestration.prefect_server", "--descriptor")
 
 
 class ServerNotStarted(PipelineError):
@@ -53,37 +57,52 @@ def temporary_server(root: Path) -> Iterator["StartingServer"]:
 
 
 class StartingServer:
-    """A server process that may not answer yet.
+    """A server process that may not answer yet, with a secret that only its run knows.
 
-    Two that start at the same time would both set up the database: a lock lets one wait.
+    Two that start at the same time would both set up the database: a lock lets one wait. The port
+    is bound here, so that nobody else can be asked in the server's place.
+
+    Attributes:
+        url: The address of its API.
+        settings: What its clients have in their environment.
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
         self._lock = FileLock(folder / "start.lock")
         self._lock.acquire()
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}/api"
         self._log = folder / f"{os.getpid()}.log"
         self._note = folder / f"{os.getpid()}.json"
-        # As Prefect starts it: in memory what only workers and schedules need, no pages.
-        modes = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-        pages = {"PREFECT_UI_ENABLED": "0", "PREFECT_API_BLOCKS_REGISTER_ON_START": "false"}
-        inherited = {key: value for key, value in os.environ.items() if key != API_URL}
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*_COMMAND, "--host", "127.0.0.1", "--port", str(port)],
-                env={**inherited, **environment(root), **modes, **pages},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+            self.settings = {API_URL: self.url, AUTH: secrets.token_urlsafe(32)}
+            self._process = self._started(root, listener)
         own, theirs = psutil.Process(), psutil.Process(self._process.pid)
         note = {
             "owner": {"pid": own.pid, "create_time": own.create_time()},
             "server": {"pid": theirs.pid, "create_time": theirs.create_time()},
         }
         write_json(self._note, note)
+
+    def _started(self, root: Path, listener: socket.socket) -> "subprocess.Popen[bytes]":
+        # Without pages and what only they need.
+        pages = {"PREFECT_UI_ENABLED": "0", "PREFECT_API_BLOCKS_REGISTER_ON_START": "false"}
+        inherited = {k: v for k, v in os.environ.items() if k not in (API_URL, *PREFECT_SECRETS)}
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                [*_COMMAND, str(listener.fileno())],
+                env={
+                    **inherited,
+                    **environment(root),
+                    **cross_origin(self.url),
+                    **pages,
+                    SERVER_AUTH: self.settings[AUTH],
+                },
+                pass_fds=[listener.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def wait_until_it_answers(self) -> None:
         """Block until it does.
@@ -92,7 +111,7 @@ class StartingServer:
             ServerNotStarted: it ended, or 90 seconds went by.
         """
         until = time.monotonic() + STARTUP_TIMEOUT_S
-        while not answers(self.url):
+        while answer(self.settings) != "answers":
             code = self._process.poll()
             if code is not None or time.monotonic() > until:
                 ended = "none in 90 s" if code is None else f"it ended with code {code}"

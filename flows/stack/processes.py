@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.engine.processes import is_same_process
-from flows.engine.stage_run import TELEMETRY_OFF
-from flows.orchestration import prefect_settings
+from flows.engine.stage_run import PREFECT_SECRETS, TELEMETRY_OFF
+from flows.orchestration import own_server, prefect_settings
+from flows.orchestration.hosts import allowed_hosts
 from pipeline.core.errors import ArtifactMissing, PipelineError
 from pipeline.core.files import read_json
 from pipeline.core.paths import local_state
@@ -100,6 +101,9 @@ def parts(root: Path) -> tuple[Part, ...]:
     except FileNotFoundError:
         raise StackError(f"expected the file {PROCFILE}, found none") from None
     known = ports()
+    secret = own_server.secret(root)
+    secrets = {"prefect": {prefect_settings.SERVER_AUTH: secret}}
+    secrets["worker"] = {prefect_settings.AUTH: secret}
     found = []
     for kind, command in lines.items():
         if kind == "service":
@@ -108,7 +112,7 @@ def parts(root: Path) -> tuple[Part, ...]:
                 own = {"HALLMARK_PROJECT": project, "PORT": str(port)}
                 found.append(Part(f"{kind}-{project}", kind, command, port, own))
         else:
-            found.append(Part(kind, kind, command, known.get(kind)))
+            found.append(Part(kind, kind, command, known.get(kind), secrets.get(kind, {})))
     by_port: dict[int, str] = {}
     for part in found:
         if part.port and by_port.setdefault(part.port, part.name) != part.name:
@@ -141,20 +145,32 @@ def environment(root: Path) -> dict[str, str]:
     known = ports()
     mlflow = local_state(root) / "mlflow"
     api = f"http://{HOST}:{known['prefect']}/api"
+    inherited = {k: v for k, v in os.environ.items() if k not in PREFECT_SECRETS}
     return {
-        **os.environ,
+        **inherited,
         **TELEMETRY_OFF,
         **prefect_settings.environment(root),
+        **prefect_settings.cross_origin(api),
         **{port_key(kind): str(port) for kind, port in known.items()},
         STACK: str(folder(root)),
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))),
         "PYTHONUNBUFFERED": "1",
         "HALLMARK_MLFLOW_DATABASE": f"sqlite:///{mlflow / 'mlflow.db'}",
         "HALLMARK_MLFLOW_ARTIFACTS": str(mlflow / "artifacts"),
+        **_mlflow_doors(known["mlflow"]),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PREFECT_API_URL": api,
-        "PREFECT_WORKER_WEBSERVER_HOST": HOST,
-        "PREFECT_WORKER_WEBSERVER_PORT": str(known["worker"]),
+    }
+
+
+def _mlflow_doors(port: int) -> dict[str, str]:
+    """By which names MLflow may be called, and whose pages may ask it: its own alone."""
+    hosts = [f"{host}{end}" for host in allowed_hosts() for end in ("", f":{port}")]
+    named = [host for host in allowed_hosts() if host != "*"]
+    origins = [origin for host in named for origin in (f"http://{host}:{port}", f"https://{host}")]
+    return {
+        "HALLMARK_MLFLOW_HOSTS": ",".join(hosts),
+        "HALLMARK_MLFLOW_ORIGINS": ",".join(origins),
     }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.engine.checkout import find_root
+from flows.orchestration.hosts import for_named_hosts
 from flows.registry.history import history
 from flows.registry.versions import versions
 from flows.stack.processes import HOST, Part, health, running_parts, state
@@ -136,7 +137,6 @@ def application(root: Path) -> "Starlette":
     from jinja2 import Environment, FileSystemLoader
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import HTMLResponse, PlainTextResponse
     from starlette.routing import Route
 
@@ -167,11 +167,8 @@ def application(root: Path) -> "Starlette":
     def healthz(_: "Request") -> "Response":
         return PlainTextResponse("ok")
 
-    return Starlette(
-        routes=[Route("/", overview), Route("/costs", costs), Route("/healthz", healthz)],
-        # Only by these names: another site's page cannot read this one through a name of its own.
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
-    )
+    routes = [Route("/", overview), Route("/costs", costs), Route("/healthz", healthz)]
+    return Starlette(routes=routes, middleware=[Middleware(for_named_hosts)])
 
 
 def _part_row(root: Path, part: Part, content: dict[str, Any]) -> dict[str, Any]:

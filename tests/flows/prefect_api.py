@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from flows.orchestration.prefect_settings import API_URL, QUIET, environment
+from flows.orchestration.prefect_settings import API_URL, AUTH, QUIET, environment
 from flows.orchestration.server import temporary_server
 from tests.flows.conftest import wait_until
 
@@ -15,9 +15,10 @@ from tests.flows.conftest import wait_until
 class Api:
     """What the server says of runs. States come by events: `tasks` waits for them."""
 
-    def __init__(self, url: str, root: Path) -> None:
-        self.url = url
-        self.environment = {**environment(root), API_URL: url}
+    def __init__(self, settings: dict[str, str], root: Path) -> None:
+        self.url = settings[API_URL]
+        self.secret = settings[AUTH]
+        self.environment = {**environment(root), **settings}
 
     @property
     def client(self) -> Any:
@@ -86,7 +87,7 @@ def serving(root: Path) -> Iterator[Api]:
     """A server with a home of its own. This process does not talk to it yet."""
     with temporary_server(root) as server:
         server.wait_until_it_answers()
-        yield Api(server.url, root)
+        yield Api(server.settings, root)
 
 
 @contextmanager
@@ -95,12 +96,18 @@ def talking(api: Api) -> Iterator[Api]:
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, {**api.environment, **QUIET}))
         from prefect.context import _temporary_global_settings_context, get_settings_context
-        from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+        from prefect.settings import (
+            PREFECT_API_AUTH_STRING,
+            PREFECT_API_URL,
+            PREFECT_HOME,
+            temporary_settings,
+        )
 
         from flows.orchestration.flush import flush
 
         updates: dict[Any, Any] = {
             PREFECT_API_URL: api.url,
+            PREFECT_API_AUTH_STRING: api.secret,
             PREFECT_HOME: api.environment["PREFECT_HOME"],
         }
         stack.enter_context(temporary_settings(updates=updates))

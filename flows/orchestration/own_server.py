@@ -1,0 +1,60 @@
+"""Our own lasting Prefect server: its home, its secret, and whether it is the one that answers.
+
+It answers only requests that carry the secret, `.local/prefect/secret`. Our processes get the
+secret in their environment; it stands in no URL, command line or log, and no other server is sent
+it. Imports no prefect.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+import psutil
+
+from flows.engine.processes import is_same_process
+from pipeline.core.errors import ArtifactMissing
+from pipeline.core.files import read_json, write_json
+from pipeline.core.paths import local_state
+
+_NOTE = "server.json"
+
+
+def home(root: Path) -> Path:
+    """Where Prefect keeps its database and settings: `.local/prefect`."""
+    return local_state(root) / "prefect"
+
+
+def secret_file(root: Path) -> Path:
+    """Where the secret of our own lasting server is: only its owner may read it."""
+    return home(root) / "secret"
+
+
+def secret(root: Path) -> str:
+    """The secret of our own lasting server, made when there is none."""
+    source = secret_file(root)
+    source.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(source, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        source.chmod(0o600)
+    else:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+    return source.read_text(encoding="ascii").strip()
+
+
+def note_server(root: Path, url: str) -> None:
+    """Say that this process is our own lasting server. It has bound its port already, so nobody
+    else can answer there while it lives."""
+    own = psutil.Process()
+    note = {"url": url, "pid": own.pid, "create_time": own.create_time()}
+    write_json(home(root) / _NOTE, note)
+
+
+def is_our_server(root: Path, url: str) -> bool:
+    """Whether our own lasting server, and nobody in its place, listens at this API address."""
+    try:
+        note = read_json(home(root) / _NOTE)
+        return bool(note["url"] == url and is_same_process(note["pid"], note["create_time"]))
+    except (ArtifactMissing, KeyError, TypeError):
+        return False
