@@ -36,9 +36,10 @@ class Whole:
                 for kind, port in zip(KINDS, free_ports(len(KINDS)), strict=True)
             }
         )
+        self.secret = secret(self.root)
         self.environment = {
             **environment(self.root),
-            AUTH: secret(self.root),
+            AUTH: self.secret,
             "PYTHONPATH": os.pathsep.join(
                 (str(site), str(SOURCE), os.environ.get("PYTHONPATH", ""))
             ),
@@ -67,7 +68,7 @@ class Whole:
     def client(self) -> Any:
         from prefect.client.orchestration import SyncPrefectClient
 
-        return SyncPrefectClient(self.environment[API_URL], auth_string=self.environment[AUTH])
+        return SyncPrefectClient(self.environment[API_URL], auth_string=self.secret)
 
     def deployments(self) -> dict[str, Any]:
         return {
