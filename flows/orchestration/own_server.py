@@ -5,18 +5,19 @@ secret in their environment; it stands in no URL, command line or log, and no ot
 it. Imports no prefect.
 """
 
-import os
 import secrets
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 
 from flows.engine.processes import is_same_process
 from pipeline.core.errors import ArtifactMissing
-from pipeline.core.files import read_json, write_json
+from pipeline.core.files import read_json, replacing, write_json
 from pipeline.core.paths import local_state
 
 _NOTE = "server.json"
+_OWNER_ALONE = 0o600
 
 
 def home(root: Path) -> Path:
@@ -33,14 +34,15 @@ def secret(root: Path) -> str:
     """The secret of our own lasting server, made when there is none."""
     source = secret_file(root)
     source.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(source, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        source.chmod(0o600)
-    else:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
-    return source.read_text(encoding="ascii").strip()
+    with FileLock(source.with_suffix(".lock")):
+        if source.is_file() and (found := source.read_text(encoding="ascii").strip()):
+            source.chmod(_OWNER_ALONE)
+            return found
+        made = secrets.token_urlsafe(32)
+        with replacing(source) as temporary:
+            temporary.chmod(_OWNER_ALONE)  # before there is a secret in it
+            temporary.write_text(made + "\n", encoding="ascii")
+        return made
 
 
 def note_server(root: Path, url: str) -> None:
