@@ -7,6 +7,7 @@ off.
 """
 
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -42,6 +43,7 @@ MAX_RUNS = 3
 PRUNED = "0 2 * * 0"
 """When old runs are pruned: Sundays at two, UTC."""
 SERVER_WITHIN_S = 180.0
+ENGINE = (sys.executable, "-m", "prefect.engine")
 _COMMON: dict[str, Any] = {
     "work_pool_name": POOL,
     "tags": [TAG],
@@ -134,7 +136,7 @@ def _template(root: Path) -> dict[str, Any]:
     """How the pool's runs are started: nothing of it is left to a deployment or a run to say."""
     return {
         "job_configuration": {
-            "command": None,  # the worker decides
+            "command": shlex.join(ENGINE),  # of a build the worker makes another one
             "env": {},
             "labels": {},
             "name": None,

@@ -24,7 +24,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from flows.orchestration.deployments import BUILD, ENTRYPOINTS, POOL
+from flows.orchestration.deployments import BUILD, ENGINE, ENTRYPOINTS, POOL
 from flows.orchestration.hosts import for_named_hosts
 from flows.orchestration.prefect_server import HOST
 from pipeline.core.errors import ProjectError
@@ -75,7 +75,7 @@ def command(flow_run: "FlowRun", deployment: "DeploymentResponse | None") -> lis
     if entrypoint == BUILD:
         project = str(flow_run.parameters.get("project"))
         return [sys.executable, "-m", "flows.orchestration.isolated", project]
-    return [sys.executable, "-m", "prefect.engine"]
+    return list(ENGINE)
 
 
 @contextlib.contextmanager
