@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from flows.orchestration.prefect_settings import AUTH, authorization
 from tests.conftest import ROOT, fresh_clone
 from tests.e2e.conftest import Clone
 
@@ -29,6 +31,23 @@ CHROMIUM = [
 ]
 PARTS = ("page", "prefect", "worker", "mlflow", "service")
 BUILD_WITHIN_MS = 600_000
+# Without a preflight a page sees nothing of the answer; with one the browser sends no request.
+PLAYED = """async (api) => {
+  const body = JSON.stringify({flow_id: "00000000-0000-0000-0000-000000000000"});
+  const simple = {method: "POST", mode: "no-cors", credentials: "include"};
+  const asked = [
+    () => fetch(api + "/flow_runs/", {...simple, body: new Blob([body])}),
+    () => fetch(api + "/flow_runs/", {...simple, body}),
+    () => fetch(api + "/flow_runs/filter", {method: "POST", body: "{}",
+                headers: {"Content-Type": "application/json"}}),
+    () => fetch(api + "/admin/version"),
+  ];
+  const seen = [];
+  for (const ask of asked) {
+    try { seen.push((await ask()).type); } catch (error) { seen.push("refused"); }
+  }
+  return seen;
+}"""
 
 
 @dataclass(frozen=True)
@@ -37,6 +56,7 @@ class Operator:
 
     page: Page
     ports: dict[str, int]
+    secret: str
 
     def open(self, part: str, path: str = "/") -> None:
         self.page.goto(f"http://127.0.0.1:{self.ports[part]}{path}")
@@ -66,7 +86,9 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
             browser = playwright.chromium.launch(executable_path=binary, args=CHROMIUM)
             page = browser.new_page(viewport={"width": 1400, "height": 1100})
             page.set_default_timeout(60_000)
-            yield Operator(page, ports)
+            secret = (clone.root / ".local" / "prefect" / "secret").read_text().strip()
+            assert secret not in started.stdout
+            yield Operator(page, ports, secret)
             browser.close()
     finally:
         ended = clone.run("flows.cli.main", "down", **named)
@@ -83,12 +105,34 @@ def free_ports() -> dict[str, int]:
 
 
 def test_an_operator_builds_by_the_form_and_uses_what_came_of_it(operator: Operator) -> None:
+    play_a_foreign_page(operator)
     start_a_build(operator, strength="0.9")
+    play_a_foreign_page(operator)  # the browser knows the secret now, and does not say it
     watch_it_to_its_end(operator)
     open_its_artifacts(operator)
     look_at_mlflow(operator)
     use_the_service(operator)
     see_the_candidate(operator)
+
+
+def play_a_foreign_page(operator: Operator) -> None:
+    """A page of another site asks for runs, and for what there is, in all ways it has."""
+    page = operator.page.context.new_page()
+    page.goto("data:text/html,<title>another site</title>")
+    api = f"http://127.0.0.1:{operator.ports['prefect']}/api"
+    before = num_runs(operator)
+
+    seen = page.evaluate(PLAYED, api)
+
+    assert seen == ["opaque", "opaque", "refused", "refused"]
+    assert num_runs(operator) == before
+    page.close()
+
+
+def num_runs(operator: Operator) -> int:
+    url = f"http://127.0.0.1:{operator.ports['prefect']}/api/flow_runs/count"
+    answered = httpx.post(url, headers=authorization({AUTH: operator.secret}), timeout=20)
+    return int(answered.raise_for_status().json())
 
 
 def start_a_build(operator: Operator, strength: str) -> None:
@@ -97,6 +141,8 @@ def start_a_build(operator: Operator, strength: str) -> None:
     expect(page.get_by_role("heading", name="adult")).to_be_visible()
     operator.look("1-overview")
     page.get_by_role("link", name="start a build", exact=True).first.click()  # adult comes first
+    page.locator("input[type=password]").fill(operator.secret)
+    page.get_by_role("button", name="Login").click()
     page.get_by_role("link", name="adult", exact=True).first.click()
     page.wait_for_url("**/deployment/**")
     page.get_by_role("button", name="Run", exact=True).click()
