@@ -3,6 +3,8 @@
 Real processes and Debian's Chromium. Screenshots go to `.local/screenshots/`.
 """
 
+import contextlib
+import os
 import re
 import shutil
 import socket
@@ -30,6 +32,7 @@ CHROMIUM = [
     "--disable-sync",
 ]
 PARTS = ("page", "prefect", "worker", "mlflow", "service")
+NUM_FURTHER_PROJECTS = 4
 BUILD_WITHIN_MS = 600_000
 # Without a preflight a page sees nothing of the answer; with one the browser sends no request.
 PLAYED = """async (api) => {
@@ -96,12 +99,17 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
 
 
 def free_ports() -> dict[str, int]:
-    """A free port for each part; the service's last, as further projects take the next ones."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PARTS]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return dict(zip(PARTS, ports, strict=True))
+    """A free port for each part; the service's last, with the next ones for further projects.
+
+    They lie below those that the system gives to anybody who asks for any.
+    """
+    for first in range(20000 + os.getpid() % 5000, 32000, 20):
+        wanted = range(first, first + len(PARTS) + NUM_FURTHER_PROJECTS)
+        with contextlib.ExitStack() as opened, contextlib.suppress(OSError):
+            for port in wanted:
+                opened.enter_context(socket.create_server(("127.0.0.1", port)))
+            return dict(zip(PARTS, wanted, strict=False))
+    raise AssertionError("expected free ports below 32000")
 
 
 def test_an_operator_builds_by_the_form_and_uses_what_came_of_it(operator: Operator) -> None:
