@@ -87,7 +87,8 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
             binary = shutil.which("chromium")
             assert binary, "expected Chromium: `make test-browser` installs it"
             browser = playwright.chromium.launch(executable_path=binary, args=CHROMIUM)
-            page = browser.new_page(viewport={"width": 1400, "height": 1100})
+            context = browser.new_context(viewport={"width": 1400, "height": 1100})
+            page = context.new_page()
             page.set_default_timeout(60_000)
             secret = (clone.root / ".local" / "prefect" / "secret").read_text().strip()
             assert secret not in started.stdout
@@ -132,7 +133,8 @@ def play_a_foreign_page(operator: Operator) -> None:
 
     seen = page.evaluate(PLAYED, api)
 
-    assert seen == ["opaque", "opaque", "refused", "refused"]
+    assert set(seen) <= {"opaque", "refused"}  # by the server, or by the browser before
+    assert seen[2:] == ["refused", "refused"]
     assert num_runs(operator) == before
     page.close()
 
