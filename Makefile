@@ -54,17 +54,9 @@ docs: $(VENV)/.dev ## write docs/settings.md and docs/project.schema.json from t
 	@python -m tools.settings_page
 store: $(VENV)/.dev ## put what dvc.lock names into data/store, so that `dvc pull` finds it
 	@python -m tools.embedded_store
-lock: $(VENV)/.uv ## resolve the requirements anew
+lock: $(VENV)/.uv ## resolve the requirements anew; UV_CONSTRAINT=requirements.lock keeps the versions
 	@echo "resolving pyproject.toml into requirements.lock, -text.lock and -dev.lock"
-	@uv pip compile -q --no-header --no-annotate --python-version 3.11 pyproject.toml \
-	  | sed 's/+cpu$$//' > requirements.lock.new && mv requirements.lock.new requirements.lock
-	@uv pip compile -q --no-header --no-annotate --python-version 3.11 --extra text \
-	  -c requirements.lock pyproject.toml \
-	  | sed 's/+cpu$$//' > requirements-text.lock.new && mv requirements-text.lock.new requirements-text.lock
-	@grep -vxFf requirements.lock requirements-text.lock > pipeline/text/model/pretrained.lock
-	@uv pip compile -q --no-header --no-annotate --python-version 3.11 --extra text --group dev \
-	  -c requirements-text.lock pyproject.toml \
-	  | sed 's/+cpu$$//' > requirements-dev.lock.new && mv requirements-dev.lock.new requirements-dev.lock
+	@python -m tools.lock
 clean: ## remove .venv (results and .local stay)
 	rm -rf $(VENV)
 

@@ -118,13 +118,13 @@ def place(module: str, source: Path) -> None:
 
 
 def pinned(distributions: list[str], locks: Sequence[Path]) -> list[str]:
-    """The locks' lines of these distributions, the first lock's where several have one.
+    """`name==version` of these distributions, as the first lock has it that has one.
 
     Raises:
         ProjectError: no lock pins one of them.
     """
     lines = {
-        canonicalize_name(line.split("==")[0]): line.split(";")[0].split("#")[0].strip()
+        canonicalize_name(line.split("==")[0]): line.split()[0]
         for lock in reversed(locks)
         for line in lock.read_text(encoding="utf-8").splitlines()
         if "==" in line
