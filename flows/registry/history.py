@@ -102,7 +102,7 @@ def append(root: Path, project: str, move: Move) -> None:
     """
     source = folder(root) / f"{project}.jsonl"
     line = json.dumps(asdict(move), ensure_ascii=False).encode() + b"\n"
-    handle = os.open(source, os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(source, os.O_RDWR | os.O_CREAT, 0o666)
     with os.fdopen(handle, "r+b") as stream:
         stream.truncate(_whole(stream.read()))
         stream.seek(0, os.SEEK_END)

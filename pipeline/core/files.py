@@ -6,7 +6,7 @@ never meets half a file and a failure leaves what was there before.
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,14 +23,15 @@ if TYPE_CHECKING:  # polars takes half a second to import, and the command line 
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `target`; rename it to `target` when the block ends well."""
+    """Yield a temporary path beside `target`; rename it to `target` when the block ends well.
+
+    Who may read it is what the process's umask says, as for any file that is newly made.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
         yield temporary
-        temporary.chmod(0o644)  # mkstemp makes it private
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

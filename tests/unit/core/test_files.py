@@ -1,5 +1,6 @@
 """A file is written whole or not at all, and a damaged one is named."""
 
+import os
 from pathlib import Path
 
 import polars as pl
@@ -115,3 +116,17 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     write_parquet(tmp_path / "t.parquet", pl.DataFrame({"n": [1]}))
     with pytest.raises(ArtifactMissing, match="agee"):
         read_parquet(tmp_path / "t.parquet", ["agee"])
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_10_who_may_read_a_file_is_what_the_umask_says(
+    tmp_path: Path, mask: int, mode: int
+) -> None:
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "report.json", "{}")
+        write_parquet(tmp_path / "table.parquet", pl.DataFrame({"a": [1]}))
+    finally:
+        os.umask(before)
+    for name in ("report.json", "table.parquet"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == mode
