@@ -9,7 +9,7 @@ from pipeline.core.errors import ProjectError
 from pipeline.ingest.column_names import settled
 from pipeline.ingest.delivery import disguise
 from pipeline.ingest.limits import Allowance
-from pipeline.ingest.parquet_sizes import check_pages, check_texts
+from pipeline.ingest.parquet_sizes import check_pages
 from pipeline.ingest.plain_types import plain
 from pipeline.ingest.reading_settings import Reading
 
@@ -41,12 +41,7 @@ def parquet(
     table = table.rename(dict(zip(delivered, names, strict=True)))
     for name in images:
         table = _as_bytes(table, name, source)
-    table = plain(table, f"ingest.source: {source}", images)
-    try:
-        check_texts(table, path, source, allowance)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _damaged(source, str(error)) from None
-    return table
+    return plain(table, f"ingest.source: {source}", images)
 
 
 def _as_bytes(table: pl.LazyFrame, name: str, source: str) -> pl.LazyFrame:

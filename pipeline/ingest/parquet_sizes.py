@@ -2,21 +2,17 @@
 
 A page's header says how much memory a reader takes for it, whatever the file's footer says; a run
 or a dictionary of a few bytes can stand for billions of values. So the headers are read one by
-one, and the lengths of texts are summed.
+one, and a text of a dictionary counts as often as it may be looked up.
 
 Format: https://parquet.apache.org/docs/file-format; its headers are in Thrift's compact protocol.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import polars as pl
-
-from pipeline.ingest.limits import (
-    Allowance,
-    check_num_columns,
-    check_value_size,
-)
+from pipeline.ingest.limits import Allowance, check_num_columns
 
 VALUE_BYTES = 8
 ALWAYS_BYTES = 2**30
@@ -25,6 +21,12 @@ HEADER_BYTES = 2**12
 MAX_HEADER_BYTES = 2**24
 STOP, TRUE, FALSE, BYTE, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = 0, 1, 2, 3, 7, 8, 9, 10, 11, 12
 MAX_DEPTH = 16
+TYPE, UNPACKED, PACKED = 1, 2, 3
+"""Fields of a page's header."""
+DICTIONARY = 2
+"""A type of page."""
+LOOKED_UP = (2, 8)
+"""Encodings whose values are positions in the dictionary."""
 
 
 def check_pages(path: Path, source: str, allowance: Allowance) -> None:
@@ -45,62 +47,69 @@ def check_pages(path: Path, source: str, allowance: Allowance) -> None:
     )
     values = num_rows * max(metadata.num_columns, 1) * VALUE_BYTES
     allowance.check_ratio(values, num_bytes, source, ALWAYS_BYTES)
-    unpacked = 0
+    pages, texts = 0, 0
     with path.open("rb") as stream:
         for group in range(metadata.num_row_groups):
             for place in range(metadata.num_columns):
-                unpacked += _num_unpacked(stream, metadata.row_group(group).column(place))
-                allowance.check_ratio(unpacked, num_bytes, source)
-    allowance.take(max(values, unpacked))
+                check = partial(_check_pages, allowance, num_bytes, source, pages)
+                column = metadata.row_group(group).column(place)
+                found = _taken(stream, column, check)
+                pages, texts = pages + found[0], texts + found[1]
+                allowance.check_ratio(texts, num_bytes, source, ALWAYS_BYTES)
+    allowance.take(max(values + texts, pages))
 
 
-def check_texts(table: pl.LazyFrame, path: Path, source: str, allowance: Allowance) -> None:
-    """Refuse a table whose texts and bytes are beyond the limits once each stands in its row."""
-    wanted = [
-        length.cast(pl.UInt64)
-        for name, dtype in table.collect_schema().items()
-        if (length := _length(name, dtype)) is not None
-    ]
-    if not wanted:
-        return
-    sums = [one.sum().name.prefix("sum ") for one in wanted]
-    most = [one.max().name.prefix("max ") for one in wanted]
-    row = table.select(*sums, *most).collect(engine="streaming").row(0, named=True)
-    for name, value in row.items():
-        if name.startswith("max "):
-            check_value_size(value or 0, f"each value of {name[4:]!r} of {source}")
-    num_bytes = sum(value for name, value in row.items() if name.startswith("sum "))
-    allowance.check_ratio(num_bytes, path.stat().st_size, source, ALWAYS_BYTES)
-    allowance.take(num_bytes)
+def _check_pages(allowance: Allowance, num_bytes: int, source: str, before: int, more: int) -> None:
+    allowance.check_ratio(before + more, num_bytes, source)
 
 
-def _length(name: str, dtype: pl.DataType) -> pl.Expr | None:
-    if dtype == pl.String:
-        return pl.col(name).str.len_bytes()
-    if dtype == pl.Binary:
-        return pl.col(name).bin.size()
-    return None
-
-
-def _num_unpacked(stream: BinaryIO, column: Any) -> int:
-    """Bytes of a column's pages as their headers have them."""
+def _taken(stream: BinaryIO, column: Any, check: Callable[[int], None]) -> tuple[int, int]:
+    """Bytes of a column's pages as their headers have them, and at most so many of its texts."""
     start = column.data_page_offset
     if column.dictionary_page_offset:
         start = min(start, column.dictionary_page_offset)
     end = start + column.total_compressed_size
-    total = 0
+    total, texts, longest, is_text = 0, 0, 0, column.physical_type == "BYTE_ARRAY"
     while start < end:
         header, length = _header(stream, start)
-        unpacked, packed = header.get(2), header.get(3)
-        if (
-            not isinstance(unpacked, int)
-            or not isinstance(packed, int)
-            or min(unpacked, packed) < 0
-        ):
+        unpacked, packed = header.get(UNPACKED), header.get(PACKED)
+        if type(unpacked) is not int or type(packed) is not int or min(unpacked, packed) < 0:
             raise ValueError(f"the header of the page at byte {start} is damaged")
         total += unpacked
+        check(total)
+        if is_text and header.get(TYPE) == DICTIONARY:
+            stream.seek(start + length)
+            longest = _longest(stream.read(packed), unpacked, column.compression)
+        elif is_text:
+            texts += _num_looked_up(header) * longest or unpacked
         start += length + packed
-    return total
+    return total, texts
+
+
+def _num_looked_up(header: dict[int, Any]) -> int:
+    """How many values of a page are looked up in the dictionary."""
+    first, second = header.get(5) or {}, header.get(8) or {}
+    encoding = first.get(2, second.get(4))
+    return int(first.get(1, second.get(1)) or 0) if encoding in LOOKED_UP else 0
+
+
+def _longest(packed: bytes, num_bytes: int, compression: str) -> int:
+    """The longest text of a dictionary, in bytes, or all of it where it cannot be unpacked."""
+    import pyarrow as pa
+
+    content = packed
+    if compression != "UNCOMPRESSED":
+        try:
+            codec = pa.Codec({"LZ4_RAW": "lz4_raw"}.get(compression, compression.lower()))
+            content = codec.decompress(packed, decompressed_size=num_bytes, asbytes=True)
+        except (OSError, ValueError, NotImplementedError):
+            return num_bytes
+    place, longest = 0, 0
+    while place + 4 <= len(content):
+        length = int.from_bytes(content[place : place + 4], "little")
+        longest = max(longest, length)
+        place += 4 + length
+    return min(longest, num_bytes)
 
 
 def _header(stream: BinaryIO, start: int) -> tuple[dict[int, Any], int]:

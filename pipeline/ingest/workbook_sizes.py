@@ -57,15 +57,18 @@ def check_archive(path: Path, settings: Reading, source: str, allowance: Allowan
     num_bytes = path.stat().st_size
     unpacked, is_counted = 0, path.suffix.lower() != ".xlsb"
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as packed, zipfile.ZipFile(packed) as archive:
             for member in archive.infolist():
                 is_counted &= not member.filename.lower().endswith("workbook.bin")
                 check = _check_of(member.filename, settings, source)
                 member.file_size = 2**62  # what it says may be a lie: read to its true end
+                before = unpacked
                 with archive.open(member) as stream:
                     while block := stream.read(BLOCK_BYTES):
                         unpacked += len(block)
+                        so_far = packed.tell() - member.header_offset
                         allowance.check_ratio(unpacked, num_bytes, source)
+                        allowance.check_ratio(unpacked - before, so_far, source)
                         allowance.take(len(block))
                         check.feed(block)
                 check.end()
@@ -117,12 +120,14 @@ class _Xml:
         self._parser = expat.ParserCreate("utf-8")
         self._parser.StartDoctypeDeclHandler = self._refuse_entities
         self._extents: list[Extent] = [Extent()]
+        self._end = b""
         if name.lower() == "content.xml":
             _count_repeated(self._parser, self._extents)
-        else:
-            _count_cells(self._parser, self._extents[0])
 
     def feed(self, block: bytes, is_last: bool = False) -> None:
+        if not self._parser.StartElementHandler and SHEET in self._end + block:
+            _count_cells(self._parser, self._extents[0])
+        self._end = block[-len(SHEET) :]
         try:
             self._parser.Parse(block, is_last)
         except expat.ExpatError as error:
