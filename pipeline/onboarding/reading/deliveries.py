@@ -3,13 +3,10 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.core.errors import ProjectError
 from pipeline.ingest.delivery import digest, files
-
-if TYPE_CHECKING:
-    from pipeline.ingest.stage import Settings
+from pipeline.ingest.reading_settings import Reading
 
 
 def digest_of(source: Path) -> str:
@@ -19,7 +16,11 @@ def digest_of(source: Path) -> str:
 
 @contextlib.contextmanager
 def local_delivery(
-    delivered: str, query: str | None, target: Path, home: Path, settings: "Settings"
+    delivered: str,
+    query: str | None,
+    target: Path,
+    home: Path,
+    settings: Reading = Reading(),  # noqa: B008 -- it is frozen
 ) -> Iterator[Path]:
     """The delivery as a file, which may lie anywhere; a query's answer becomes parquet."""
     import tempfile
@@ -55,7 +56,7 @@ def local_delivery(
 
 
 def measured(
-    settings: "Settings",
+    settings: Reading,
     file: Path,
     home: Path,
     images: tuple[str, ...],
@@ -75,6 +76,6 @@ def measured(
         return found.table.select(pl.len()).collect().item(), found.num_bytes
 
 
-def _external(settings: "Settings") -> "Settings":
+def _external(settings: Reading) -> Reading:
     """Settings for a file that a person has named on the command line: its copy is what is kept."""
     return settings.model_copy(update={"external": True})

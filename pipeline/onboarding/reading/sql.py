@@ -15,11 +15,11 @@ import polars as pl
 from pipeline.core.errors import ProjectError
 from pipeline.ingest.limits import MAX_RECORD_BYTES, check_num_columns, size
 from pipeline.ingest.plain_types import plain
-from pipeline.ingest.reading_settings import Reading
 
 BATCH_ROWS, FETCHED_ROWS = 50_000, 500
 VALUE_BYTES = 8
-MAX_BYTES: int = Reading().max_bytes
+MAX_BYTES = 2 * 2**30
+"""Of an answer, which is held in memory as a whole."""
 CONNECT_TIMEOUT_S = 10
 FIRST_WORDS = ("select", "with", "values", "table")
 EXAMPLES = "sqlite:///people.db, postgresql://USER@HOST:5432/DATABASE"
@@ -41,6 +41,7 @@ def query_table(url: str, query: str, max_bytes: int = MAX_BYTES) -> pl.DataFram
     """
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+    most = min(max_bytes, MAX_BYTES)
     address = _address(url)
     shown = masked(address)
     query = _one_selection(query)
@@ -50,7 +51,7 @@ def query_table(url: str, query: str, max_bytes: int = MAX_BYTES) -> pl.DataFram
             names = [str(one[0]) for one in result.cursor.description]
             check_num_columns(len(names), shown)
             _check_names(names)
-            parts = [_part(rows, names) for rows in _batches(result, len(names), max_bytes, shown)]
+            parts = [_part(rows, names) for rows in _batches(result, len(names), most, shown)]
     except SQLAlchemyError as error:
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error)
         raise _refused(shown, _without_password(cause, address)) from None
