@@ -67,7 +67,7 @@ def refresh(root: Path, project: str, delivered: str | None, query: str | None) 
         is_same = is_known
     else:
         _check_place(target, raw, project, is_known)
-        with local_delivery(delivered, query, target, home) as file:
+        with local_delivery(delivered, query, target, home, settings) as file:
             num_rows, num_bytes = measured(settings, file, home, images, like=target)
             is_same = target.exists() and digest_of(file) == digest_of(target)
             if not is_same:

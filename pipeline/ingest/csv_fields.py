@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import ProjectError
 from pipeline.ingest.delivery import BLOCK_BYTES
+from pipeline.ingest.limits import MAX_RECORD_BYTES, size
 
-MAX_RECORD_BYTES = 8 * BLOCK_BYTES
 SEPARATORS = (",", ";", "\t", "|")
 BOMS = (b"\xff\xfe", b"\xfe\xff")
 """How a text in UTF-16 begins."""
@@ -34,6 +34,10 @@ class Dialect:
     separator: bytes
     quote: bytes
     line_end: bytes
+
+    def opens_in(self, block: bytes) -> bool:
+        """Whether there is a quote in it that could hide its line ends."""
+        return bool(self.quote) and self.quote in block
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ def blocks(path: Path, dialect: Dialect, offset: int) -> Iterator[tuple[bytes, R
                 yield block[: found.end], found
             carry = block[found.end :]
             if len(carry) > MAX_RECORD_BYTES:
-                break
+                yield carry, records(carry, dialect)
+                return
     if carry:
         block = carry + dialect.line_end
         yield block, records(block, dialect)
@@ -144,7 +149,7 @@ def num_rows(
         if found.stray is not None:
             raise _stray(line + block.count(dialect.line_end, 0, found.stray), source)
         if found.end < len(block):
-            raise unclosed(line, source)
+            raise unclosed(line, source) if dialect.opens_in(block) else too_long(line, source)
         wrong = np.flatnonzero(found.num_fields != num_fields)
         last = np.flatnonzero(found.num_fields)[-1:]
         if len(last) and blank_line:
@@ -221,6 +226,14 @@ def unclosed(line: int, source: str) -> ProjectError:
         "after it is never closed",
         hint="was the delivery cut short? `ingest.quote: none` takes quotes as text; is "
         "`ingest.separator` right?",
+    )
+
+
+def too_long(line: int, source: str, most: int = MAX_RECORD_BYTES) -> ProjectError:
+    return ProjectError(
+        f"ingest.source: expected lines of at most {size(most)} in {source}, found "
+        f"a longer one, line {line}",
+        hint="is it a table, and was it damaged on its way? its lines end with a line feed",
     )
 
 

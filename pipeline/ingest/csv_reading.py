@@ -16,23 +16,36 @@ from pipeline.ingest.csv_fields import (
     check_text,
     num_rows,
     records,
+    too_long,
     unclosed,
 )
 from pipeline.ingest.csv_text import as_utf8, narrowed
 from pipeline.ingest.delivery import BLOCK_BYTES
+from pipeline.ingest.limits import Allowance, check_num_columns
 from pipeline.ingest.reading_settings import Reading
 
 QUOTES = {"double": b'"', "single": b"'", "none": b""}
 
 
 @contextmanager
-def scanned(path: Path, settings: Reading, folder: Path, source: str) -> Iterator[pl.LazyFrame]:
+def scanned(
+    path: Path, settings: Reading, folder: Path, source: str, allowance: Allowance | None = None
+) -> Iterator[pl.LazyFrame]:
     """The csv as a lazy table that can be collected within the block.
 
+    Args:
+        path: The file as delivered.
+        settings: How it is written.
+        folder: Where its unpacked copy is kept for the block.
+        source: What messages call it.
+        allowance: What may still be read, where the file is one of several.
+
     Raises:
-        ProjectError: it is no csv as `settings` describe it; the message names the line.
+        ProjectError: it is no csv as `settings` describe it, or beyond their limits; the message
+            names the line.
     """
-    with as_utf8(path, settings, folder, source) as text:
+    allowance = allowance or Allowance(settings, source)
+    with as_utf8(path, settings, folder, source, allowance) as text:
         dialect = dialect_of(text, settings)
         offset = _skip(text, settings.skip_lines, source)
         first = first_record(text, dialect, offset, settings.skip_lines + 1, source)
@@ -41,6 +54,7 @@ def scanned(path: Path, settings: Reading, folder: Path, source: str) -> Iterato
             check_separator(fields, dialect.separator.decode(), source)
         delivered = fields if settings.header else None
         num_columns = len(fields)
+        check_num_columns(num_columns, source)
         if settings.header and len(settings.names) == num_columns + 1:
             num_columns += 1  # R leaves out the name of its row names
         names = settled(delivered, num_columns, settings, source)
@@ -105,9 +119,11 @@ def first_record(text: Path, dialect: Dialect, offset: int, line: int, source: s
     with text.open("rb") as stream:
         stream.seek(offset)
         block = stream.read(BLOCK_BYTES)
-    found = records(block + dialect.line_end, dialect)
+    is_whole = len(block) < BLOCK_BYTES
+    found = records(block + dialect.line_end if is_whole else block, dialect)
     if not found.end:
-        raise unclosed(line, source)
+        quoted = dialect.opens_in(block)
+        raise unclosed(line, source) if quoted else too_long(line, source, BLOCK_BYTES)
     end = min(int(found.starts[1]) if len(found.starts) > 1 else found.end, len(block))
     check_text(block[:end], line, source)
     return block[:end]
@@ -116,12 +132,17 @@ def first_record(text: Path, dialect: Dialect, offset: int, line: int, source: s
 def fields_of(record: bytes, dialect: Dialect) -> list[str]:
     """The fields of one record."""
     text = record.decode("utf-8-sig").rstrip("\r\n")
-    return next(
-        csv.reader(
-            io.StringIO(text, newline=""),
-            delimiter=dialect.separator.decode(),
-            quotechar=dialect.quote.decode() or None,
-            quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-        ),
-        [],
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=dialect.separator.decode(),
+        quotechar=dialect.quote.decode() or None,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
     )
+    try:
+        return next(reader, [])
+    except csv.Error:
+        raise ProjectError(
+            "ingest.source: expected fields of at most "
+            f"{csv.field_size_limit():,} characters in the first line, found a longer one",
+            hint="is it a table? is `ingest.separator` right?",
+        ) from None

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import ProjectError
-from pipeline.ingest.csv_fields import not_in
+from pipeline.ingest.csv_fields import not_in, too_long
 from pipeline.ingest.delivery import BLOCK_BYTES, disguise
+from pipeline.ingest.limits import MAX_RECORD_BYTES, Allowance
 from pipeline.ingest.reading_settings import Reading
 
 PACKED = {
@@ -22,24 +23,30 @@ PACKED = {
     b"PK\x03\x04": "zip",
 }
 HEAD_BYTES = 4096
+XZ_MEMORY_BYTES = 256 * 2**20
+"""More than the largest preset needs; a header may ask for gigabytes."""
 
 
 @contextmanager
-def as_utf8(path: Path, settings: Reading, folder: Path, source: str) -> Iterator[Path]:
+def as_utf8(
+    path: Path, settings: Reading, folder: Path, source: str, allowance: Allowance
+) -> Iterator[Path]:
     """The csv in UTF-8: itself where it is so, else a file in `folder` that lasts for the block.
 
     Raises:
-        ProjectError: it is no text in `settings.encoding`, or an archive that cannot be unpacked.
+        ProjectError: it is no text in `settings.encoding`, an archive that cannot be unpacked, or
+            larger than `allowance` has left.
     """
     encoding = text_encoding(settings.encoding)
     is_spaced = settings.separator == "whitespace"
     if encoding == "utf-8" and not is_spaced and not packing(path):
         check_disguise(head_of(path), source)
+        allowance.take(path.stat().st_size)
         yield path
         return
     target = folder / "delivery.csv"
     with target.open("wb") as copy:
-        for block in decoded(unpacked(path, source), encoding, source):
+        for block in decoded(unpacked(path, source, allowance), encoding, source):
             copy.write(narrowed(block) if is_spaced else block)
     check_disguise(head_of(target), source)
     yield target
@@ -56,21 +63,29 @@ def packing(path: Path) -> str:
     return next((kind for magic, kind in PACKED.items() if head.startswith(magic)), "")
 
 
-def unpacked(path: Path, source: str) -> Iterator[bytes]:
+def unpacked(path: Path, source: str, allowance: Allowance) -> Iterator[bytes]:
     """The file's bytes in blocks, unpacked where it is gzip, bz2, xz, zstd or a zip of one file.
 
     Raises:
-        ProjectError: the archive is damaged, or holds several files or none.
+        ProjectError: the archive is damaged, holds several files or none, or unpacks to more than
+            `allowance` has left; its bytes are counted, whatever it says of its size.
     """
     import lzma
     import zlib
 
-    kind = packing(path)
+    kind, num_bytes = packing(path), 0
     try:
         with path.open("rb") as packed, _opened(packed, kind, source) as stream:
             while block := stream.read(BLOCK_BYTES):
+                num_bytes += len(block)
+                if kind:
+                    allowance.check_ratio(num_bytes, packed.tell(), source)
+                allowance.take(len(block))
                 yield block
-    except (EOFError, OSError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
+    except (
+        *(EOFError, OSError, zipfile.BadZipFile, lzma.LZMAError, zlib.error),
+        RuntimeError,  # zipfile's, of a password or an unknown compression
+    ) as error:
         if not kind:
             raise
         raise ProjectError(
@@ -82,14 +97,13 @@ def unpacked(path: Path, source: str) -> Iterator[bytes]:
 def _opened(packed: io.BufferedReader, kind: str, source: str) -> io.BufferedIOBase:
     import bz2
     import gzip
-    import lzma
 
     if kind == "gzip":
         return gzip.GzipFile(fileobj=packed)
     if kind == "bz2":
         return bz2.BZ2File(packed)
     if kind == "xz":
-        return lzma.LZMAFile(packed)
+        return io.BufferedReader(_Xz(packed))
     if kind == "zstd":
         import pyarrow
 
@@ -100,6 +114,42 @@ def _opened(packed: io.BufferedReader, kind: str, source: str) -> io.BufferedIOB
         content: Any = archive.open(_member(archive, source))
         return io.BufferedReader(content)
     return packed
+
+
+class _Xz(io.RawIOBase):
+    """An xz file unpacked, within a limit of memory, which `lzma.LZMAFile` does not have.
+
+    Args:
+        packed: The file, of one stream or several.
+    """
+
+    def __init__(self, packed: io.BufferedReader) -> None:
+        super().__init__()
+        self._packed = packed
+        self._stream = self._next_stream()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content, found = b"", b""
+        while not found:
+            if self._stream.eof:
+                content = (self._stream.unused_data or self._packed.read(HEAD_BYTES)).lstrip(b"\0")
+                if not content:
+                    return 0
+                self._stream = self._next_stream()
+            elif self._stream.needs_input and not (content := self._packed.read(HEAD_BYTES)):
+                raise EOFError("it ends before its end-of-stream marker")
+            found, content = self._stream.decompress(content, len(buffer)), b""
+        buffer[: len(found)] = found
+        return len(found)
+
+    @staticmethod
+    def _next_stream() -> Any:
+        import lzma
+
+        return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES)
 
 
 def _member(archive: zipfile.ZipFile, source: str) -> zipfile.ZipInfo:
@@ -144,7 +194,8 @@ def decoded(blocks: Iterator[bytes], encoding: str, source: str) -> Iterator[byt
     """Blocks of whole lines in UTF-8, without a byte order mark.
 
     Raises:
-        ProjectError: some bytes are not in `encoding`; the message names the line.
+        ProjectError: some bytes are not in `encoding`, or a line has no end for longer than any
+            record is; the message names the line.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     line, carry, is_first, is_last = 1, "", True, False
@@ -160,10 +211,17 @@ def decoded(blocks: Iterator[bytes], encoding: str, source: str) -> Iterator[byt
         if is_first and text:
             text, is_first = text.removeprefix("\ufeff"), False
         text = carry + text
-        cut = len(text) if is_last else text.rfind("\n") + 1
+        cut = len(text) if is_last else _end_of_lines(text)
         line += text.count("\n", 0, cut)
         carry = text[cut:]
+        if len(carry) > MAX_RECORD_BYTES:
+            raise too_long(line, source)
         yield text[:cut].encode("utf-8", "replace")
+
+
+def _end_of_lines(text: str) -> int:
+    """Where the last whole line ends; a carriage return ends one only where there is no other."""
+    return text.rfind("\n") + 1 or text.rfind("\r", 0, len(text) - 1) + 1
 
 
 def narrowed(block: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """A delivered file as it lies there: where it is found, what it weighs, what it looks like."""
 
 import hashlib
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -10,11 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import ProjectError
+from pipeline.ingest.limits import Allowance
+from pipeline.ingest.reading_settings import Reading
 
 if TYPE_CHECKING:
     import polars as pl
 
 BLOCK_BYTES = 8 * 2**20
+DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
+"""Where DVC's cache has a file, by its digest: `cache.type: symlink` has links there."""
 # How files that are no csv begin: what they are, and what to do about it.
 SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (rb"PAR1", "a parquet file", "set `ingest.format: parquet`"),
@@ -58,31 +63,67 @@ class Delivery:
 
 
 @contextmanager
-def local(source: str, home: Path) -> Iterator[Path]:
+def local(source: str, home: Path, settings: Reading) -> Iterator[Path]:
     """The source as a path: itself below `home`, the project's folder, or a URL's temporary copy.
 
     Raises:
-        ProjectError: there is nothing, or it cannot be opened.
+        ProjectError: there is nothing, it cannot be opened, is larger than `settings.max_bytes`,
+            or lies outside of `home` where `settings.external` does not say so.
     """
     if "://" not in source:
         path = home / source
+        if not settings.external:
+            check_inside(path, home, source)
         if not path.exists():
             raise _absent(str(path))
         yield path
         return
+    if not settings.external and _is_of_this_machine(source):
+        raise _outside(source, "a file of this machine by its URL")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / (re.split(r"[?#]", source)[0].rpartition("/")[2] or "delivery")
-        _download(source, path)
+        _download(source, path, Allowance(settings, source))
         yield path
 
 
-def _download(source: str, target: Path) -> None:
+def check_inside(path: Path, home: Path, source: str) -> None:
+    """Refuse a path that leaves the project's folder, by itself or by a link.
+
+    A link into DVC's cache, where a file is named by its digest, leaves nothing: DVC made it.
+    """
+    place = path.resolve()
+    if place.is_relative_to(home.resolve()):
+        return
+    if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(home)):
+        raise _outside(source, "a path that leads out of it")
+    if not DVC_CACHE.search(place.as_posix()):
+        raise _outside(source, "a link that leads out of it")
+
+
+def _is_of_this_machine(url: str) -> bool:
+    """Whether a URL, or the last of a chain such as `zip://a.csv::file:///b.zip`, is a path."""
+    last = url.rpartition("::")[2]
+    return "://" not in last or last.partition("://")[0].lower() in ("file", "local", "")
+
+
+def _outside(source: str, what: str) -> ProjectError:
+    return ProjectError(
+        f"ingest.source: expected a file below the project's folder, got {what}: {source}",
+        hint="copy it to raw/, where DVC keeps it, and name it there; or set "
+        "`ingest.external: true`, and know that DVC does not see when it changes",
+    )
+
+
+def _download(source: str, target: Path, allowance: Allowance) -> None:
     import fsspec
 
     try:
         with fsspec.open(source, "rb") as stream, target.open("wb") as copy:
             while block := stream.read(BLOCK_BYTES):
+                allowance.take(len(block))
                 copy.write(block)
+    except ProjectError:
+        raise
     except (FileNotFoundError, IsADirectoryError):
         raise _absent(source) from None
     except Exception as error:  # each file system has errors of its own

@@ -8,7 +8,8 @@ import polars as pl
 
 from pipeline.core.errors import ProjectError
 from pipeline.core.run.progress import rows
-from pipeline.ingest.delivery import Delivery
+from pipeline.ingest.delivery import Delivery, check_inside
+from pipeline.ingest.limits import Allowance, check_value_size
 
 SHARD_BYTES = 64 * 2**20
 """So many bytes of images are in memory at a time."""
@@ -21,7 +22,9 @@ ENDINGS = (
 SCHEMA = {"file": pl.String, "image": pl.Binary, "label": pl.String}
 
 
-def images(path: Path, folder: Path, source: str) -> Delivery:
+def images(
+    path: Path, folder: Path, source: str, allowance: Allowance, inside: Path | None
+) -> Delivery:
     """The images below `path`, by class and name; their bytes as they are, whatever they are.
 
     Files of another ending and hidden ones are no rows: they are named on standard error.
@@ -30,13 +33,22 @@ def images(path: Path, folder: Path, source: str) -> Delivery:
         path: The folder that holds one for each class.
         folder: Where to keep the table as long as it is read.
         source: What messages call `path`.
+        allowance: How many bytes may be read.
+        inside: The folder that no link may lead out of; None where any may.
 
     Raises:
-        ProjectError: there are none, a class has none, or a file or folder is out of place.
+        ProjectError: there are none, a class has none, a file or folder is out of place, or an
+            image or all of them are too large.
     """
     files, others = _files(path, source)
     if others:
         _tell(others, source)
+    for file in files:  # before any is read
+        name = f"{source}/{file.parent.name}/{file.name}"
+        if inside:
+            check_inside(file, inside, name)
+        check_value_size(file.stat().st_size, name)
+        allowance.take(file.stat().st_size)
     shard: list[tuple[str, bytes, str]] = []
     shards: list[Path] = []
     lines, num_bytes, num_waiting = hashlib.sha256(), 0, 0

@@ -30,3 +30,15 @@ class Reading(Frozen):
     duplicate_names: Literal["refuse", "number"] = "refuse"
     """What becomes of names that stand twice or are empty: the second `name` becomes `name_2`, and
     an empty one `column_` with its position."""
+    max_bytes: int = Field(8 * 2**30, ge=1, json_schema_extra={"unit": "bytes"})
+    """Most bytes that the source may have, unpacked, all its files together; more is refused before
+    it is kept anywhere."""
+    max_ratio: int = Field(200, ge=1, json_schema_extra={"unit": "bytes unpacked per packed byte"})
+    """How many times its own size a packed file, a workbook or a parquet file may unpack to, above
+    the first 64 MiB; what is beyond is taken for a decompression bomb."""
+    max_cells: int = Field(50_000_000, ge=1, json_schema_extra={"unit": "cells"})
+    """Most cells of a workbook's sheet, its last row times its last column: a sheet is held in
+    memory as a whole, some 50 bytes a cell."""
+    external: bool = False
+    """Whether the source may lie outside of the project's folder: an absolute path, one with `..`,
+    a link that leads out, a `file://` URL. DVC does not see when such a file changes."""

@@ -16,9 +16,11 @@ from pipeline.core.errors import ProjectError
 from pipeline.ingest import csv_reading, delivery
 from pipeline.ingest.delivery import Delivery
 from pipeline.ingest.image_folder import images as image_folder
+from pipeline.ingest.limits import Allowance
+from pipeline.ingest.parquet_files import parquet
 from pipeline.ingest.plain_types import plain
 from pipeline.ingest.reading_settings import Reading
-from pipeline.ingest.typed_files import excel, parquet
+from pipeline.ingest.workbooks import excel
 
 PARQUET = (".parquet", ".pq")
 EXCEL = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -28,7 +30,8 @@ EXCEL = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 def opened(
     source: str, settings: Reading, home: Path, images: Collection[str] = ()
 ) -> Iterator[Delivery]:
-    """What `source` holds: a path below `home`, a URL, or a folder of files of the same columns.
+    """What `source` holds: a path below `home`, a URL, or a folder of files of the same columns;
+    beyond `home` where `settings.external` says so.
 
     The table can be collected, or written to a file, within the block. The columns `images` are
     bytes; no other may be.
@@ -38,18 +41,24 @@ def opened(
             file, the line or column, and what to do.
     """
     with ExitStack() as stack:
-        path = stack.enter_context(delivery.local(source, home))
+        path = stack.enter_context(delivery.local(source, home, settings))
+        allowance = Allowance(settings, source)
+        inside = None if settings.external or "://" in source else home
         if settings.format == "images":
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            found = image_folder(path, folder, source)
+            found = image_folder(path, folder, source, allowance, inside)
             yield replace(found, table=plain(found.table, f"ingest.source: {source}", images))
             return
         files = delivery.files(path)
         tables = []
         for number, file in enumerate(files):
             name = f"{source}/{file.name}" if path.is_dir() else source
+            if inside:
+                delivery.check_inside(file, inside, name)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(suffix=f".{number}")))
-            tables.append(stack.enter_context(_scanned(file, settings, folder, name, images)))
+            tables.append(
+                stack.enter_context(_scanned(file, settings, folder, name, images, allowance))
+            )
         _check_same_columns(tables, [file.name for file in files], source)
         _check_bytes(tables[0].collect_schema(), images, source)
         yield Delivery(
@@ -61,16 +70,21 @@ def opened(
 
 @contextmanager
 def _scanned(
-    file: Path, settings: Reading, folder: Path, source: str, images: Collection[str]
+    file: Path,
+    settings: Reading,
+    folder: Path,
+    source: str,
+    images: Collection[str],
+    allowance: Allowance,
 ) -> Iterator[pl.LazyFrame]:
     kind = format_of(file) if settings.format == "auto" else settings.format
     if kind == "csv":
-        with csv_reading.scanned(file, settings, folder, source) as table:
+        with csv_reading.scanned(file, settings, folder, source, allowance) as table:
             yield table
     elif kind == "parquet":
-        yield parquet(file, settings, source, images)
+        yield parquet(file, settings, source, allowance, images)
     else:
-        yield excel(file, settings, source)
+        yield excel(file, settings, source, allowance)
 
 
 def format_of(file: Path) -> str:

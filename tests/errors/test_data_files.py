@@ -1,6 +1,8 @@
 """Broken deliveries: what a person reads, word for word."""
 
+import gzip
 import io
+import zipfile
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +20,7 @@ from tests.errors.broken import (
     said,
     whole,
 )
+from tests.excel import write_workbook
 
 RULES = "      columns: {age: integer, hours: integer}"
 
@@ -40,7 +43,57 @@ def as_float(made: Repository, first: str) -> None:
     edit("project", "age: integer", "age: float")(made)
 
 
+def a_bomb(made: Repository) -> None:
+    made.raw.write_bytes(gzip.compress(b"1,2\n" * (2**24 + 2**10)))
+
+
+def a_far_cell(made: Repository) -> None:
+    write_workbook(made.raw, {"people": [["age", "job"], [30, "clerk"]]})
+    with zipfile.ZipFile(made.raw) as archive:
+        content = {one.filename: archive.read(one) for one in archive.infolist()}
+    name = "xl/worksheets/s1.xml"
+    far = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
+    content[name] = content[name].replace(b"</sheetData>", far)
+    with zipfile.ZipFile(made.raw, "w") as archive:
+        for one, text in content.items():
+            archive.writestr(one, text)
+    edit("project", "raw/people.csv", "raw/people.csv\n  format: excel")(made)
+
+
+def leads_out(made: Repository) -> None:
+    (made.root / "secret.csv").write_text(HEADER + ROWS)
+    edit("project", "raw/people.csv", "../../secret.csv")(made)
+
+
 FILES: dict[str, Broken] = {
+    "8: a gzip file that unpacks to far more": Broken(
+        a_bomb,
+        "ingest@people: ProjectError: ingest.max_ratio: expected raw/people.csv to unpack to at "
+        "most 200 times its size, found 64.0 MiB or more from 63.7 KiB",
+        "tables do not pack so well: is it the right file? if it is, unpack it yourself, or set a "
+        "larger `ingest.max_ratio` in project.yaml",
+    ),
+    "8: a file beyond the project's own limit": Broken(
+        edit("project", "raw/people.csv", "raw/people.csv\n  max_bytes: 100"),
+        "ingest@people: ProjectError: ingest.max_bytes: expected at most 100 bytes in "
+        "raw/people.csv, unpacked, found more",
+        "is it the right file? a larger `ingest.max_bytes` in project.yaml allows it",
+    ),
+    "8: a workbook with a cell far away": Broken(
+        a_far_cell,
+        "ingest@people: ProjectError: ingest.source: expected a table in xl/worksheets/s1.xml of "
+        "raw/people.csv, found 5 filled cells spread as far as XFD1048576: 17,179,869,184 cells "
+        "would be read",
+        "a cell far from the others was filled by mistake: delete its row or column, save the "
+        "workbook again; or set a larger `ingest.max_ratio`",
+    ),
+    "10: a source outside of the project": Broken(
+        leads_out,
+        "ingest@people: ProjectError: ingest.source: expected a file below the project's folder, "
+        "got a path that leads out of it: ../../secret.csv",
+        "copy it to raw/, where DVC keeps it, and name it there; or set `ingest.external: true`, "
+        "and know that DVC does not see when it changes",
+    ),
     "no file": Broken(
         gone("raw"),
         "ingest@people: ProjectError: ingest.source: expected a file at "

@@ -4,6 +4,8 @@ import codecs
 import re
 from collections.abc import Callable, Iterator
 
+from pipeline.ingest.limits import MAX_RECORD_BYTES
+
 SAMPLE_BYTES = 2**16
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -55,6 +57,8 @@ def _lines_beyond_ascii(blocks: Iterator[bytes]) -> bytes:
     carry, found = b"", b""
     for block in blocks:
         text, end, carry = (carry + block).rpartition(b"\n")
+        if len(carry) > MAX_RECORD_BYTES:  # no line of a table: reading it will say so
+            return (found + carry)[:SAMPLE_BYTES]
         found += b"\n".join(re.findall(rb"[^\r\n]*[\x80-\xff][^\r\n]*", text)) + end
         if len(found) > SAMPLE_BYTES:
             return found[: found.find(b"\n", SAMPLE_BYTES) + 1]

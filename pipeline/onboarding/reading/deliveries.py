@@ -3,13 +3,10 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.core.errors import ProjectError
 from pipeline.ingest.delivery import digest, files
-
-if TYPE_CHECKING:
-    from pipeline.ingest.stage import Settings
+from pipeline.ingest.reading_settings import Reading
 
 
 def digest_of(source: Path) -> str:
@@ -18,8 +15,14 @@ def digest_of(source: Path) -> str:
 
 
 @contextlib.contextmanager
-def local_delivery(delivered: str, query: str | None, target: Path, home: Path) -> Iterator[Path]:
-    """The delivery as a file; a query's answer becomes parquet."""
+def local_delivery(
+    delivered: str,
+    query: str | None,
+    target: Path,
+    home: Path,
+    settings: Reading = Reading(),  # noqa: B008 -- it is frozen
+) -> Iterator[Path]:
+    """The delivery as a file, which may lie anywhere; a query's answer becomes parquet."""
     import tempfile
 
     from pipeline.core.files import write_parquet
@@ -37,7 +40,7 @@ def local_delivery(delivered: str, query: str | None, target: Path, home: Path) 
                 f"expected a URL without user and password, got {without_user(delivered)}",
                 hint="they would stand in messages: download the file first",
             )
-        with local(delivered, home) as file:
+        with local(delivered, home, _external(settings)) as file:
             yield file
         return
     if target.suffix not in (".parquet", ".pq"):
@@ -48,23 +51,31 @@ def local_delivery(delivered: str, query: str | None, target: Path, home: Path) 
         )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / target.name
-        write_parquet(file, query_table(delivered, query))
+        write_parquet(file, query_table(delivered, query, settings.max_bytes))
         yield file
 
 
 def measured(
-    settings: "Settings",
+    settings: Reading,
     file: Path,
     home: Path,
     images: tuple[str, ...],
     like: Path | None = None,
 ) -> tuple[int, int]:
-    """Rows and bytes of what can be read as the project says, or is refused as `ingest` would."""
+    """Rows and bytes of what can be read as the project says, or is refused as `ingest` would;
+    with `like`, the raw file in whose place it comes, it may lie anywhere."""
     import polars as pl
 
     from pipeline.ingest.source import format_of, opened
 
-    if settings.format == "auto" and like is not None:
-        settings = settings.model_copy(update={"format": format_of(like)})
+    if like is not None:
+        settings = _external(settings)
+        if settings.format == "auto":
+            settings = settings.model_copy(update={"format": format_of(like)})
     with opened(str(file), settings, home, images) as found:
         return found.table.select(pl.len()).collect().item(), found.num_bytes
+
+
+def _external(settings: Reading) -> Reading:
+    """Settings for a file that a person has named on the command line: its copy is what is kept."""
+    return settings.model_copy(update={"external": True})

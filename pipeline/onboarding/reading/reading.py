@@ -1,7 +1,7 @@
 """Read a file that nobody has described yet: how it is written, and what it holds."""
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from pipeline.ingest.column_names import numbered
 from pipeline.ingest.csv_reading import header_names
 from pipeline.ingest.csv_text import check_disguise, decoded, head_of, packing, unpacked
 from pipeline.ingest.delivery import files
+from pipeline.ingest.limits import Allowance
 from pipeline.ingest.reading_settings import Reading
 from pipeline.ingest.source import format_of, opened
-from pipeline.ingest.typed_files import best_sheet
+from pipeline.ingest.workbooks import best_sheet
 from pipeline.onboarding.reading.csv_encoding import encoding_of
 from pipeline.onboarding.reading.csv_guess import guessed
 
@@ -24,13 +25,14 @@ SAMPLE_BYTES = 2**20
 
 
 def read(source: str, settings: Reading, home: Path, images: Collection[str] = ()) -> pl.DataFrame:
-    """The table that `source` holds: a path below `home`, a URL, or a folder of files; the columns
-    `images` as bytes.
+    """The table that `source` holds: a path beside `home`, a URL, or a folder of files; the columns
+    `images` as bytes. A person has named it, so that it may be a link to anywhere.
 
     Raises:
         ProjectError: nothing is there, or it is not what `settings` say.
     """
-    with opened(source, settings, home, images) as delivered:
+    anywhere = settings.model_copy(update={"external": True})
+    with opened(source, anywhere, home, images) as delivered:
         return delivered.table.collect()
 
 
@@ -66,7 +68,7 @@ def _format_by_content(file: Path) -> str:
 
 def _of_csv(file: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    encoding = encoding_of(partial(unpacked, file, file.name))
+    encoding = encoding_of(partial(_blocks, file))
     if encoding != "utf-8":
         found["encoding"] = encoding
     text = _first_lines(file, encoding)
@@ -76,6 +78,10 @@ def _of_csv(file: Path) -> dict[str, Any]:
     if "names" not in found and names != numbered(names):
         found["duplicate_names"] = "number"
     return found | _quotes_as_text(file, found)
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    return unpacked(file, file.name, Allowance(Reading(), file.name))
 
 
 def _quotes_as_text(file: Path, found: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +105,7 @@ def _is_readable(file: Path, found: dict[str, Any]) -> bool:
 def _first_lines(file: Path, encoding: str) -> str:
     """Whole lines from the beginning, with line feeds at their ends."""
     content = b""
-    for block in decoded(unpacked(file, file.name), encoding, file.name):
+    for block in decoded(_blocks(file), encoding, file.name):
         content += block
         if len(content) > SAMPLE_BYTES:
             content = content[: content.rfind(b"\n", 0, SAMPLE_BYTES) + 1 or SAMPLE_BYTES]

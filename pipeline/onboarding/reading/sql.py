@@ -13,9 +13,13 @@ from typing import Any
 import polars as pl
 
 from pipeline.core.errors import ProjectError
+from pipeline.ingest.limits import MAX_RECORD_BYTES, check_num_columns, size
 from pipeline.ingest.plain_types import plain
 
-BATCH_ROWS = 50_000
+BATCH_ROWS, FETCHED_ROWS = 50_000, 500
+VALUE_BYTES = 8
+MAX_BYTES = 2 * 2**30
+"""Of an answer, which is held in memory as a whole."""
 CONNECT_TIMEOUT_S = 10
 FIRST_WORDS = ("select", "with", "values", "table")
 EXAMPLES = "sqlite:///people.db, postgresql://USER@HOST:5432/DATABASE"
@@ -27,15 +31,17 @@ QUOTED = re.compile(
 AS_FLOAT, AS_TEXT = ("numeric",), ("uuid", "json", "jsonb", "inet", "cidr", "timetz")
 
 
-def query_table(url: str, query: str) -> pl.DataFrame:
+def query_table(url: str, query: str, max_bytes: int = MAX_BYTES) -> pl.DataFrame:
     """The rows that `query` selects at `url`, each column in a type that the pipeline knows.
 
     Raises:
         ProjectError: the URL is of no known database, the query would do more than select, the
-            database refuses it, or the answer has no rows or a column name twice.
+            database refuses it, or the answer has no rows, more than `max_bytes`, or a column name
+            twice.
     """
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+    most = min(max_bytes, MAX_BYTES)
     address = _address(url)
     shown = masked(address)
     query = _one_selection(query)
@@ -43,8 +49,9 @@ def query_table(url: str, query: str) -> pl.DataFrame:
         with _connected(address) as connection:
             result = connection.exec_driver_sql(query)
             names = [str(one[0]) for one in result.cursor.description]
+            check_num_columns(len(names), shown)
             _check_names(names)
-            parts = [_part(rows, names) for rows in result.partitions(BATCH_ROWS)]
+            parts = [_part(rows, names) for rows in _batches(result, len(names), most, shown)]
     except SQLAlchemyError as error:
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error)
         raise _refused(shown, _without_password(cause, address)) from None
@@ -163,7 +170,13 @@ def _sqlite(database: str) -> Callable[[], Any]:
     import sqlite3
 
     address = f"{Path(database).absolute().as_uri()}?mode=ro"
-    return lambda: sqlite3.connect(address, uri=True, check_same_thread=False)
+
+    def connect() -> Any:
+        connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_RECORD_BYTES)
+        return connection
+
+    return connect
 
 
 def _load_plainly(connection: Any, record: Any) -> None:
@@ -176,6 +189,26 @@ def _load_plainly(connection: Any, record: Any) -> None:
         connection.adapters.register_loader(name, FloatLoader)
     for name in AS_TEXT:
         connection.adapters.register_loader(name, TextLoader)
+
+
+def _batches(result: Any, num_columns: int, most: int, shown: str) -> Iterator[list[Any]]:
+    """The answer's rows, some at a time, until there are too many bytes of them."""
+    batch: list[Any] = []
+    num_bytes = 0
+    for rows in result.partitions(FETCHED_ROWS):
+        texts = (len(value) for row in rows for value in row if isinstance(value, str | bytes))
+        num_bytes += sum(texts) + len(rows) * num_columns * VALUE_BYTES
+        if num_bytes > most:
+            raise ProjectError(
+                f"{shown}: expected an answer of at most {size(most)}, found more",
+                hint="select fewer columns or rows; or export the table as parquet",
+            )
+        batch += rows
+        if len(batch) >= BATCH_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _part(rows: Any, names: list[str]) -> pl.DataFrame:
@@ -213,6 +246,7 @@ def _refused(shown: str, cause: str) -> ProjectError:
         "port right, and is the server reachable from here?",
         "permission denied|read-only|readonly": "data are only read: the user needs the right to "
         "select, the query must do nothing else",
+        "too big": "a value is larger than any that a table has: leave its column out",
         "syntax error": "try the query in the database's own shell first",
     }
     hint = next((text for words, text in advice.items() if re.search(words, line, re.I)), "")

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gzip
 import io
 import json
 import re
@@ -537,6 +538,23 @@ def test_bad_input_is_told_in_words(
     assert "Traceback" not in ended.err
     assert "secret" not in ended.err
     assert contents(base) == before
+
+
+def test_8_a_bomb_is_refused_in_words_and_leaves_nothing(base: Path, tmp_path: Path) -> None:
+    before = contents(base)
+    bomb = tmp_path / "people.csv.gz"
+    bomb.write_bytes(gzip.compress(b"a,income\n" + b"1,low\n2,high\n" * 6_000_000))
+    ended = hallmark(base, "init", str(bomb), "--target", "income")
+    assert ended.code == 2
+    assert "ingest.max_ratio: expected people.csv.gz to unpack to at most 200 times" in ended.err
+    assert contents(base) == before
+
+
+def test_10_a_file_elsewhere_and_a_link_to_one_become_a_copy(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to(base.parent / "people.csv")
+    ended = hallmark(base, "init", str(tmp_path / "link.csv"), *ARGUMENTS, "--dry-run")
+    assert ended.code == 0, ended.err
+    assert "external" not in ended.out
 
 
 def test_help_teaches_by_examples(base: Path) -> None:

@@ -170,3 +170,15 @@ def test_a_wrong_password_or_database_is_said(
     assert query_table(url.replace(":secret@", "@"), "SELECT 1 AS a").rows() == [(1,)]
     absent = postgresql.replace("/postgres?", "/absent?")
     assert 'database "absent" does not exist' in refusal(absent, "SELECT 1")
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+
+
+def test_8_an_answer_without_end_is_refused_while_it_comes(tmp_path: Path) -> None:
+    file = tmp_path / "people.db"
+    sqlite3.connect(file).close()
+    with pytest.raises(ProjectError, match=r"an answer of at most 1.0 MiB, found more"):
+        query_table(f"sqlite:///{file}", ENDLESS, max_bytes=2**20)
+    with pytest.raises(ProjectError, match=r"a value is larger than any that a table has"):
+        query_table(f"sqlite:///{file}", "SELECT zeroblob(1000000000) AS a")
