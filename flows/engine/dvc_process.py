@@ -5,6 +5,7 @@ done them, while the stage before is still at work; it then runs exactly `dvc AR
 Run as `python -m flows.engine.dvc_process`, this module is that process.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,6 +17,9 @@ from pathlib import Path
 
 from flows.engine.orphans import end_own_group, when_parent_ends
 
+DVC_LOG = "dvc.log"
+"""In the build's folder: what waiting processes say, which have no stage's log yet."""
+
 
 class Spares:
     """Waiting DVC processes, each replaced when it is taken. Safe to use from several threads.
@@ -25,11 +29,13 @@ class Spares:
     Args:
         cwd: The checkout.
         env: The environment of every process.
+        folder: The build's, for what they say while they wait.
         num_waiting: How many wait at a time.
     """
 
-    def __init__(self, cwd: Path, env: Mapping[str, str], num_waiting: int) -> None:
+    def __init__(self, cwd: Path, env: Mapping[str, str], folder: Path, num_waiting: int) -> None:
         self.cwd = cwd
+        self.folder = folder
         self.env = dict(env)
         self.num_waiting = num_waiting
         self._guard = threading.Lock()
@@ -57,16 +63,22 @@ class Spares:
                 process.kill()
                 process.communicate()
             self._waiting.clear()
+        log = self.folder / DVC_LOG
+        with contextlib.suppress(OSError):
+            if log.stat().st_size == 0:
+                log.unlink()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "flows.engine.dvc_process"],
-            cwd=self.cwd,
-            env={**self.env, "PYTHONPATH": _with_this_package(self.env)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with (self.folder / DVC_LOG).open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "flows.engine.dvc_process"],
+                cwd=self.cwd,
+                env={**self.env, "PYTHONPATH": _with_this_package(self.env)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
 
 
 def _with_this_package(env: Mapping[str, str]) -> str:

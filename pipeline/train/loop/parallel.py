@@ -21,7 +21,8 @@ from typing import Any
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import Paths
-from pipeline.core.run.failures import PANIC, RemoteBug, debugging, of_machine, place
+from pipeline.core.run.failures import PANIC, RemoteBug, debugging, place
+from pipeline.core.run.machine import of_machine
 from pipeline.core.run.told import GPU, tell, told
 
 MAX_RESTARTS = 3

@@ -1,0 +1,272 @@
+"""The machine's failures in words: what a run needs and does not get.
+
+They are known by their kind: an errno, wherever it stands in the chain of an error or in another
+library's text; the words of an allocator; a signal. The text itself is never shown: it may hold a
+row's value.
+"""
+
+import errno
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pipeline.core.errors import PipelineError
+
+SIGNALLED = 128
+"""A process that signal N ended is told by the exit code 128 + N: 137, 139."""
+_ERRNO = re.compile(
+    r"(?:os error |\berrno:? ?|os \{ code: )(\d+)\b(?:\] [^:'\n]+: '([^'\n]+)')?", re.IGNORECASE
+)
+_NO_MEMORY = re.compile(
+    r"(?:can't|cannot|could not|unable to|failed to) allocate (?:memory|\d)|not enough memory"
+    r"|\bbad_alloc\b|\bbad allocation\b|memory allocation of \d+ bytes failed"
+    r"|memory allocation still failed|\b(?:malloc|realloc|calloc) of size \d+|memoryerror\b"
+    r"|mmap failed|failed to map segment|insufficient memory"
+)
+_NO_GPU_MEMORY = re.compile(r"out of memory|cublas_status_alloc_failed")
+_BROKEN_POOL = ("BrokenProcessPool", "TerminatedWorkerError", "ProcessExitedException")
+"""What libraries raise, each its own, when a process of theirs was ended from outside."""
+
+
+class MachineError(PipelineError):
+    """The machine lacks what a run needs: room, memory, a right, a program, a port."""
+
+
+def of_machine(error: BaseException) -> MachineError | None:
+    """The error in words if it, or what caused it, is a failure of the machine; None if not."""
+    for seen in _chain(error):
+        if (found := _of_one(seen)) is not None:
+            return found
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, what caused it, and what it groups."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting.append(one.__cause__)
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+
+
+def _of_one(error: BaseException) -> MachineError | None:
+    if isinstance(error, MemoryError):
+        return _no_memory()
+    if isinstance(error, OSError) and error.errno in _WORDS and not _is_ours(error):
+        return _WORDS[error.errno](error)
+    if isinstance(error, FileNotFoundError) and _is_program(error.filename):
+        return MachineError(
+            f"expected the program `{error.filename}`, found none on PATH",
+            hint=f"install {error.filename}, or add its folder to PATH",
+        )
+    if isinstance(error, subprocess.CalledProcessError) and error.returncode < 0:
+        program = error.cmd if isinstance(error.cmd, str) else str(next(iter(error.cmd), ""))
+        return killed(f"`{program.split(' ')[0]}`", -error.returncode)
+    if type(error).__name__ in _BROKEN_POOL:
+        return killed("a process of this stage", signal.SIGKILL, found="it was killed")
+    if isinstance(error, sqlite3.OperationalError) and "unable to open" in str(error):
+        return _not_allowed(OSError(errno.EACCES, str(error), "a database"))
+    return of_text(str(error))
+
+
+def of_text(text: str) -> MachineError | None:
+    """A failure of the machine, from another library's or program's words; None without any."""
+    lower = text.lower()
+    if _NO_MEMORY.search(lower):
+        return _no_memory()
+    if _NO_GPU_MEMORY.search(lower):  # in torch's words
+        return _no_memory("lower `train.batch_size`, ")
+    for found in _ERRNO.finditer(text):
+        number = int(found[1])
+        if number in _WORDS and number != errno.EEXIST:
+            return _WORDS[number](OSError(number, os.strerror(number), found[2]))
+    for words, number in _TEXTS.items():
+        if words in lower:
+            return _WORDS[number](OSError(number, os.strerror(number)))
+    if "no usable temporary directory" in lower:
+        return MachineError(
+            "expected a folder for temporary files that can be written to, found none",
+            hint="`df -h /tmp` and `ls -ld /tmp` say why; TMPDIR=… names another folder",
+        )
+    return None
+
+
+def killed(what: str, number: int, found: str = "") -> MachineError:
+    """In words that a signal ended a process. Its exit code is 128 + the signal's number.
+
+    Args:
+        what: The process: `the stage`.
+        number: The signal.
+        found: What is known instead of the signal's number.
+    """
+    error = MachineError(
+        f"expected {what} to end by itself, {found or f'{signal_words(number)} ended it'}",
+        hint=_HINTS.get(number, "somebody or something sent it; run the command again"),
+    )
+    error.exit_code = SIGNALLED + number
+    return error
+
+
+def signal_words(number: int) -> str:
+    """`signal 9 (SIGKILL)`."""
+    try:
+        return f"signal {number} ({signal.Signals(number).name})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def _is_ours(error: OSError) -> bool:
+    """Whether a folder that is there was to be made: nothing is wrong with the machine then."""
+    return error.errno == errno.EEXIST and not Path(error.filename or "").is_file()
+
+
+def _is_program(filename: object) -> bool:
+    return isinstance(filename, str) and bool(filename) and os.sep not in filename
+
+
+def _no_memory(first: str = "") -> MachineError:
+    return MachineError(
+        "expected enough memory, found no more of it",
+        hint=f"{first}end what else runs, build with --jobs 1, or take a machine with more memory; "
+        "`ulimit -v` shows whether this shell limits it",
+    )
+
+
+def _no_memory_for(_: OSError) -> MachineError:
+    return _no_memory()
+
+
+def _no_room(error: OSError) -> MachineError:
+    where = f" for {error.filename}" if error.filename else ""
+    return MachineError(
+        f"expected room on the disk{where}, found it full",
+        hint="`df -h .` shows the disks, `df -i .` their files; `hallmark prune` removes what old "
+        "builds left",
+    )
+
+
+def _over_quota(error: OSError) -> MachineError:
+    where = f" for {error.filename}" if error.filename else ""
+    return MachineError(
+        f"expected room on the disk{where}, found your quota used up",
+        hint="`quota -s` shows it; `hallmark prune` removes what old builds left",
+    )
+
+
+def _too_large(error: OSError) -> MachineError:
+    return MachineError(
+        f"expected to write {error.filename or 'a file'}, found it larger than files may become",
+        hint="`ulimit -f` shows the limit of this shell, `ulimit -f unlimited` lifts it",
+    )
+
+
+def _not_allowed(error: OSError) -> MachineError:
+    return MachineError(
+        f"expected to be allowed to use {error.filename or 'a file'}, found: {error.strerror}",
+        hint=f"`ls -ld {error.filename or '.'}` shows whose it is and who may write to it",
+    )
+
+
+def _is_a_folder(error: OSError) -> MachineError:
+    return MachineError(
+        f"expected a file at {error.filename or 'a path'}, found a folder",
+        hint="move the folder away, or name another file",
+    )
+
+
+def _no_folder(error: OSError) -> MachineError:
+    return MachineError(
+        f"expected a folder on the way to {error.filename or 'a path'}, found a file",
+        hint="move the file away: `ls -ld` of each part of the path shows which it is",
+    )
+
+
+def _exists(error: OSError) -> MachineError:
+    return MachineError(
+        f"expected a folder at {error.filename or 'a path'}, found a file",
+        hint="move the file away",
+    )
+
+
+def _disk_failed(error: OSError) -> MachineError:
+    return MachineError(
+        f"expected to read and write {error.filename or 'the disk'}, found: {error.strerror}",
+        hint="`dmesg | tail` says what the disk reports; copy the checkout to another one",
+    )
+
+
+def _port_taken(_: OSError) -> MachineError:
+    return MachineError(
+        "expected a free port, found another process at it",
+        hint="end that process, or take another port with --port",
+    )
+
+
+def _too_many_files(_: OSError) -> MachineError:
+    return MachineError(
+        "expected to open one more file, found as many open as are allowed",
+        hint="`ulimit -n 4096` allows more in this shell",
+    )
+
+
+def _too_many_processes(_: OSError) -> MachineError:
+    return MachineError(
+        "expected to start one more process or thread, found as many as are allowed",
+        hint="`ulimit -u` shows the limit of this shell; end what else runs, or use --jobs 1",
+    )
+
+
+_WORDS: dict[int | None, Callable[[OSError], MachineError]] = {
+    errno.ENOSPC: _no_room,
+    errno.EDQUOT: _over_quota,
+    errno.EFBIG: _too_large,
+    errno.EACCES: _not_allowed,
+    errno.EPERM: _not_allowed,
+    errno.EROFS: _not_allowed,
+    errno.EISDIR: _is_a_folder,
+    errno.ENOTDIR: _no_folder,
+    errno.EEXIST: _exists,
+    errno.EIO: _disk_failed,
+    errno.ESTALE: _disk_failed,
+    errno.ENOLCK: _disk_failed,
+    errno.EADDRINUSE: _port_taken,
+    errno.EMFILE: _too_many_files,
+    errno.ENFILE: _too_many_files,
+    errno.ENOMEM: _no_memory_for,
+    errno.EAGAIN: _too_many_processes,
+}
+_TEXTS = {
+    "no space left on device": errno.ENOSPC,
+    "disk is full": errno.ENOSPC,
+    "disk quota exceeded": errno.EDQUOT,
+    "file too large": errno.EFBIG,
+    "read-only file system": errno.EROFS,
+    "attempt to write a readonly database": errno.EROFS,
+    "disk i/o error": errno.EIO,
+    "too many open files": errno.EMFILE,
+    "can't start new thread": errno.EAGAIN,
+    "resource temporarily unavailable": errno.EAGAIN,
+}
+"""How libraries and programs say it that hand on no errno; lower case."""
+_HINTS: dict[int, str] = {
+    signal.SIGKILL: "often the kernel does it for want of memory, which `dmesg | tail` says: end "
+    "what else runs, build with --jobs 1, or take a machine with more memory",
+    signal.SIGXCPU: "`ulimit -t` shows the seconds of processor time that this shell allows",
+    signal.SIGXFSZ: "`ulimit -f` shows how large a file may become in this shell",
+    signal.SIGBUS: "often a full disk or /dev/shm, which `df -h` shows, or a failing one",
+    **dict.fromkeys(
+        (signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGFPE),
+        "a library's own code failed: run it again; `ulimit -s` and `ulimit -v` show limits that "
+        "may be in its way; tell us with the log if it happens again",
+    ),
+}
