@@ -20,6 +20,8 @@ SILENT_S = 15.0
 LONGEST_S = 120.0
 """So long it is waited for when it answers, but what is asked of it does not come about."""
 _POLL_S = 0.5
+_given_up: set[str] = set()
+"""Servers that were silent for too long: nothing waits for them again."""
 
 Teller = TypeVar("Teller")
 Result = TypeVar("Result")
@@ -102,12 +104,14 @@ class Beside(Generic[Teller, Result]):
 
 def patiently(is_done: Callable[[], bool]) -> bool:
     """Wait until it is done; False when the server was silent for too long before."""
+    server = os.environ.get(API_URL, "")
     began = heard = time.monotonic()
     while not is_done():
         now = time.monotonic()
-        if now - heard > SILENT_S or now - began > LONGEST_S:
+        if server in _given_up or now - heard > SILENT_S or now - began > LONGEST_S:
+            _given_up.add(server)
             return False
         time.sleep(_POLL_S / 10)
-        if now - heard > _POLL_S and answers(os.environ.get(API_URL, "")):
+        if now - heard > _POLL_S and answers(server):
             heard = time.monotonic()
     return True

@@ -4,7 +4,9 @@ The engine does the work, as it does without Prefect. `build` is the flow of dep
 form for its parameters; `flows.orchestration.build_here` runs a command line's request.
 """
 
+import os
 import signal
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +16,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.logging import get_run_logger
-from prefect.states import Failed
+from prefect.states import Crashed, Failed
 
 from flows.costs import cost_page
 from flows.engine.build import Request
@@ -24,6 +26,7 @@ from flows.engine.retries import retrying
 from flows.engine.worktree import commit_changes
 from flows.orchestration import artifacts
 from flows.orchestration.complete import Completed, complete_build
+from flows.orchestration.dead_runs import WORKER_GONE
 from flows.orchestration.form import field, read_form
 from flows.orchestration.report_sheets import cost_sheet
 from flows.orchestration.states import state_of_build
@@ -79,11 +82,19 @@ def build(
             prepare=lambda: _prepare(root, form.project, form.assignments),
             interruption=TerminationSignal,
         )
-        with when_parent_ends(terminate_self):
+        worker, gone = os.getppid(), threading.Event()
+
+        def stop() -> None:
+            gone.set()
+            terminate_self()
+
+        with when_parent_ends(stop):
             completed = _run(request)
     except PipelineError as error:
         return failed(error)
     state = state_of_build(form.project, completed)
+    if state.is_cancelled() and gone.is_set():
+        return Crashed(message=WORKER_GONE.format(pid=worker))
     if state.is_cancelled():
         raise TerminationSignal(signal.SIGTERM)  # Prefect knows who sent it, and what it meant
     return state

@@ -28,10 +28,12 @@ class FlowRun:
     Attributes:
         completed: The build.
         flow_run_id: Its run, for a link; None when Prefect could not begin one.
+        is_lost: Whether Prefect does not know how it ended, which its lines say.
     """
 
     completed: Completed
     flow_run_id: str | None
+    is_lost: bool
 
 
 def build_here(request: Request, view: Observer) -> FlowRun:
@@ -75,7 +77,7 @@ def build_here(request: Request, view: Observer) -> FlowRun:
     if beside.lost and ids:
         line = f"Prefect does not know of this build's end: {beside.lost}"
         completed = replace(completed, lines=(*completed.lines, line))
-    return FlowRun(completed, ids[0] if ids else None)
+    return FlowRun(completed, ids[0] if ids else None, bool(beside.lost))
 
 
 class Observers:

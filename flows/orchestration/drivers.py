@@ -95,8 +95,11 @@ def _with_flow(request: Request, view: Observer) -> tuple[Completed, str | None]
         try:
             run = build_here(request, view)
         finally:
-            flush()
-    return run.completed, run.flow_run_id
+            is_told = flush()
+    if is_told or run.is_lost:
+        return run.completed, run.flow_run_id
+    line = "Prefect does not know all of this build's tasks and logs: its server does not answer"
+    return replace(run.completed, lines=(*run.completed.lines, line)), run.flow_run_id
 
 
 @contextlib.contextmanager

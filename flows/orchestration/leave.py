@@ -13,7 +13,7 @@ _runs_flows = False
 
 def will_run_a_flow() -> None:
     """From now on this process ends at once."""
-    global _runs_flows  # noqa: PLW0603 -- of the process, as is what Python does at its end
+    global _runs_flows
     _runs_flows = True
 
 

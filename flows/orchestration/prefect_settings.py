@@ -17,7 +17,10 @@ API_URL = "PREFECT_API_URL"
 STARTUP_TIMEOUT_S = 90
 HEALTH_TIMEOUT_S = 1.0
 PROFILES = "profiles.toml"
-QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+QUIET = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+}
 """Prefect's logs go to its server alone; the console shows a view of ours."""
 
 

@@ -389,7 +389,9 @@ def test_worker_and_flow_killed_together_are_found_out(whole: Whole, time_no: in
 
     wait_until(lambda: not living([training]), 40)
     assert whole.ended(run_id, 120) == "Crashed"
-    assert whole.run(run_id).state.message == "Its process is gone: it was killed."
+    message = whole.run(run_id).state.message
+    assert message.startswith("Its process is gone and reported no end: it was killed")
+    assert ".local/stack/worker.log" in message
     whole.passes()
 
 
