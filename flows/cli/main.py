@@ -28,6 +28,7 @@ from flows.orchestration.leave import end
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import READING_ORDER
 from pipeline.core.run.failures import DEBUG, debugging
+from pipeline.core.run.machine import end_in_words_when_out_of_time
 from pipeline.core.run.output import enduring, when_unread
 
 EXIT_BUG = 1
@@ -218,6 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "--debug" in given:  # at any place
         given = [word for word in given if word != "--debug"]
         os.environ[DEBUG] = "1"  # for the stages as well
+    end_in_words_when_out_of_time()
     with enduring() as output:
         code = _exit_code(given)
         if lost := output.lost:

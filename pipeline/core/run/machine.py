@@ -8,9 +8,10 @@ row's value.
 import errno
 import os
 import re
+import resource
 import signal
-import sqlite3
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,8 @@ _NO_MEMORY = re.compile(
     r"|mmap failed|failed to map segment|insufficient memory"
 )
 _NO_GPU_MEMORY = re.compile(r"out of memory|cublas_status_alloc_failed")
+FEW_FILES = 256
+"""With a lower limit of open files, a file that cannot be opened is taken for one too many."""
 _BROKEN_POOL = ("BrokenProcessPool", "TerminatedWorkerError", "ProcessExitedException")
 """What libraries raise, each its own, when a process of theirs was ended from outside."""
 
@@ -74,8 +77,6 @@ def _of_one(error: BaseException) -> MachineError | None:
         return killed(f"`{program.split(' ')[0]}`", -error.returncode)
     if type(error).__name__ in _BROKEN_POOL:
         return killed("a process of this stage", signal.SIGKILL, found="it was killed")
-    if isinstance(error, sqlite3.OperationalError) and "unable to open" in str(error):
-        return _not_allowed(OSError(errno.EACCES, str(error), "a database"))
     return of_text(str(error))
 
 
@@ -90,6 +91,10 @@ def of_text(text: str) -> MachineError | None:
         number = int(found[1])
         if number in _WORDS and number != errno.EEXIST:
             return _WORDS[number](OSError(number, os.strerror(number), found[2]))
+    if "unable to open database file" in lower:
+        return _no_database()
+    if "disk i/o error" in lower and _limit(resource.RLIMIT_FSIZE) is not None:
+        return _too_large(OSError(errno.EFBIG, ""))  # as SQLite tells it
     for words, number in _TEXTS.items():
         if words in lower:
             return _WORDS[number](OSError(number, os.strerror(number)))
@@ -99,6 +104,17 @@ def of_text(text: str) -> MachineError | None:
             hint="`df -h /tmp` and `ls -ld /tmp` say why; TMPDIR=… names another folder",
         )
     return None
+
+
+def end_in_words_when_out_of_time() -> None:
+    """Have the limit of `ulimit -t` raise an error in the main thread; as it is, it kills."""
+
+    def out_of_time(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise killed("this process", number)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGXCPU, out_of_time)
 
 
 def killed(what: str, number: int, found: str = "") -> MachineError:
@@ -128,6 +144,22 @@ def signal_words(number: int) -> str:
 def _is_ours(error: OSError) -> bool:
     """Whether a folder that is there was to be made: nothing is wrong with the machine then."""
     return error.errno == errno.EEXIST and not Path(error.filename or "").is_file()
+
+
+def _limit(number: int) -> int | None:
+    """A limit of this process; None without one."""
+    soft, _ = resource.getrlimit(number)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _no_database() -> MachineError:
+    """SQLite does not say why."""
+    if (_limit(resource.RLIMIT_NOFILE) or FEW_FILES) < FEW_FILES:
+        return _too_many_files(OSError(errno.EMFILE, ""))
+    return MachineError(
+        "expected to open a database of DVC, Prefect or MLflow, found that it cannot be opened",
+        hint="`ls -ld .local .dvc/tmp /var/tmp/dvc` shows who may write there, `df -h` what is full",
+    )
 
 
 def _is_program(filename: object) -> bool:

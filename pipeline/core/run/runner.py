@@ -22,7 +22,7 @@ from pipeline.core.paths import READING_ORDER, Paths, local_state
 from pipeline.core.run import energy
 from pipeline.core.run.declared import remember_code
 from pipeline.core.run.failures import PANIC, bug, debugging
-from pipeline.core.run.machine import of_machine
+from pipeline.core.run.machine import end_in_words_when_out_of_time, of_machine
 from pipeline.core.run.processor import gpu_used, peak_memory_bytes, processor_s
 from pipeline.core.run.told import GPU, told
 from pipeline.core.settings.graph_file import GRAPH, check_graph
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     stage, project = arguments
     root = Path.cwd()
     started, clock = datetime.now(UTC), time.perf_counter()
+    end_in_words_when_out_of_time()
     with energy.counting(METERED_AFTER_S.get(stage, LATER_S)) as meter:
         code, failure = _attempted(root, stage, project, started)
         used, noted = cost(time.perf_counter() - clock, *meter.close()), told()
@@ -60,6 +61,16 @@ def main(arguments: Sequence[str]) -> int:
             **noted,
         }
         code = _recorded(record_folder(root, started) / f"{stage}@{project}.json", record)
+    return code
+
+
+def told_of(error: BaseException) -> int:
+    """Say on standard error what ended this process before or after its stage; its exit code."""
+    folder = record_folder(Path.cwd(), datetime.now(UTC))
+    code, failure = explained(error, folder / "traceback.txt")
+    if debugging():
+        traceback.print_exception(error)
+    print(f"{failure['class']}: {failure['message']}", file=sys.stderr)
     return code
 
 
