@@ -28,8 +28,8 @@ from flows.orchestration.leave import end
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import READING_ORDER
 from pipeline.core.run.failures import DEBUG, debugging
-from pipeline.core.run.machine import end_in_words_when_out_of_time
 from pipeline.core.run.output import enduring, when_unread
+from pipeline.core.run.signals import end_in_words_when_out_of_time
 
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130

@@ -12,9 +12,10 @@ from flows.costs.stage_costs import Cost, cost_of
 from flows.engine.dvc_process import DVC_LOG, Spares
 from flows.engine.processes import RUN_DIR, ProcessGroups
 from pipeline.core.costs.prices import Prices
-from pipeline.core.errors import GateRefused
-from pipeline.core.run.machine import SIGNALLED, MachineError, killed, of_machine, of_text
+from pipeline.core.errors import GateRefused, MachineError
+from pipeline.core.run.machine import of_machine, of_text
 from pipeline.core.run.runner import EXIT_BUG, read_record
+from pipeline.core.run.signals import SIGNALLED, killed
 from pipeline.core.settings.graph_file import stage_address
 
 State = Literal["cached", "restored", "ran", "refused", "failed", "skipped"]

@@ -11,14 +11,12 @@ import re
 import resource
 import signal
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import MachineError
+from pipeline.core.run.signals import killed
 
-SIGNALLED = 128
-"""A process that signal N ended is told by the exit code 128 + N: 137, 139."""
 _ERRNO = re.compile(
     r"(?:os error |\berrno:? ?|os \{ code: )(\d+)\b(?:\] [^:'\n]+: '([^'\n]+)')?", re.IGNORECASE
 )
@@ -33,10 +31,6 @@ FEW_FILES = 256
 """With a lower limit of open files, a file that cannot be opened is taken for one too many."""
 _BROKEN_POOL = ("BrokenProcessPool", "TerminatedWorkerError", "ProcessExitedException")
 """What libraries raise, each its own, when a process of theirs was ended from outside."""
-
-
-class MachineError(PipelineError):
-    """The machine lacks what a run needs: room, memory, a right, a program, a port."""
 
 
 def of_machine(error: BaseException) -> MachineError | None:
@@ -106,41 +100,6 @@ def of_text(text: str) -> MachineError | None:
     return None
 
 
-def end_in_words_when_out_of_time() -> None:
-    """Have the limit of `ulimit -t` raise an error in the main thread; as it is, it kills."""
-
-    def out_of_time(number: int, _: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        raise killed("this process", number)
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGXCPU, out_of_time)
-
-
-def killed(what: str, number: int, found: str = "") -> MachineError:
-    """In words that a signal ended a process. Its exit code is 128 + the signal's number.
-
-    Args:
-        what: The process: `the stage`.
-        number: The signal.
-        found: What is known instead of the signal's number.
-    """
-    error = MachineError(
-        f"expected {what} to end by itself, {found or f'{signal_words(number)} ended it'}",
-        hint=_HINTS.get(number, "somebody or something sent it; run the command again"),
-    )
-    error.exit_code = SIGNALLED + number
-    return error
-
-
-def signal_words(number: int) -> str:
-    """`signal 9 (SIGKILL)`."""
-    try:
-        return f"signal {number} ({signal.Signals(number).name})"
-    except ValueError:
-        return f"signal {number}"
-
-
 def _is_ours(error: OSError) -> bool:
     """Whether a folder that is there was to be made: nothing is wrong with the machine then."""
     return error.errno == errno.EEXIST and not Path(error.filename or "").is_file()
@@ -158,7 +117,7 @@ def _no_database() -> MachineError:
         return _too_many_files(OSError(errno.EMFILE, ""))
     return MachineError(
         "expected to open a database of DVC, Prefect or MLflow, found that it cannot be opened",
-        hint="`ls -ld .local .dvc/tmp /var/tmp/dvc` shows who may write there, `df -h` what is full",
+        hint="`ls -ld .local .dvc/tmp /var/tmp/dvc` shows who may write there, `df -h` a full disk",
     )
 
 
@@ -290,15 +249,3 @@ _TEXTS = {
     "resource temporarily unavailable": errno.EAGAIN,
 }
 """How libraries and programs say it that hand on no errno; lower case."""
-_HINTS: dict[int, str] = {
-    signal.SIGKILL: "often the kernel does it for want of memory, which `dmesg | tail` says: end "
-    "what else runs, build with --jobs 1, or take a machine with more memory",
-    signal.SIGXCPU: "`ulimit -t` shows the seconds of processor time that this shell allows",
-    signal.SIGXFSZ: "`ulimit -f` shows how large a file may become in this shell",
-    signal.SIGBUS: "often a full disk or /dev/shm, which `df -h` shows, or a failing one",
-    **dict.fromkeys(
-        (signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGFPE),
-        "a library's own code failed: run it again; `ulimit -s` and `ulimit -v` show limits that "
-        "may be in its way; tell us with the log if it happens again",
-    ),
-}
