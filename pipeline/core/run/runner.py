@@ -65,16 +65,6 @@ def main(arguments: Sequence[str]) -> int:
     return code
 
 
-def told_of(error: BaseException) -> int:
-    """Say on standard error what ended this process before or after its stage; its exit code."""
-    folder = record_folder(Path.cwd(), datetime.now(UTC))
-    code, failure = explained(error, folder / "traceback.txt")
-    if debugging():
-        traceback.print_exception(error)
-    print(f"{failure['class']}: {failure['message']}", file=sys.stderr)
-    return code
-
-
 def _attempted(
     root: Path, stage: str, project: str, started: datetime
 ) -> tuple[int, dict[str, Any] | None]:
