@@ -224,6 +224,38 @@ def test_what_only_the_leaders_death_has_left_is_known_by_its_environment(stack:
     assert not living([child])
 
 
+def test_5_one_part_that_stops_answering_says_nothing_of_the_others(stack: Stack) -> None:
+    stack.run("up")
+    first = stack.state()["processes"]["prefect"]["pid"]
+    os.killpg(first, signal.SIGSTOP)
+    try:
+        code, output = stack.run("status")
+    finally:
+        os.killpg(first, signal.SIGCONT)
+
+    assert code == 1
+    said = {line.split()[0]: " ".join(line.split()[1:]) for line in output.splitlines()}
+    assert said["prefect"].startswith("does not answer")
+    assert said["page"].startswith("healthy")
+    assert said["worker"].startswith("healthy")
+
+
+def test_5_without_a_supervisor_each_part_is_told_as_it_is(stack: Stack) -> None:
+    stack.run("up")
+    supervisor = stack.supervisor()
+    supervisor.kill()
+    supervisor.wait()
+    os.killpg(stack.state()["processes"]["page"]["pid"], signal.SIGKILL)
+
+    code, output = stack.run("status")
+
+    assert code == 1
+    said = {line.split()[0]: " ".join(line.split()[1:]) for line in output.splitlines()}
+    assert said["its"].startswith("supervisor is gone")
+    assert said["prefect"].startswith("healthy")
+    assert said["page"].startswith("does not run")
+
+
 def test_what_dies_is_started_again_without_what_it_left(stack: Stack) -> None:
     stack.run("up")
     entry = stack.state()["processes"]["page"]
