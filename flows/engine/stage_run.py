@@ -152,7 +152,11 @@ def explain(code: int, record: Mapping[str, Any], log: Path) -> StageError:
     if number := -code if code < 0 else ending_signal(text):
         return _killed(number, cause, shown)
     if cause:
-        what = "DVC failed, after the stage had ended well" if record else "it left no record of its end"
+        what = (
+            "DVC failed, after the stage had ended well"
+            if record
+            else "it left no record of its end"
+        )
         message = f"{cause}\n  {what}; the last lines of its log:\n{shown}"
         return StageError(MachineError.__name__, message, cause.exit_code)
     if record:
