@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import prefect.runtime.flow_run
 from prefect import flow
+from prefect._internal.control_listener import get_intent
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.logging import get_run_logger
@@ -26,7 +27,7 @@ from flows.engine.retries import retrying
 from flows.engine.worktree import commit_changes
 from flows.orchestration import artifacts
 from flows.orchestration.complete import Completed, complete_build
-from flows.orchestration.dead_runs import WORKER_GONE
+from flows.orchestration.dead_runs import ENDED, WORKER_GONE
 from flows.orchestration.form import field, read_form
 from flows.orchestration.report_sheets import cost_sheet
 from flows.orchestration.states import state_of_build
@@ -95,8 +96,10 @@ def build(
     state = state_of_build(form.project, completed)
     if state.is_cancelled() and gone.is_set():
         return Crashed(message=WORKER_GONE.format(pid=worker))
+    if state.is_cancelled() and get_intent() is None:
+        return Crashed(message=ENDED)
     if state.is_cancelled():
-        raise TerminationSignal(signal.SIGTERM)  # Prefect knows who sent it, and what it meant
+        raise TerminationSignal(signal.SIGTERM)  # from its worker, which knows what it means
     return state
 
 

@@ -43,6 +43,10 @@ WORKER_GONE = (
     "Its worker (process {pid}) is gone: it was killed or it crashed, often for want of memory, "
     f"which `dmesg | tail` says. The run has ended its stages. {WHAT_TO_DO}"
 )
+ENDED = (
+    "Its process was ended by SIGTERM: by `hallmark down`, `kill` or a shutdown. The run has ended "
+    f"its stages. {WHAT_TO_DO}"
+)
 AGAIN = "Its worker was gone before it began."
 FLOW_RUN_ID = "PREFECT__FLOW_RUN_ID"
 HEARTBEAT = "prefect.flow-run.heartbeat"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from flows.engine.processes import end_group, is_same_process
 from flows.orchestration.prefect_settings import (
@@ -59,8 +59,15 @@ class StartingServer:
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
-        self._lock = FileLock(folder / "start.lock")
-        self._lock.acquire()
+        self._lock = FileLock(folder / "start.lock", timeout=STARTUP_TIMEOUT_S)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise ServerNotStarted(
+                f"expected to start a temporary Prefect server, another start holds {folder} for "
+                f"{STARTUP_TIMEOUT_S} s",
+                hint="`hallmark build PROJECT --engine` builds without Prefect",
+            ) from None
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/api"
         self._log = folder / f"{os.getpid()}.log"
