@@ -214,7 +214,8 @@ for _stage in stage_commands():
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and end the process with its exit code."""
+    """Run the command line and end the process with its exit code; with given arguments, raise
+    SystemExit."""
     given: list[Any] = list(sys.argv[1:] if arguments is None else arguments)
     if "--debug" in given:  # at any place
         given = [word for word in given if word != "--debug"]
@@ -224,7 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _exit_code(given)
         if lost := output.lost:
             code = code or _reported(lost)
-    end(code)
+    if arguments is None:
+        end(code)
+    sys.exit(code)
 
 
 def _exit_code(arguments: list[Any]) -> int:

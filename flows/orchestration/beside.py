@@ -66,7 +66,12 @@ class Beside(Generic[Teller, Result]):
         inside = copy_context()
         thread = threading.Thread(target=inside.run, args=(self._kept, flow), daemon=True)
         thread.start()
-        patiently(lambda: not self._begun.empty() or not thread.is_alive())
+        try:
+            patiently(lambda: not self._begun.empty() or not thread.is_alive())
+        except BaseException as error:
+            self._ended.put((None, error))
+            self._wait_for(thread)
+            raise
         if self._begun.empty():
             self._give_up(thread)
             self._ended.put((None, KeyboardInterrupt("Prefect began it too late")))
@@ -97,9 +102,9 @@ class Beside(Generic[Teller, Result]):
             error = self._failed[0]
             self.lost = f"{type(error).__name__}: {error}".splitlines()[0]
         elif thread.is_alive():
-            self.lost = f"its server {os.environ.get(API_URL, '')} does not answer".replace(
-                "  ", " "
-            )
+            self.lost = f"its server {os.environ.get(API_URL)} does not answer"
+        else:
+            self.lost = "it ended the run before that began"
 
 
 def patiently(is_done: Callable[[], bool]) -> bool:
