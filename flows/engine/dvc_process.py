@@ -14,8 +14,10 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from flows.engine.orphans import end_own_group, when_parent_ends
+from pipeline.core.files import replacing
 
 DVC_LOG = "dvc.log"
 """In the build's folder: what waiting processes say, which have no stage's log yet."""
@@ -97,6 +99,7 @@ def wait_and_run() -> None:
     from dvc.cli.parser import get_main_parser
 
     get_main_parser()  # imports the commands
+    write_locks_whole()
     line = sys.stdin.readline()
     if not line:
         return
@@ -110,6 +113,20 @@ def wait_and_run() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # taking the interpreter apart would take as long as a small stage
+
+
+def write_locks_whole() -> None:
+    """Have DVC in this process write dvc.lock whole or not at all: it empties the file first, and
+    on a full disk leaves it so."""
+    from dvc.utils.serialize import _common
+
+    in_place = _common._dump_data
+
+    def whole(path: Any, data: Any, dumper: Any, fs: Any = None, **options: Any) -> None:
+        with replacing(Path(path)) as temporary:
+            in_place(str(temporary), data, dumper=dumper, fs=fs, **options)
+
+    _common._dump_data = whole
 
 
 if __name__ == "__main__":

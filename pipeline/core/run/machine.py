@@ -85,6 +85,8 @@ def of_text(text: str) -> MachineError | None:
         number = int(found[1])
         if number in _WORDS and number != errno.EEXIST:
             return _WORDS[number](OSError(number, os.strerror(number), found[2]))
+    if "killed by signal" in lower:  # torch's words of a process that loads data
+        return killed("a process of this stage", signal.SIGKILL, found="it was killed")
     if "unable to open database file" in lower:
         return _no_database()
     if "disk i/o error" in lower and _limit(resource.RLIMIT_FSIZE) is not None:

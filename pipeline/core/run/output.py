@@ -26,6 +26,8 @@ class Enduring:
     """
 
     def __init__(self, stream: TextIO) -> None:
+        with suppress(OSError, ValueError):
+            os.set_blocking(stream.fileno(), True)  # else a slow reader would count as gone
         self._stream = stream
         self.failed: OSError | None = None
         self.told = ""

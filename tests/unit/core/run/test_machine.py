@@ -85,6 +85,13 @@ def test_6_other_words_are_no_failure_of_the_machine(text: str) -> None:
     assert of_text(text) is None
 
 
+def test_6_a_killed_process_that_loads_data_is_told_by_its_signal() -> None:
+    found = of_text("DataLoader worker (pid 7) is killed by signal: Killed.")
+    assert found is not None
+    expected = "expected a process of this stage to end by itself, it was killed"
+    assert (found.exit_code, found.message) == (137, expected)
+
+
 def test_6_a_folder_that_is_there_is_our_bug_and_a_file_in_its_place_is_not(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     there = FileExistsError(errno.EEXIST, "File exists", str(tmp_path))
