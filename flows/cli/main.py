@@ -24,10 +24,14 @@ from flows.cli.settings_commands import settings
 from flows.cli.stack_commands import down, status, up
 from flows.cli.stage_commands import stage_commands
 from flows.engine.checkout import find_root
+from flows.orchestration.leave import end
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import READING_ORDER
 from pipeline.core.run.failures import DEBUG, debugging
+from pipeline.core.run.output import enduring, when_unread
+from pipeline.core.run.signals import end_in_words_when_out_of_time
 
+EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
@@ -113,9 +117,19 @@ def build(
       hallmark build adult --flow                       as a Prefect flow, seen on its pages
     \b
     Without --flow and --engine the Prefect flow runs when a Prefect server answers.
+    A reader of the output that ends first, as `| head -1`, ends no build.
+
     \b
-    Exit codes: 0 passed, 3 refused by the gate or in the rehearsal, 2 bad input, 1 a bug,
-    124 deadline, 130 Ctrl-C.
+    Exit codes:
+      0    passed
+      1    internal error
+      2    bad input, or the machine: a full disk, too little memory, a missing right, a limit
+      3    refused by the gate or in the rehearsal
+      124  the deadline passed
+      130  interrupted by Ctrl-C
+      143  ended by SIGTERM
+      128+N  signal N ended a stage: 134 SIGABRT, 137 SIGKILL (often too little memory),
+             139 SIGSEGV, 152 SIGXCPU (`ulimit -t`)
     """
     from flows.cli.views import view_for_stdout
     from flows.engine.build import Request
@@ -123,6 +137,7 @@ def build(
     from flows.orchestration.drivers import drive
 
     root = find_root(Path.cwd())
+    when_unread("nobody reads the output any more; the build goes on, its record: .local/runs")
     view = view_for_stdout()
     request = Request(
         root=root,
@@ -199,23 +214,44 @@ for _stage in stage_commands():
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and end the process with its exit code."""
+    """Run the command line and end the process with its exit code; with given arguments, raise
+    SystemExit."""
     given: list[Any] = list(sys.argv[1:] if arguments is None else arguments)
     if "--debug" in given:  # at any place
         given = [word for word in given if word != "--debug"]
         os.environ[DEBUG] = "1"  # for the stages as well
+    end_in_words_when_out_of_time()
+    with enduring() as output:
+        code = _exit_code(given)
+        if lost := output.lost:
+            code = code or _reported(lost)
+    if arguments is None:
+        end(code)
+    sys.exit(code)
+
+
+def _exit_code(arguments: list[Any]) -> int:
+    """Run a command; its exit code. What went wrong is said on standard error."""
     try:
-        sys.exit(cli.main(given, prog_name="hallmark", standalone_mode=False) or 0)
+        return _number(cli.main(arguments, prog_name="hallmark", standalone_mode=False))
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt) as interrupt:
         click.echo("interrupted", err=True)
-        sys.exit(EXIT_TERMINATED if str(interrupt) == "SIGTERM" else EXIT_INTERRUPTED)
-    except SystemExit:
-        raise
+        return EXIT_TERMINATED if str(interrupt) == "SIGTERM" else EXIT_INTERRUPTED
+    except SystemExit as end:
+        return _number(end.code)
     except BaseException as error:
-        sys.exit(_reported(error))
+        return _reported(error)
+
+
+def _number(code: object) -> int:
+    """An exit code as a number; words instead of one are said, as Python does."""
+    if code is None or isinstance(code, int):
+        return int(code or 0)
+    click.echo(str(code), err=True)
+    return EXIT_BUG
 
 
 def _reported(error: BaseException) -> int:

@@ -64,21 +64,21 @@ def status() -> None:
       hallmark status
     """
     from flows.engine.checkout import find_root
-    from flows.stack.processes import health, is_supervised, running_parts, state
+    from flows.stack.processes import how_it_is, is_supervised, is_well, running_parts, state
 
     root = find_root(Path.cwd())
     content = state(root)
     if content is None:
         click.echo("the stack does not run; `hallmark up` starts it")
         raise SystemExit(1)
-    all_well = is_supervised(content)
-    if not all_well:
-        click.echo("its supervisor is gone; `hallmark up` starts it anew")
+    supervised = is_supervised(content)
+    if not supervised:
+        click.echo("its supervisor is gone: nothing that dies is started again; `hallmark up` does")
+    all_well = supervised
     for part in running_parts(content):
-        entry = content["processes"][part.name]
-        found = health(root, part) if entry["pid"] and all_well else "does not run"
-        all_well = all_well and (found == "healthy" or found.startswith("waits: "))
-        often = entry["num_restarts"]
+        found = how_it_is(root, content, part)
+        all_well = all_well and is_well(found)
+        often = content["processes"][part.name]["num_restarts"]
         restarts = f", started again {often} times" if often else ""
         click.echo(f"{part.name:<16} {found}{restarts}  {part.url or ''}".rstrip())
     raise SystemExit(0 if all_well else 1)

@@ -7,7 +7,7 @@ whose `submit` then runs `run_stage` wherever it likes.
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from flows.costs.stage_costs import last_success
 from flows.engine.build_record import Outcome, write_build
+from flows.engine.cache_leftovers import remove_leftovers
 from flows.engine.checkout import tree
 from flows.engine.dvc_process import Spares
 from flows.engine.locks import build_lock, clean_rwlock
@@ -26,6 +27,7 @@ from flows.graph.reasons import Reason
 from pipeline.core.costs.prices import load_prices
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.paths import local_state
+from pipeline.core.run.machine import of_machine
 from pipeline.core.run.termination import terminating
 from pipeline.core.settings.project import known_project
 
@@ -100,14 +102,20 @@ def build(request: Request, observer: Observer, pool: Pool | None = None) -> Out
     prices = load_prices(request.root)
     local = local_state(request.root)
     signals = terminating() if request.interruption is None else contextlib.nullcontext()
-    with signals, build_lock(local, request.root, request.project):
+    with (
+        signals,
+        _cache_kept_whole(request.root, local),
+        build_lock(local, request.root, request.project),
+    ):
         if ended := end_leftovers(local / "runs", request.grace_s):
             observer.noted(f"ended what a killed build had left running: {', '.join(ended)}")
         clean_rwlock(request.root)
         started = datetime.now(UTC)
         folder = local / "runs" / f"{started:%Y%m%dT%H%M%S%f}-{os.getpid()}"
         groups = ProcessGroups(folder, request.grace_s)
-        spares = Spares(request.root, environment(folder), min(request.num_jobs, NUM_SPARES))
+        spares = Spares(
+            request.root, environment(folder), folder, min(request.num_jobs, NUM_SPARES)
+        )
         context = RunContext(request.root, request.project, folder, groups, spares, prices)
         workers = ThreadPoolExecutor(request.num_jobs)
         try:
@@ -119,6 +127,17 @@ def build(request: Request, observer: Observer, pool: Pool | None = None) -> Out
             spares.close()
             workers.shutdown(wait=True, cancel_futures=True)
             groups.close()
+
+
+@contextlib.contextmanager
+def _cache_kept_whole(root: Path, local: Path) -> Iterator[None]:
+    """Remove what killed builds have left half in the cache, and what this one leaves."""
+    remove_leftovers(root, local)
+    try:
+        yield
+    finally:
+        with undisturbed(), contextlib.suppress(PipelineError, OSError):
+            remove_leftovers(root, local)
 
 
 class _Build:
@@ -155,6 +174,8 @@ class _Build:
             stop = _interrupted(interrupt)
         except PipelineError as error:  # while asking DVC whether a stage is fresh
             stop = (f"{type(error).__name__}: {error}", error.exit_code)
+        except OSError as error:  # a note that finds no room
+            stop = _failed_machine(error)
         if stop:
             with undisturbed():
                 self._stopped(plan, stop)
@@ -241,7 +262,18 @@ def _result(future: Future[StageResult], stage: str) -> StageResult:
     error = future.exception()
     if error is None:
         return future.result()
+    if known := of_machine(error):
+        told = StageError(type(known).__name__, str(known), known.exit_code)
+        return StageResult(stage, "failed", error=told)
     return StageResult(stage, "failed", error=StageError(type(error).__name__, str(error), 1))
+
+
+def _failed_machine(error: OSError) -> tuple[str, int]:
+    """What stops a build that the machine fails."""
+    known = of_machine(error)
+    if known is None:
+        raise error
+    return f"{type(known).__name__}: {known}", known.exit_code
 
 
 def _interrupted(interrupt: BaseException) -> tuple[str, int]:

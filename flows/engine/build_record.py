@@ -1,6 +1,6 @@
 """What a build leaves of itself: `build.json`, and the exit code that it means."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from flows.engine.stage_run import RunContext, StageResult
 from pipeline.core.errors import ArtifactMissing, GateRefused
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import Paths
+from pipeline.core.run.machine import of_machine
 from pipeline.core.verdict.override_records import passes
 
 GATE, REHEARSE = "gate", "rehearse"
@@ -91,8 +92,22 @@ def write_build(
         stopped=stop[0] if stop else None,
         rehearsal=rehearsal,
     )
-    write_json(context.folder / "build.json", _as_json(context, started, before, target, outcome))
+    content = _as_json(context, started, before, target, outcome)
+    try:
+        write_json(context.folder / "build.json", content)
+    except OSError as error:
+        return _unrecorded(outcome, error)
     return outcome
+
+
+def _unrecorded(outcome: Outcome, error: OSError) -> Outcome:
+    """A build whose record finds no room, say: it is told all the same, and has not gone well."""
+    known = of_machine(error)
+    if known is None:
+        raise error
+    text = f"the build's record is not written: {type(known).__name__}: {known}"
+    stopped = f"{outcome.stopped}; {text}" if outcome.stopped else text
+    return replace(outcome, stopped=stopped, exit_code=outcome.exit_code or known.exit_code)
 
 
 def read_verdict(

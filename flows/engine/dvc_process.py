@@ -5,6 +5,7 @@ done them, while the stage before is still at work; it then runs exactly `dvc AR
 Run as `python -m flows.engine.dvc_process`, this module is that process.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,8 +14,13 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from flows.engine.orphans import end_own_group, when_parent_ends
+from pipeline.core.files import replacing
+
+DVC_LOG = "dvc.log"
+"""In the build's folder: what waiting processes say, which have no stage's log yet."""
 
 
 class Spares:
@@ -25,11 +31,13 @@ class Spares:
     Args:
         cwd: The checkout.
         env: The environment of every process.
+        folder: The build's, for what they say while they wait.
         num_waiting: How many wait at a time.
     """
 
-    def __init__(self, cwd: Path, env: Mapping[str, str], num_waiting: int) -> None:
+    def __init__(self, cwd: Path, env: Mapping[str, str], folder: Path, num_waiting: int) -> None:
         self.cwd = cwd
+        self.folder = folder
         self.env = dict(env)
         self.num_waiting = num_waiting
         self._guard = threading.Lock()
@@ -57,16 +65,22 @@ class Spares:
                 process.kill()
                 process.communicate()
             self._waiting.clear()
+        log = self.folder / DVC_LOG
+        with contextlib.suppress(OSError):
+            if log.stat().st_size == 0:
+                log.unlink()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "flows.engine.dvc_process"],
-            cwd=self.cwd,
-            env={**self.env, "PYTHONPATH": _with_this_package(self.env)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with (self.folder / DVC_LOG).open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "flows.engine.dvc_process"],
+                cwd=self.cwd,
+                env={**self.env, "PYTHONPATH": _with_this_package(self.env)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
 
 
 def _with_this_package(env: Mapping[str, str]) -> str:
@@ -85,6 +99,7 @@ def wait_and_run() -> None:
     from dvc.cli.parser import get_main_parser
 
     get_main_parser()  # imports the commands
+    write_locks_whole()
     line = sys.stdin.readline()
     if not line:
         return
@@ -98,6 +113,20 @@ def wait_and_run() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # taking the interpreter apart would take as long as a small stage
+
+
+def write_locks_whole() -> None:
+    """Have DVC in this process write dvc.lock whole or not at all: it empties the file first, and
+    on a full disk leaves it so."""
+    from dvc.utils.serialize import _common
+
+    in_place = _common._dump_data
+
+    def whole(path: Any, data: Any, dumper: Any, fs: Any = None, **options: Any) -> None:
+        with replacing(Path(path)) as temporary:
+            in_place(str(temporary), data, dumper=dumper, fs=fs, **options)
+
+    _common._dump_data = whole
 
 
 if __name__ == "__main__":

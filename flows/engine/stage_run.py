@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flows.costs.stage_costs import Cost, cost_of
-from flows.engine.dvc_process import Spares
+from flows.engine.dvc_process import DVC_LOG, Spares
 from flows.engine.processes import RUN_DIR, ProcessGroups
 from pipeline.core.costs.prices import Prices
-from pipeline.core.errors import GateRefused
+from pipeline.core.errors import GateRefused, MachineError
+from pipeline.core.run.machine import of_machine, of_text
 from pipeline.core.run.runner import EXIT_BUG, read_record
+from pipeline.core.run.signals import SIGNALLED, killed
 from pipeline.core.settings.graph_file import stage_address
 
 State = Literal["cached", "restored", "ran", "refused", "failed", "skipped"]
@@ -36,9 +38,10 @@ class StageError:
     """Why a stage was refused or failed.
 
     Attributes:
-        kind: The class of its error; `Killed`, `NoRecord` or `DvcFailed` when it could not say.
+        kind: The class of its error; `Killed`, `NoRecord` or `DvcFailed` when it could not say, and
+            MachineError also where its log shows that the machine failed DVC or the stage.
         message: What a person is told.
-        exit_code: The stage's own exit code; DVC makes 255 of every one.
+        exit_code: The stage's own, of which DVC makes 255; 128 + N when signal N ended it.
     """
 
     kind: str
@@ -112,7 +115,10 @@ def run_stage(
         arguments.append("--force")
     arguments.append(stage_address(context.root, context.project, stage))
     log = context.log(stage)
-    code = context.groups.run(stage, lambda: context.spares.take(arguments, log))
+    try:
+        code = context.groups.run(stage, lambda: context.spares.take(arguments, log))
+    except OSError as refused:  # no process, no room for the note of it
+        return StageResult(stage, "failed", reasons, error=_not_started(refused))
     if code is None:
         return StageResult(stage, "skipped", reasons)
     record = read_record(context.record(stage))
@@ -142,20 +148,53 @@ def explain(code: int, record: Mapping[str, Any], log: Path) -> StageError:
     if isinstance(failure, Mapping) and record.get("exit_code"):
         kind, message = str(failure.get("class")), str(failure.get("message"))
         return StageError(kind, message, int(record["exit_code"]))
-    lines = last_lines(log)
-    tail = "\n".join(f"  | {line}" for line in lines) or "  | (the log is empty)"
-    number = -code if code < 0 else ending_signal("\n".join(lines))
-    if number:
-        message = (
-            f"expected the stage to end by itself, signal {number} ended it"
-            f"{' (out of memory?)' if number == 9 else ''}; its last lines:\n{tail}"
+    lines = last_lines(log) or last_lines(log.parent / DVC_LOG)
+    text = "\n".join(lines)
+    shown = "\n".join(f"  | {line}" for line in lines) or "  | (the log is empty)"
+    cause = of_text(text) or (None if lines else _refusal(log.parent))
+    if number := -code if code < 0 else ending_signal(text):
+        return _killed(number, cause, shown)
+    if cause:
+        what = (
+            "DVC failed, after the stage had ended well"
+            if record
+            else "it left no record of its end"
         )
-        return StageError("Killed", message, 128 + number)
+        message = f"{cause}\n  {what}; the last lines of its log:\n{shown}"
+        return StageError(MachineError.__name__, message, cause.exit_code)
     if record:
-        message = f"the stage ended well, DVC then failed; its last lines:\n{tail}"
+        message = f"the stage ended well, DVC then failed; its last lines:\n{shown}"
         return StageError("DvcFailed", message, EXIT_BUG)
-    message = f"the stage left no record of its end; its last lines:\n{tail}"
+    message = f"the stage left no record of its end; its last lines:\n{shown}"
     return StageError("NoRecord", message, EXIT_BUG)
+
+
+def _killed(number: int, cause: MachineError | None, shown: str) -> StageError:
+    """What a signal ended; why, as far as the log says it."""
+    error = killed("the stage", number)
+    hint = cause.hint if cause else error.hint
+    known = f"; its log shows why: {cause.message}" if cause else ""
+    message = f"{error.message}{known}\n  hint: {hint}\n  its last lines:\n{shown}"
+    return StageError("Killed", message, SIGNALLED + number)
+
+
+def _not_started(error: OSError) -> StageError:
+    known = of_machine(error)
+    if known is None:
+        raise error
+    return StageError(MachineError.__name__, str(known), known.exit_code)
+
+
+def _refusal(folder: Path) -> MachineError | None:
+    """Why nothing could be written to a folder whose log is empty; None when something can."""
+    probe = folder / ".probe"
+    try:
+        probe.write_bytes(b"0" * 65_536)
+    except OSError as error:
+        return of_machine(error)
+    finally:
+        probe.unlink(missing_ok=True)
+    return None
 
 
 def ending_signal(text: str) -> int:
@@ -163,9 +202,9 @@ def ending_signal(text: str) -> int:
 
     DVC tells of -9 when its shell became the command, of 137 when the shell waited for it.
     """
-    found = re.search(r"exited with (-?\d+)", text)
-    code = int(found.group(1)) if found else 0
-    return -code if code < 0 else code - 128 if 128 < code <= 192 else 0
+    found = re.findall(r"^ERROR: .*exited with (-?\d+)$", text, re.MULTILINE)
+    code = int(found[-1]) if found else 0
+    return -code if code < 0 else code - SIGNALLED if SIGNALLED < code <= SIGNALLED + 64 else 0
 
 
 def last_lines(log: Path, num_lines: int = NUM_LOG_LINES) -> list[str]:

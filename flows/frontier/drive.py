@@ -109,8 +109,9 @@ def drive(wish: Wish, view: Observer, wanted: Literal["flow", "engine"] | None =
                 drawn, run_id = frontier_here(wish, view)
             finally:
                 flush()
-    link = f"run: {ui_link(server.url, run_id)}"
-    return replace(drawn, lines=(*drawn.lines, link)) if server.lasts else drawn
+    if run_id is None or not server.lasts:
+        return drawn
+    return replace(drawn, lines=(*drawn.lines, f"run: {ui_link(server.url, run_id)}"))
 
 
 def complete(wish: Wish, observer: Observer, pool: Pool | None = None) -> Drawn:

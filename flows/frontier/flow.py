@@ -25,6 +25,7 @@ from flows.frontier.records import Ended
 from flows.frontier.result import Frontier
 from flows.frontier.tracing import Observer
 from flows.orchestration import artifacts
+from flows.orchestration.beside import Beside
 from flows.orchestration.build import OPTIONS, failed, run_name
 from flows.orchestration.report_sheets import Sheet
 from flows.orchestration.tasks import quiet_task, quietly
@@ -33,46 +34,50 @@ from pipeline.core.errors import PipelineError
 NAME = "frontier"
 
 
-def frontier_here(wish: Wish, view: Observer) -> tuple[Drawn, str]:
-    """Make a frontier as a flow run, in this process and thread; also the run's id.
+def frontier_here(wish: Wish, view: Observer) -> tuple[Drawn, str | None]:
+    """Make a frontier as a flow run, in this process; also the run's id, None without a run. A
+    Prefect that does not answer costs no frontier: its lines say so.
 
     Raises:
         PipelineError: as `flows.frontier.drive.complete` does.
         KeyboardInterrupt: interrupted before anything was measured.
     """
-    drawn: list[Drawn] = []
-    refused: list[PipelineError] = []
+    beside = Beside[PointPool, Drawn]()
     ids: list[str] = []
-
     request = wish.request
 
     @flow(flow_run_name=run_name, **{**OPTIONS, "name": NAME})
-    def frontier(project: str, quality: str, budget_s: float, jobs: int) -> State[Any]:
+    def frontier(
+        project: str,  # noqa: ARG001 -- shown on Prefect's pages, as the next two
+        quality: str,  # noqa: ARG001
+        budget_s: float,  # noqa: ARG001
+        jobs: int,
+    ) -> State[Any]:
         """A command line's frontier."""
         ids.append(str(prefect.runtime.flow_run.id))
-        shown = replace(request, project=project, budget_s=budget_s, jobs=jobs)
         try:
             with PointPool(jobs) as pool:
-                drawn.append(complete(Wish(shown, quality), Told(view), pool))
+                drawn = beside.work_of(pool)
         except PipelineError as error:
-            refused.append(error)
             return failed(error)
         except KeyboardInterrupt as interrupt:
             return Cancelled(message=f"interrupted ({str(interrupt) or 'SIGINT'})")
         with quietly(get_run_logger(), "the frontier is not shown"):
-            publish(drawn[0])
-        return state_of(drawn[0].frontier)
+            publish(drawn)
+        return state_of(drawn.frontier)
 
-    state = frontier(
-        request.project, wish.quality, request.budget_s, request.jobs, return_state=True
-    )
-    if refused:
-        raise refused[0]
-    if not drawn:
-        if state.is_cancelled():
-            raise KeyboardInterrupt((state.message or "").partition("(")[2].rstrip(")"))
-        state.result(raise_on_failure=True)  # a bug of ours, with its traceback
-    return drawn[0], ids[0]
+    def work(pool: PointPool | None) -> Drawn:
+        if pool is None:
+            view.noted(f"tracing without Prefect, which did not begin the run: {beside.lost}")
+            return complete(wish, view)
+        return complete(wish, Told(view), pool)
+
+    parameters = (request.project, wish.quality, request.budget_s, request.jobs)
+    drawn = beside.run(lambda: frontier(*parameters, return_state=True), work)
+    if beside.lost and ids:
+        line = f"Prefect does not know of this frontier's end: {beside.lost}"
+        drawn = replace(drawn, lines=(*drawn.lines, line))
+    return drawn, ids[0] if ids else None
 
 
 def state_of(found: Frontier) -> State[Any]:
@@ -136,19 +141,22 @@ class PointPool:
         self._runner.__exit__(kind, error, trace)
 
     def submit(self, point: Point, work: Callable[[], Ended]) -> Future[Ended]:
-        """Run a point as a task; the future resolves when Prefect has the task's end."""
+        """Run a point as a task; the future resolves when the point has ended."""
         answer: Future[Ended] = Future()
         found: list[Ended] = []
 
         def run() -> State[Any]:
             found.append(work())
+            answer.set_result(found[0])
             return state_of_point(found[0])
 
         def ended(task: PrefectFuture[Any]) -> None:
+            if answer.done():
+                return
             try:
                 task.wait()
                 message = task.state.message or f"the task ended in {task.state.name}"
-                answer.set_result(found[0] if found else Ended(point, "failed", message=message))
+                answer.set_result(Ended(point, "failed", message=message))
             except BaseException as error:
                 answer.set_exception(error)
 

@@ -1,33 +1,33 @@
 """The Prefect flow `build`: one task a stage, states, logs and artifacts on Prefect's pages.
 
 The engine does the work, as it does without Prefect. `build` is the flow of deployments, with a
-form for its parameters; `build_here` runs a command line's request as a flow run.
+form for its parameters; `flows.orchestration.build_here` runs a command line's request.
 """
 
+import os
 import signal
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import prefect.runtime.flow_run
 from prefect import flow
+from prefect._internal.control_listener import get_intent
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.logging import get_run_logger
-from prefect.states import Cancelled, Failed
+from prefect.states import Crashed, Failed
 
 from flows.costs import cost_page
-from flows.engine.build import Observer, Request
+from flows.engine.build import Request
 from flows.engine.checkout import find_root
 from flows.engine.orphans import terminate_self, when_parent_ends
 from flows.engine.retries import retrying
-from flows.engine.stage_run import RunContext, StageResult
 from flows.engine.worktree import commit_changes
-from flows.graph.plan import Plan
 from flows.orchestration import artifacts
 from flows.orchestration.complete import Completed, complete_build
+from flows.orchestration.dead_runs import ENDED, WORKER_GONE
 from flows.orchestration.form import field, read_form
 from flows.orchestration.report_sheets import cost_sheet
 from flows.orchestration.states import state_of_build
@@ -83,73 +83,24 @@ def build(
             prepare=lambda: _prepare(root, form.project, form.assignments),
             interruption=TerminationSignal,
         )
-        with when_parent_ends(terminate_self):
-            completed = _run(request, ())
+        worker, gone = os.getppid(), threading.Event()
+
+        def stop() -> None:
+            gone.set()
+            terminate_self()
+
+        with when_parent_ends(stop):
+            completed = _run(request)
     except PipelineError as error:
         return failed(error)
     state = state_of_build(form.project, completed)
+    if state.is_cancelled() and gone.is_set():
+        return Crashed(message=WORKER_GONE.format(pid=worker))
+    if state.is_cancelled() and get_intent() is None:
+        return Crashed(message=ENDED)
     if state.is_cancelled():
-        raise TerminationSignal(signal.SIGTERM)  # Prefect knows who sent it, and what it meant
+        raise TerminationSignal(signal.SIGTERM)  # from its worker, which knows what it means
     return state
-
-
-@dataclass
-class FlowRun:
-    """A build that ran as a flow run of this process.
-
-    Attributes:
-        completed: The build.
-        flow_run_id: Its run, for a link.
-    """
-
-    completed: Completed
-    flow_run_id: str
-
-
-def build_here(request: Request, view: Observer) -> FlowRun:
-    """Run a request as a flow run, in this process and thread.
-
-    Raises:
-        PipelineError: as `flows.orchestration.complete.complete_build` does.
-        KeyboardInterrupt: interrupted before the build began or after it had ended.
-    """
-    ended: list[Completed] = []
-    refused: list[PipelineError] = []
-    ids: list[str] = []
-
-    @flow(flow_run_name=run_name, **OPTIONS)
-    def build(
-        project: str, target: str | None, from_stage: str | None, deadline_s: float | None
-    ) -> State[Any]:
-        """A command line's build."""
-        ids.append(str(prefect.runtime.flow_run.id))
-        shown = replace(
-            request, project=project, target=target, rerun=from_stage, deadline_s=deadline_s
-        )
-        try:
-            ended.append(_run(shown, (view,)))
-        except PipelineError as error:
-            refused.append(error)
-            return failed(error)
-        except KeyboardInterrupt as interrupt:
-            return Cancelled(message=f"interrupted ({str(interrupt) or 'SIGINT'})")
-        return state_of_build(project, ended[0])
-
-    parameters = (request.project, request.target, request.rerun, request.deadline_s)
-    try:
-        state = build(*parameters, return_state=True)
-    except Exception as error:  # a server that went away: the build itself is done
-        if not ended:
-            raise
-        line = f"Prefect does not know of this build's end: {type(error).__name__}: {error}"
-        return FlowRun(replace(ended[0], lines=(*ended[0].lines, line)), ids[0])
-    if refused:
-        raise refused[0]
-    if not ended:
-        if state.is_cancelled():
-            raise KeyboardInterrupt((state.message or "").partition("(")[2].rstrip(")"))
-        state.result(raise_on_failure=True)  # a bug of ours, with its traceback
-    return FlowRun(ended[0], ids[0])
 
 
 def failed(error: PipelineError) -> State[Any]:
@@ -158,18 +109,23 @@ def failed(error: PipelineError) -> State[Any]:
     return Failed(message=f"{error}", name="Failed")
 
 
-def _run(request: Request, views: tuple[Observer, ...]) -> Completed:
-    logger = get_run_logger()
+def _run(request: Request) -> Completed:
     with TaskPool(request.num_jobs) as pool:
-        observer = Observers((*views, TaskObserver(pool)))
+        observer = TaskObserver(pool)
         completed = retrying(lambda: complete_build(request, observer, pool), observer.noted)
+    show_costs(request, completed)
+    return completed
+
+
+def show_costs(request: Request, completed: Completed) -> None:
+    """What the build cost, on Prefect's pages."""
+    logger = get_run_logger()
     with quietly(logger, "the costs are not shown"):
         artifacts.publish(request.project, cost_sheet(request.project, completed.outcome))
         page = cost_page.write(request.root)
         artifacts.publish_page(request.project, "costs", page, "what all builds cost and saved")
     for line in completed.lines:
         logger.info(line)
-    return completed
 
 
 def _prepare(root: Path, project: str, assignments: tuple[str, ...]) -> None:
@@ -182,26 +138,3 @@ def _prepare(root: Path, project: str, assignments: tuple[str, ...]) -> None:
     for change in changes:
         logger.info("project.yaml: %s", change)
     commit_changes(root, "Overrides of a run: " + ", ".join(map(str, changes)))
-
-
-class Observers:
-    """Several observers as one."""
-
-    def __init__(self, observers: Iterable[Observer]) -> None:
-        self._observers = tuple(observers)
-
-    def planned(self, plan: Plan, context: RunContext) -> None:
-        for observer in self._observers:
-            observer.planned(plan, context)
-
-    def started(self, stage: str) -> None:
-        for observer in self._observers:
-            observer.started(stage)
-
-    def ended(self, result: StageResult) -> None:
-        for observer in self._observers:
-            observer.ended(result)
-
-    def noted(self, text: str) -> None:
-        for observer in self._observers:
-            observer.noted(text)

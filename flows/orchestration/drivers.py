@@ -13,6 +13,7 @@ import click
 
 from flows.engine.build import Observer, Request
 from flows.orchestration.complete import Completed, complete_build
+from flows.orchestration.leave import will_run_a_flow
 from flows.orchestration.prefect_settings import (
     API_URL,
     AUTH,
@@ -73,9 +74,11 @@ def prefect_server(
     if found == "answers":
         click.echo(f"{doing} with the Prefect flow, server {settings[API_URL]}")
         apply(root, settings)
+        will_run_a_flow()
         yield Server(settings[API_URL], lasts=True)
     elif wanted == "flow":
         with _own_server(root, doing) as url:
+            will_run_a_flow()
             yield Server(url, lasts=False)
     else:
         why = f"; the Prefect server {settings[API_URL]} {found}" if found else ""
@@ -86,20 +89,25 @@ def prefect_server(
 
 def _with_link(request: Request, view: Observer, url: str) -> Completed:
     completed, run_id = _with_flow(request, view)
+    if run_id is None:
+        return completed
     link = f"run: {ui_link(url, run_id)}"
     return replace(completed, lines=(*completed.lines, link))
 
 
-def _with_flow(request: Request, view: Observer) -> tuple[Completed, str]:
-    from flows.orchestration.build import build_here
+def _with_flow(request: Request, view: Observer) -> tuple[Completed, str | None]:
+    from flows.orchestration.build_here import build_here
     from flows.orchestration.flush import flush
 
     with terminating():
         try:
             run = build_here(request, view)
         finally:
-            flush()
-    return run.completed, run.flow_run_id
+            is_told = flush()
+    if is_told or run.is_lost:
+        return run.completed, run.flow_run_id
+    line = "Prefect does not know all of this build's tasks and logs: its server does not answer"
+    return replace(run.completed, lines=(*run.completed.lines, line)), run.flow_run_id
 
 
 @contextlib.contextmanager
@@ -110,7 +118,7 @@ def _own_server(root: Path, doing: str) -> Iterator[str]:
     click.echo(f"{doing} with the Prefect flow, through a server started for this run (10 to 30 s)")
     with terminating(), temporary_server(root) as server:
         apply(root, server.settings)
-        import flows.orchestration.build  # noqa: F401 -- takes two seconds, as the server does
+        import flows.orchestration.build_here  # noqa: F401 -- takes two seconds, as the server does
 
         server.wait_until_it_answers()
         yield server.url

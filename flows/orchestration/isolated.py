@@ -14,6 +14,7 @@ from flows.engine.worktree import create, worktrees_folder
 from flows.pruning.prune import prune_runs
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import local_state
+from pipeline.core.run.runner import explained
 from pipeline.core.settings.project import known_project
 
 FLOW_RUN_ID = "PREFECT__FLOW_RUN_ID"
@@ -30,6 +31,12 @@ def main(project: str, engine: tuple[str, ...] = ("-m", "prefect.engine")) -> No
     except PipelineError as error:
         _end_run(str(error))
         raise SystemExit(error.exit_code) from error
+    except Exception as error:
+        code, failure = explained(
+            error, Path.cwd() / ".local" / "errors" / f"{os.environ[FLOW_RUN_ID]}.txt"
+        )
+        _end_run(f"{failure['class']}: {failure['message']}")
+        raise SystemExit(code) from error
     os.chdir(root)
     os.environ["PWD"] = str(root)
     os.execv(sys.executable, [sys.executable, *engine])  # noqa: S606 -- words that we wrote
@@ -53,9 +60,12 @@ def _end_run(message: str) -> None:
     from prefect.states import Failed
 
     sys.stderr.write(f"{message}\n")
-    with get_client(sync_client=True) as client:
-        run = UUID(os.environ[FLOW_RUN_ID])
-        client.set_flow_run_state(run, Failed(message=message), force=True)
+    try:
+        with get_client(sync_client=True) as client:
+            run = UUID(os.environ[FLOW_RUN_ID])
+            client.set_flow_run_state(run, Failed(message=message), force=True)
+    except Exception as error:  # the worker says then that this process failed
+        sys.stderr.write(f"Prefect was not told: {type(error).__name__}: {error}\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,10 @@ SERVER_AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 STARTUP_TIMEOUT_S = 90
 HEALTH_TIMEOUT_S = 1.0
 PROFILES = "profiles.toml"
-QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+QUIET = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+}
 """Prefect's logs go to its server alone; the console shows a view of ours."""
 
 
@@ -88,7 +91,7 @@ def answer(settings: Mapping[str, str]) -> Answer:
 
     It is asked for its health, which it says to everybody, then for what it says only to us.
     """
-    url = settings[API_URL].rstrip("/")
+    url = settings.get(API_URL, "").rstrip("/")
     if not url.startswith(("http://", "https://")):
         return "does not answer"
     if _status(f"{url}/health", {}) != 200:

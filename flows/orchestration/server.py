@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from flows.engine.processes import end_group, is_same_process
 from flows.engine.stage_run import PREFECT_SECRETS
@@ -68,8 +68,15 @@ class StartingServer:
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
-        self._lock = FileLock(folder / "start.lock")
-        self._lock.acquire()
+        self._lock = FileLock(folder / "start.lock", timeout=STARTUP_TIMEOUT_S)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise ServerNotStarted(
+                f"expected to start a temporary Prefect server, another start holds {folder} for "
+                f"{STARTUP_TIMEOUT_S} s",
+                hint="`hallmark build PROJECT --engine` builds without Prefect",
+            ) from None
         self._log = folder / f"{os.getpid()}.log"
         self._note = folder / f"{os.getpid()}.json"
         with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:

@@ -11,10 +11,11 @@ from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from types import TracebackType
 from typing import Any
+from uuid import UUID
 
 import prefect
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import State, StateDetails
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.states import Completed
@@ -32,7 +33,7 @@ Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 class TaskPool:
-    """Runs stages as tasks of the current flow run, in threads, and remembers their states.
+    """Runs stages as tasks of the current flow run, in threads, and remembers which they are.
 
     Use it as a context: at its end all tasks have ended and all artifacts are made.
 
@@ -44,7 +45,7 @@ class TaskPool:
         self._runner = ThreadPoolTaskRunner[Any](max_workers=num_jobs + 1)
         self._reporter = ThreadPoolExecutor(1)  # artifacts keep no stage waiting
         self._upstream: dict[str, tuple[str, ...]] = {}
-        self._states: dict[str, State[Any]] = {}
+        self._runs: dict[str, UUID] = {}
 
     def __enter__(self) -> "TaskPool":
         self._runner.__enter__()
@@ -68,7 +69,7 @@ class TaskPool:
     ) -> Future[StageResult]:
         """Run `fn(context, stage, …)` as the task of that stage.
 
-        The future resolves when Prefect has the task's end.
+        The future resolves when the stage has ended, whether Prefect knows of it or not.
         """
         context, stage, *_ = args
         answer: Future[StageResult] = Future()
@@ -78,25 +79,28 @@ class TaskPool:
             with ExitStack() as stack:
                 _follow(stack, context, stage)
                 found.append(fn(*args, **kwargs))
+                answer.set_result(found[0])
             self.report(context, stage, found[0])
             return state_of_stage(found[0], context.groups.is_stopping)
 
         def ended(task: PrefectFuture[Any]) -> None:
+            if answer.done():
+                return
             try:
                 task.wait()
-                self._states[stage] = task.state
-                answer.set_result(found[0] if found else _not_run(stage, task.state))
+                answer.set_result(_not_run(stage, task.state))
             except BaseException as error:
                 answer.set_exception(error)
 
         submit: Any = self._runner.submit  # typed for futures, it takes states as well
         task = submit(quiet_task(stage, work), {}, wait_for=self._before(stage))
+        self._runs[stage] = task.task_run_id
         task.add_done_callback(ended)
         return answer
 
     def mark(self, result: StageResult, context: RunContext) -> None:
         """A task for a stage that had nothing to run."""
-        if result.name in self._states:
+        if result.name in self._runs:
             return
 
         def work() -> State[Any]:
@@ -105,7 +109,8 @@ class TaskPool:
 
         task: Any = quiet_task(result.name, work)
         before = self._before(result.name)
-        self._states[result.name] = task(return_state=True, wait_for=before)
+        state = task(return_state=True, wait_for=before)
+        self._runs[result.name] = state.state_details.task_run_id
 
     def report(self, context: RunContext, stage: str, result: StageResult) -> None:
         """Show what the stage wrote, after this, in a thread of its own."""
@@ -125,11 +130,13 @@ class TaskPool:
     def _before(self, stage: str) -> list[State[Any]]:
         """The edges to a stage.
 
-        Its upstream tasks have ended, well or not: the engine waited for them. Prefect would not
+        Its upstream stages have ended, well or not: the engine waited for them. Prefect would not
         begin a task after one that did not end well, so each is named in a state that did.
         """
-        ups = (self._states[up] for up in self._upstream.get(stage, ()) if up in self._states)
-        return [Completed(data=up.name, state_details=up.state_details) for up in ups]
+        ups = [up for up in self._upstream.get(stage, ()) if up in self._runs]
+        return [
+            Completed(data=up, state_details=StateDetails(task_run_id=self._runs[up])) for up in ups
+        ]
 
 
 class TaskObserver:

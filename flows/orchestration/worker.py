@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import uvicorn
 from prefect.settings import get_current_settings
+from prefect.states import Crashed
 from prefect.utilities.processutils import setup_signal_handlers_worker
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 from starlette.applications import Starlette
@@ -55,7 +56,17 @@ with warnings.catch_warnings():
             if flow_run.deployment_id is not None:
                 deployment = await self.client.read_deployment(flow_run.deployment_id)
             configuration.command = shlex.join(command(flow_run, deployment))
-            return await super().run(flow_run, configuration, task_status)
+            ended = await super().run(flow_run, configuration, task_status)
+            if ended.status_code == 0:
+                await self._end_what_did_not_begin(flow_run)
+            return ended
+
+        async def _end_what_did_not_begin(self, flow_run: "FlowRun") -> None:
+            """A process that ended well and said nothing must not hold a place of the pool."""
+            state = (await self.client.read_flow_run(flow_run.id)).state
+            if state and state.is_pending():
+                words = "Its process ended before the run began, and did not say why."
+                await self.client.set_flow_run_state(flow_run.id, Crashed(message=words))
 
 
 def command(flow_run: "FlowRun", deployment: "DeploymentResponse | None") -> list[str]:

@@ -167,7 +167,9 @@ def log(root: Path, tracked: TrackedBuild, store: Store) -> Logged:
     if not build:
         store.end_run(run, "KILLED", _milliseconds(datetime.now().astimezone()))
         write(root, replace(tracked, state="killed", run_id=run))
-        return Logged(run, (f"tracked: build {tracked.build} was killed, its run says so",))
+        why = "it was killed, or the disk was full"
+        line = f"tracked: build {tracked.build} left no record of its end ({why}), its run says so"
+        return Logged(run, (line,))
     reached = {s["name"] for s in build["stages"] if s["state"] in REACHED}
     entries = {name: entry for name, entry in tracked.entries.items() if name in reached}
     outputs = Outputs(root, tracked.project, entries, cache_folder(root))

@@ -3,6 +3,8 @@
 Its state lies in `.local/stack/`: `stack.json` (who supervises, what runs), a log each.
 """
 
+import contextlib
+import http.client
 import os
 import re
 import sys
@@ -23,6 +25,7 @@ from pipeline.core.paths import local_state
 from pipeline.core.settings.project import projects
 
 HOST = "127.0.0.1"
+HEALTHY, WAITS, NOT_RUNNING = "healthy", "waits: ", "does not run"
 PROCFILE = Path("infra") / "Procfile"
 STACK = "HALLMARK_STACK"
 """In the environment of every process of a stack: the folder of its state."""
@@ -205,17 +208,32 @@ def waiting_note(root: Path, name: str) -> Path:
     return folder(root) / f"{name}.waits"
 
 
+def how_it_is(root: Path, content: Mapping[str, Any], part: Part) -> str:
+    """How a part of a stack is that its supervisor wrote of, whether that lives or not; of each
+    part for itself. `does not run`, else as `health` says it."""
+    entry = content["processes"][part.name]
+    pid = entry["pid"]
+    return health(root, part) if pid and is_same_process(pid, entry["create_time"]) else NOT_RUNNING
+
+
+def is_well(found: str) -> bool:
+    """Whether that is how a part should be."""
+    return found == HEALTHY or found.startswith(WAITS)
+
+
 def health(root: Path, part: Part) -> str:
     """`healthy`, `waits: …` for what has nothing to do yet, else why it is not healthy."""
-    note = waiting_note(root, part.name)
-    if note.is_file():
-        return f"waits: {note.read_text(encoding='utf-8').strip()}"
+    with contextlib.suppress(FileNotFoundError):  # it waits no more
+        note = waiting_note(root, part.name)
+        return f"{WAITS}{note.read_text(encoding='utf-8').strip()}"
     if part.url is None or part.kind not in HEALTH:
-        return "healthy"
+        return HEALTHY
     try:
         with urllib.request.urlopen(part.url + HEALTH[part.kind], timeout=2) as answer:  # noqa: S310
-            return "healthy" if answer.status == 200 else f"answers {answer.status}"
+            return HEALTHY if answer.status == 200 else f"answers {answer.status}"
     except urllib.error.HTTPError as error:
         return f"answers {error.code}"
+    except http.client.HTTPException:
+        return "answers, and not as a server does"
     except OSError:
-        return "does not answer yet"
+        return "does not answer"

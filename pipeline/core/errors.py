@@ -43,6 +43,10 @@ class ArtifactMissing(PipelineError):
     """A file that a stage reads is not there or cannot be read."""
 
 
+class MachineError(PipelineError):
+    """The machine lacks what a run needs: room, memory, a right, a program, a port."""
+
+
 class GateRefused(PipelineError):
     """A gate refused: the evidence is against the model, or there is not enough of it."""
 

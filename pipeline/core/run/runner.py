@@ -21,8 +21,10 @@ from pipeline.core.files import write_json
 from pipeline.core.paths import READING_ORDER, Paths, local_state
 from pipeline.core.run import energy
 from pipeline.core.run.declared import remember_code
-from pipeline.core.run.failures import PANIC, bug, debugging, of_machine
+from pipeline.core.run.failures import PANIC, bug, debugging
+from pipeline.core.run.machine import of_machine
 from pipeline.core.run.processor import gpu_used, peak_memory_bytes, processor_s
+from pipeline.core.run.signals import end_in_words_when_out_of_time
 from pipeline.core.run.told import GPU, told
 from pipeline.core.settings.graph_file import GRAPH, check_graph
 from pipeline.core.settings.problems import nearest
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     stage, project = arguments
     root = Path.cwd()
     started, clock = datetime.now(UTC), time.perf_counter()
+    end_in_words_when_out_of_time()
     with energy.counting(METERED_AFTER_S.get(stage, LATER_S)) as meter:
         code, failure = _attempted(root, stage, project, started)
         used, noted = cost(time.perf_counter() - clock, *meter.close()), told()

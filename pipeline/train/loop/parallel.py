@@ -21,7 +21,9 @@ from typing import Any
 from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import Paths
-from pipeline.core.run.failures import PANIC, RemoteBug, debugging, of_machine, place
+from pipeline.core.run.failures import PANIC, RemoteBug, debugging, place
+from pipeline.core.run.machine import of_machine
+from pipeline.core.run.signals import signal_words
 from pipeline.core.run.told import GPU, tell, told
 
 MAX_RESTARTS = 3
@@ -143,7 +145,8 @@ def _raised(content: dict[str, Any]) -> PipelineError:
 
 def _lost(stage: str, failed: Any) -> PipelineError:
     _, first = failed.get_first_failure()
-    how = f"signal {-first.exitcode}" if first.exitcode < 0 else f"exit code {first.exitcode}"
+    code = first.exitcode
+    how = signal_words(-code) if code < 0 else f"exit code {code}"
     return PipelineError(
         f"{stage}: expected {len(failed.failures)} or more processes to end well, they failed "
         f"{MAX_RESTARTS + 1} times; at last number {first.local_rank} ended by {how}",

@@ -158,3 +158,38 @@ def test_a_reader_that_ends_first_is_no_error() -> None:
 
     assert ended.stdout.startswith("about: ")
     assert ended.stderr == ""
+
+
+def hallmark(where: Path, command: str) -> "subprocess.CompletedProcess[str]":
+    """`hallmark` in a shell, as `$H`, in a pipe or with its output somewhere."""
+    line = f'H="{sys.executable} -m flows.cli.main"; {command}'
+    return subprocess.run(
+        ["bash", "-c", line], cwd=where, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("words", ["why wine", "--help", "build --help"])
+def test_6_a_closed_pipe_is_no_error_of_any_command(words: str) -> None:
+    ended = hallmark(SOURCE, f"$H {words} | head -0; echo ${{PIPESTATUS[0]}}")
+
+    assert ended.stdout == "0\n"
+    assert ended.stderr == ""
+
+
+def test_6_output_that_finds_no_room_is_said_and_ends_with_2() -> None:
+    ended = hallmark(SOURCE, "$H settings > /dev/full")
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[0] == "MachineError: expected room on the disk, found it full"
+    assert "Exception ignored" not in ended.stderr
+
+
+def test_6_closed_streams_are_no_error() -> None:
+    assert hallmark(SOURCE, "$H settings >&- 2>&-").returncode == 0
+
+
+def test_6_build_says_its_exit_codes() -> None:
+    shown = hallmark(SOURCE, "$H build --help").stdout
+
+    for code in ("0 ", "1 ", "2 ", "3 ", "124 ", "130 ", "143 ", "128+N ", "137 ", "139 "):
+        assert f" {code}" in shown

@@ -429,7 +429,7 @@ def test_when_dvc_is_killed_its_stage_goes_with_it(tiny: Tiny) -> None:
 
     assert is_gone(pid)
     assert process.returncode == 137
-    assert "signal 9 ended it" in output
+    assert "signal 9 (SIGKILL) ended it" in output
 
 
 @pytest.mark.parametrize("words", ["sleep 60", "stubborn"])

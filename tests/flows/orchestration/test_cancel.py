@@ -125,7 +125,10 @@ def test_a_worker_that_is_killed_takes_its_runs_with_it(api: Api, tiny: Tiny) ->
 
     wait_until(lambda: is_gone(pid), timeout_s=LIMIT_S)
     wait_until(lambda: api.flow_run(run.id).state.is_final())
-    assert api.flow_run(run.id).state.type.value == "CRASHED"
+    state = api.flow_run(run.id).state
+    assert state.type.value == "CRASHED"
+    assert state.message.startswith(f"Its worker (process {process.pid}) is gone: it was killed")
+    assert "`hallmark status`" in state.message
     wait_until(lambda: not list(tiny.runs.glob("*/processes.json")))
     wait_until(lambda: is_gone(tiny.last_build_pid()))
     tiny.order("train", "work")

@@ -1,11 +1,14 @@
 """`hallmark build`: with the flow when a server answers, else with the engine; how each ends."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -13,7 +16,7 @@ import pytest
 
 from flows.orchestration.prefect_settings import lasting_server, write_profile
 from flows.orchestration.server import end_abandoned, temporary_server
-from tests.flows.conftest import Tiny
+from tests.flows.conftest import SOURCE, Tiny
 from tests.flows.engine.test_build import is_gone
 from tests.flows.prefect_api import Api
 
@@ -157,26 +160,91 @@ def test_a_server_that_cannot_start_is_told_with_its_last_lines(
     assert "hint: `hallmark build PROJECT --engine` builds without Prefect" in shown
 
 
+IMPATIENT = (
+    "import flows.settings.project_file as s; s.settings_of = lambda name: None; "
+    "import flows.orchestration.beside as b; b.SILENT_S = 2.0; "
+    "from flows.cli.main import main; main()"
+)
+"""`hallmark`, which gives a silent server up after two seconds."""
+
+
+def impatient(tiny: Tiny, url: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, "build", "tiny"],
+        cwd=tiny.root,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "PREFECT_API_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 @pytest.mark.slow
-def test_a_server_that_goes_away_costs_no_build(
-    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_5_a_server_that_is_killed_or_stopped_costs_no_build(
+    tiny: Tiny, tmp_path: Path, number: signal.Signals
 ) -> None:
     (tmp_path / ".git").mkdir()
-    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "1")
     tiny.set_value("train", 20)
+    tiny.set_value("gate", 100)
     tiny.order("train", "meet gone")  # ends when the server is gone
     with temporary_server(tmp_path) as server:
         server.wait_until_it_answers()
-        monkeypatch.setenv("PREFECT_API_URL", server.url)
-        process = tiny.start("build", "tiny")
+        process = impatient(tiny, server.url)
         tiny.pid("train")
-    (tiny.root / "orders" / "gone.pid").write_text("1")
+        note = next((tmp_path / ".local/prefect/temporary").glob("*.json"))
+        os.kill(json.loads(note.read_text())["server"]["pid"], number)
+        (tiny.root / "orders" / "gone.pid").write_text("1")
 
-    shown = finish(process)
+        shown = finish(process)
+
+    assert process.returncode == 3, shown
+    assert "verdict: refused" in shown
+    assert (
+        f"Prefect does not know of this build's end: its server {server.url} does not answer"
+    ) in shown
+    assert "prefect." not in shown  # its loggers
+    assert tiny.last_build()["exit_code"] == 3
+
+
+class SilentServer:
+    """Says that it is healthy, so many times; else it takes every connection and never answers."""
+
+    def __init__(self, num_answers: int) -> None:
+        self.num_answers = num_answers
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
+        self._held: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                taken, _ = self._socket.accept()
+                self._held.append(taken)
+                if self.num_answers and b"/health" in taken.recv(1024):
+                    self.num_answers -= 1
+                    taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue")
+
+    def close(self) -> None:
+        for one in (self._socket, *self._held):
+            one.close()
+
+
+def test_5_a_server_that_never_answers_costs_no_build(tiny: Tiny) -> None:
+    server = SilentServer(num_answers=1)
+    try:
+        process = impatient(tiny, server.url)
+        shown = finish(process)
+    finally:
+        server.close()
 
     assert process.returncode == 0, shown
-    assert "verdict: passed" in shown
-    assert "Prefect does not know of this build's end: ConnectError" in shown
+    assert shown.splitlines()[0] == f"building with the Prefect flow, server {server.url}"
+    assert (
+        "building without Prefect, which did not begin the run: "
+        f"its server {server.url} does not answer"
+    ) in shown
     assert tiny.last_build()["exit_code"] == 0
 
 

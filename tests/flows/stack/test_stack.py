@@ -196,6 +196,8 @@ def test_what_a_killed_supervisor_left_is_ended(stack: Stack, then: str) -> None
     code, output = stack.run("status")
     assert code == 1
     assert "its supervisor is gone" in output
+    for name in KINDS:  # each is told as it is
+        assert re.search(rf"^{name} +healthy", output, re.MULTILINE)
 
     code, output = stack.run(then)
 
@@ -222,6 +224,22 @@ def test_what_only_the_leaders_death_has_left_is_known_by_its_environment(stack:
     stack.run("down")
 
     assert not living([child])
+
+
+def test_5_one_part_that_stops_answering_says_nothing_of_the_others(stack: Stack) -> None:
+    stack.run("up")
+    first = stack.state()["processes"]["prefect"]["pid"]
+    os.killpg(first, signal.SIGSTOP)
+    try:
+        code, output = stack.run("status")
+    finally:
+        os.killpg(first, signal.SIGCONT)
+
+    assert code == 1
+    said = {line.split()[0]: " ".join(line.split()[1:]) for line in output.splitlines()}
+    assert said["prefect"].startswith("does not answer")
+    assert said["page"].startswith("healthy")
+    assert said["worker"].startswith("healthy")
 
 
 def test_what_dies_is_started_again_without_what_it_left(stack: Stack) -> None:

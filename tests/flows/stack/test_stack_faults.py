@@ -246,7 +246,9 @@ def test_worker_and_flow_killed_together_are_found_out(whole: Whole, time_no: in
 
     wait_until(lambda: not living([training]), 40)
     assert whole.ended(run_id, 120) == "Crashed"
-    assert whole.run(run_id).state.message == "Its process is gone: it was killed."
+    message = whole.run(run_id).state.message
+    assert message.startswith("Its process is gone and reported no end: it was killed")
+    assert ".local/stack/worker.log" in message
     whole.passes()
 
 
@@ -262,6 +264,29 @@ def test_a_run_that_its_worker_had_not_begun_is_begun_by_the_next(whole: Whole) 
         os.killpg(whole.pid_of("worker"), signal.SIGKILL)
 
     assert whole.ended(run_id) == "Completed"
+
+
+def test_5_a_run_whose_command_says_nothing_ends_and_frees_its_place(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with 0, so that the worker has nothing to report."""
+    from flows.orchestration import dead_runs
+
+    monkeypatch.setattr(dead_runs, "NOT_BEGUN", "soon")
+    monkeypatch.setattr(dead_runs, "BEGUN_WITHIN_S", 10)
+    deployment = whole.deployments()["build/tiny"]
+    with whole.client as client:
+        dead_runs.install_automations(client)
+        run = client.create_flow_run_from_deployment(
+            deployment.id, job_variables={"command": f"{sys.executable} -c 1"}
+        )
+        try:
+            assert whole.ended(UUID(str(run.id)), 120) == "Crashed"
+            message = whole.run(run.id).state.message
+        finally:
+            client.delete_automation(client.read_automations_by_name("soon")[0].id)
+    assert message.startswith("A worker took it, and 10 s later it had not begun")
+    assert "`hallmark status`" in message
 
 
 def test_a_killed_build_of_the_command_line_is_found_out_by_its_silence(whole: Whole) -> None:

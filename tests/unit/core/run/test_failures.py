@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.core.run.failures import of_machine
+from pipeline.core.run.machine import of_machine
 from pipeline.core.run.runner import main
 from tests.people import make_project
 from tests.unit.core.run.test_runner import stage_that
