@@ -71,9 +71,7 @@ class Client(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._has_all = True
-        if self.request is None and not self.reader.whole:
-            return False  # nothing is to be answered: the loop closes the connection
-        return True
+        return self.request is not None or bool(self.reader.whole)  # else the loop closes it
 
     def connection_lost(self, _: Exception | None) -> None:
         self.is_closed = True

@@ -14,8 +14,8 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 100
 """Requests that may wait on one connection behind the one that is answered."""
 _OF_THE_CONNECTION = frozenset(
-    (b"connection", b"content-length", b"expect", b"keep-alive", b"proxy-connection", b"te")
-    + (b"trailer", b"transfer-encoding", b"upgrade")
+    b"connection content-length expect keep-alive proxy-connection te trailer transfer-encoding "
+    b"upgrade".split()
 )
 """Headers that concern one connection alone, so that the relay answers for them."""
 
@@ -115,13 +115,16 @@ class RequestReader:
         except httptools.HttpParserUpgrade:
             self._stay()
         except httptools.HttpParserError as error:
-            if self.has_ended:  # what follows a request that is too large
-                return
-            self.has_ended = True
-            refusal = self._refusal or Malformed(400, f"expected an HTTP/1.1 request: {error}")
-            raise refusal from None
+            self._fail(error)
         if before is not None and before is self.current and not self.is_in_body:
             self._count(before, len(data))
+
+    def _fail(self, error: Exception) -> None:
+        if self.has_ended:  # what follows a request that is too large is not read
+            return
+        self.has_ended = True
+        words = f"expected an HTTP/1.1 request: {error}"
+        raise (self._refusal or Malformed(400, words)) from None
 
     def _stay(self) -> None:
         """The client offers another protocol: it is answered in this one, if it has no body."""

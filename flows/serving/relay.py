@@ -27,7 +27,7 @@ MAX_HELD_BYTES = 256 * 1024 * 1024
 """Of all requests together; beyond it, who has been sending the longest is let go."""
 _SWEEP_S = 0.25
 _RETRY_S = 0.1
-_TRIM_BYTES = 16 * 1024 * 1024
+_TRIM_BYTES, _TRIM_CLIENTS = 16 * 1024 * 1024, 1000
 
 
 @dataclass
@@ -214,7 +214,7 @@ class Relay:
         self._most_held = max(self._most_held, self.held)
         self._most_clients = max(self._most_clients, num_clients)
         much = self._most_held - self.held > _TRIM_BYTES
-        if much or self._most_clients - num_clients > 1000:  # noqa: PLR2004
+        if much or self._most_clients - num_clients > _TRIM_CLIENTS:
             self._most_held, self._most_clients = self.held, num_clients
             if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
                 trim(0)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from flows.serving.client import Client
     from flows.serving.relay import Target
 
+FINAL = 200
+"""The lowest status of an answer; those below announce one."""
 FLUSH_BYTES = 256 * 1024
 """An answer that is shorter is handed on whole, so that it can be asked for again until then."""
 
@@ -109,8 +111,9 @@ class Upstream(asyncio.Protocol):
 
     def _ends_with_the_connection(self) -> bool:
         """Whether the answer names no length, so that its end is that of the connection."""
-        head = b"".join(self._parts).partition(b"\r\n\r\n")[0].lower()
-        return b"\ncontent-length:" not in head and b"\ntransfer-encoding:" not in head
+        head, is_whole, _ = b"".join(self._parts).partition(b"\r\n\r\n")
+        lengths = (b"\ncontent-length:", b"\ntransfer-encoding:")
+        return bool(is_whole) and not any(length in head.lower() for length in lengths)
 
     def _answer(self, is_whole: bool) -> None:
         content = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
@@ -124,12 +127,12 @@ class Upstream(asyncio.Protocol):
     # What httptools calls.
 
     def on_headers_complete(self) -> None:
-        if self._parser.get_status_code() >= 200:  # noqa: PLR2004 -- an answer, not a notice
+        if self._parser.get_status_code() >= FINAL:
             self._keeps = self._parser.should_keep_alive()
             if self._request is not None and self._request.method == b"HEAD":
                 self._is_whole = True
                 self._parser = httptools.HttpResponseParser(self)  # the old one waits for a body
 
     def on_message_complete(self) -> None:
-        if self._parser.get_status_code() >= 200:  # noqa: PLR2004
+        if self._parser.get_status_code() >= FINAL:
             self._is_whole = True

@@ -59,7 +59,7 @@ class Paths:
 
 
 _found: dict[Path, Path] = {}
-"""Where repositories keep their mutable state: git is asked once, as a service asks all the time."""
+"""Where repositories keep their mutable state: git is asked once; a service asks all the time."""
 
 
 def local_state(root: Path) -> Path:

@@ -1,6 +1,5 @@
 """hallmark serve: one address, whichever version is live; with a real bento and real processes."""
 
-import asyncio
 import os
 import shutil
 import signal
@@ -19,8 +18,6 @@ import pytest
 from flows.registry import promotion
 from flows.registry import versions as registry
 from flows.registry.history import Move, append, moving
-from flows.serving.relay import Relay
-from flows.serving.serve import bound
 from flows.serving.serve import serve as serving
 from pipeline.core.bento import watcher
 from pipeline.core.errors import ProjectError
@@ -187,41 +184,3 @@ def test_serve_refuses_what_it_cannot_do(root: Path) -> None:  # noqa: F811
         port = taken.getsockname()[1]
         with pytest.raises(ProjectError, match=f"expected to listen on 127.0.0.1:{port}"):
             serving(root, PROJECT, "127.0.0.1", port, None, print)
-
-
-def test_the_relay_hands_bytes_on_both_ways_and_waits_for_a_service() -> None:
-    """A service that says who it is and what it was told, backwards."""
-
-    async def answering(name: bytes) -> asyncio.Server:
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(name + (await reader.read())[::-1])
-            writer.close()
-
-        return await asyncio.start_server(answer, "127.0.0.1", 0)
-
-    async def ask(port: int, content: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(content)
-        writer.write_eof()
-        answer = await reader.read()
-        writer.close()
-        return answer
-
-    async def story() -> None:
-        listener = bound("127.0.0.1", 0)
-        relay = Relay(listener)
-        await relay.open()
-        port = listener.getsockname()[1]
-        early = asyncio.create_task(ask(port, b"abc"))
-        await asyncio.sleep(0)
-        first, second = await answering(b"1:"), await answering(b"2:")
-        relay.point_to("127.0.0.1", first.sockets[0].getsockname()[1])
-        assert await early == b"1:cba"
-        relay.point_to("127.0.0.1", second.sockets[0].getsockname()[1])
-        large = os.urandom(3_000_000)
-        assert await ask(port, large) == b"2:" + large[::-1]
-        relay.close()
-        first.close()
-        second.close()
-
-    asyncio.run(asyncio.wait_for(story(), 60))
