@@ -7,11 +7,13 @@ request for one is none of these; a health probe or a scraper goes by address.
 
 import ipaddress
 import os
+import re
 
 from pipeline.core.bento.folder import ALLOWED_HOSTS
 from pipeline.service.http import Refusal, Scope
 
 LOCAL = "localhost"
+HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\[\]:@/\s]+)(:[0-9]*)?")
 MAX_KNOWN = 1024
 
 
@@ -81,14 +83,10 @@ def host_of(given: str) -> str:
     Raises:
         Refusal: it is no host.
     """
-    if given.startswith("["):
-        host, end, port = given[1:].partition("]")
-    else:
-        host, end, port = given.partition(":")
-        port = end + port
-    if not host or not (port == "" or (port[0] == ":" and (port[1:].isdecimal() or port == ":"))):
+    found = HOST.fullmatch(given)
+    if found is None:
         raise Refusal(400, "host", f"expected a host in the header `Host`, got {given[:80]!r}")
-    return bare(host.lower())
+    return bare(found["host"].lower())
 
 
 def bare(host: str) -> str:

@@ -101,6 +101,16 @@ def test_health_is_open_and_the_rest_asks_for_the_token(url: str) -> None:
         assert httpx.get(url + path).status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/readyz", "/healthz", "/livez", "/metrics", "/", "/none"])
+def test_2_a_foreign_host_is_refused_whatever_it_asks_for(url: str, path: str) -> None:
+    answer = httpx.get(url + path, headers={"Host": "evil.example"})
+    assert answer.status_code == 421
+    assert "HALLMARK_ALLOWED_HOSTS" in answer.json()["error"]
+    assert answer.json()["findings"] == []
+    port = url.rpartition(":")[2]
+    assert httpx.get(url + path, headers={"Host": f"localhost:{port}"}).status_code != 421
+
+
 def test_the_workers_counters_are_served(client: httpx.Client) -> None:
     client.post("/predict", json={"hours": 40.5}).raise_for_status()
     text = client.get("/metrics").text
@@ -128,7 +138,7 @@ SERVED_IN_PROCESS = """
 import json, sys
 import service
 from starlette.testclient import TestClient
-with TestClient(service.service.to_asgi()) as client:
+with TestClient(service.service.to_asgi(), base_url="http://localhost") as client:
     answers = [client.get("/readyz"), client.get("/metrics"), client.get("/"),
                client.post("/predict", json={"hours": 40.5}),
                client.post("/explain", json={"hours": 40.5})]

@@ -341,7 +341,7 @@ def test_3_bodies_that_come_together_are_held_within_a_limit(
         ("two codings", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n"),
         ("a bare line feed in chunks", b"Transfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n"),
         ("a chunk's size in words", b"Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n"),
-        ("an upgrade with a body", b"Connection: upgrade\r\nUpgrade: h2\r\nContent-Length: 4\r\n\r\n"),
+        ("an upgrade, a body", b"Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 4\r\n\r\n"),
         ("headers without end", b"X: " + b"y" * 120_000),
         ("long headers", b"X: " + b"y" * 70_000 + b"\r\n\r\n"),
         ("a NUL", b"X: a\x00b\r\n\r\n"),
