@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,9 @@ TRACKED = True
 class Server:
     """`hallmark serve people` in a process of its own."""
 
-    def __init__(self, repository: Path, *arguments: str, **environment: str) -> None:
+    def __init__(
+        self, repository: Path, *arguments: str, before: Sequence[str] = (), **environment: str
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -43,7 +45,7 @@ class Server:
         words = ["-m", "flows.cli.main", "serve", PROJECT, "--port", str(self.port), *arguments]
         with self.log.open("w") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, *words],
+                [*before, sys.executable, *words],
                 cwd=repository,
                 env={**os.environ, "PYTHONPATH": str(SOURCE), **environment},
                 stdout=stream,
@@ -139,19 +141,25 @@ def test_a_crashed_service_is_started_again_and_requests_wait(
     assert server.says("again")
 
 
-def test_nothing_is_left_when_serve_itself_is_killed(
+def test_5_nothing_is_left_when_serve_itself_is_killed(
     root: Path,  # noqa: F811
     start: Callable[..., Server],
+    tmp_path: Path,
 ) -> None:
+    """No process, and none of its temporary folders."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     registered(root)
-    server = start("--version", "1")
+    server = start("--version", "1", TMPDIR=str(temporary))
     server.wait_for("serving version 1")
     assert server.services()
+    assert [path.name[:15] for path in temporary.iterdir()] == ["hallmark-serve-"]
 
     server.process.kill()
     server.process.wait()
 
     wait_until(lambda: not server.services(), 60)
+    wait_until(lambda: list(temporary.iterdir()) == [], 60)
 
 
 def test_a_version_that_cannot_start_leaves_the_old_one_at_work(
