@@ -24,6 +24,9 @@ def serve(project: str, port: int, host: str, version: str | None) -> None:
     [::1] and the address of --host: names with commas between them, or * for all. Whoever reaches
     the service by a name of its own (a container's, a proxy's) must set it.
 
+    HALLMARK_WORKERS is the number of processes that answer, 2 if not set: when one dies, the other
+    one answers while it is started again. With 1 it takes half the memory.
+
     \b
     Examples:
       hallmark serve adult

@@ -22,7 +22,7 @@ from flows.registry.overrides import check_in_force, expired
 from flows.registry.promotion import point
 from flows.registry.versions import Version
 from flows.serving.relay import Relay
-from flows.serving.service_process import GRACE_S, INNER_HOST, Service, start
+from flows.serving.service_process import GRACE_S, INNER_HOST, Service, num_workers, start
 from pipeline.core.bento import folder as bento
 from pipeline.core.errors import PipelineError, ProjectError
 
@@ -186,11 +186,12 @@ def serve(root: Path, project: str, host: str, port: int, version: str | None, t
         tell: Is told what happens.
 
     Raises:
-        ProjectError: nothing is registered, or the port is taken.
+        ProjectError: nothing is registered, the port is taken, or HALLMARK_WORKERS is no number.
         ServiceError: the service does not get ready.
     """
     chosen = registry.resolve(root, project, version) if version else None
     check_in_force(chosen or registry.served(root, project))  # refuses before a port is taken
+    num_workers()
     with contextlib.closing(bound(host, port)) as listener:
         number = chosen.version if chosen else None
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

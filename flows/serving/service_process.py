@@ -17,7 +17,7 @@ from pipeline.core.bento import folder as bento
 from pipeline.core.bento import watcher
 from pipeline.core.bento.ports import free_port
 from pipeline.core.bento.readiness import why_not_ready
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.files import read_json
 
 INNER_HOST = "127.0.0.1"
@@ -27,7 +27,7 @@ GRACE_S = 10.0
 """How long a service may take to end before it is killed."""
 NUM_WORKERS = 2
 """Processes that answer: while one that died is started again, which takes seconds, the other one
-is there."""
+is there. HALLMARK_WORKERS sets another number."""
 
 
 class ServiceError(PipelineError):
@@ -117,7 +117,7 @@ async def _process(
     folder: Path, port: int, state: Path, version: Version, host: str
 ) -> asyncio.subprocess.Process:
     token = os.environ.get("HALLMARK_TOKEN")
-    environment = bento.serve_environment(state, version.version, token, host, NUM_WORKERS)
+    environment = bento.serve_environment(state, version.version, token, host, num_workers())
     return await asyncio.create_subprocess_exec(
         *bento.serve_command(folder, INNER_HOST, port),
         cwd=bento.working_folder(folder),
@@ -125,6 +125,21 @@ async def _process(
         stdin=asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def num_workers() -> int:
+    """How many processes answer for one version.
+
+    Raises:
+        ProjectError: HALLMARK_WORKERS is no such number.
+    """
+    given = os.environ.get(bento.WORKERS) or str(NUM_WORKERS)
+    if not (given.isdecimal() and int(given)):
+        raise ProjectError(
+            f"expected {bento.WORKERS} to be a number of processes, at least 1, got {given!r}",
+            hint=f"unset it for {NUM_WORKERS}",
+        )
+    return int(given)
 
 
 async def _dismiss(guard: asyncio.subprocess.Process, state: Path) -> None:

@@ -73,8 +73,7 @@ class Hosts:
         if self.all:
             return "requests for every host are answered"
         names = ", ".join(sorted(one for one in self.names if not is_unspecified(one)))
-        every = " and for every address" if self.addresses else ""
-        return f"requests for {names}{every} are answered; {ALLOWED_HOSTS} names other hosts"
+        return f"requests for {names} or by address are answered; {ALLOWED_HOSTS} names other hosts"
 
 
 def host_of(given: str) -> str:

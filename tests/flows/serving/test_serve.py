@@ -182,7 +182,10 @@ def test_a_version_that_cannot_start_leaves_the_old_one_at_work(
     assert server.predict()["model_version"] == "1"
 
 
-def test_serve_refuses_what_it_cannot_do(root: Path) -> None:  # noqa: F811
+def test_serve_refuses_what_it_cannot_do(
+    root: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(ProjectError, match="expected a registered version of people, found none"):
         serving(root, PROJECT, "127.0.0.1", 0, None, print)
     registered(root)
@@ -192,3 +195,6 @@ def test_serve_refuses_what_it_cannot_do(root: Path) -> None:  # noqa: F811
         port = taken.getsockname()[1]
         with pytest.raises(ProjectError, match=f"expected to listen on 127.0.0.1:{port}"):
             serving(root, PROJECT, "127.0.0.1", port, None, print)
+        monkeypatch.setenv("HALLMARK_WORKERS", "no")
+        with pytest.raises(ProjectError, match="expected HALLMARK_WORKERS to be a number"):
+            serving(root, PROJECT, "127.0.0.1", 0, None, print)

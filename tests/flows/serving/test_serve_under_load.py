@@ -96,13 +96,18 @@ def slowest(port: int, number: int = 20) -> float:
 class Load:
     """Kept connections that ask all the time.
 
+    Args:
+        port: Where they ask.
+        pause_s: How long each waits between two requests.
+
     Attributes:
         statuses: Of the answers, and how many requests or connections were lost.
         answered: When there was an answer, by the monotonic clock.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, pause_s: float = 0) -> None:
         self.port = port
+        self.pause_s = pause_s
         self.statuses: Counter[str] = Counter()
         self.answered: list[float] = []
         self.is_over = False
@@ -127,6 +132,7 @@ class Load:
                 return
             self.statuses[head.split()[1].decode()] += 1
             self.answered.append(time.monotonic())
+            await asyncio.sleep(self.pause_s)
         writer.close()
 
     def longest_silence(self) -> float:
@@ -155,7 +161,7 @@ def test_3_idle_and_slow_connections_do_not_end_the_service(server: Server) -> N
 
 def test_4_five_switches_of_versions_lose_no_request(server: Server, root: Path) -> None:
     async def story() -> Counter[str]:
-        load = Load(server.port)
+        load = Load(server.port, pause_s=0.05)  # leaves processors to the services that start
         async with load.of(64):
             for number in (2, 1, 2, 1, 2):
                 length = len(server.log.read_text())
