@@ -80,6 +80,8 @@ class Client(asyncio.Protocol):
             self._connecting.cancel()
         if self.upstream:
             self.upstream.drop()
+        self.reader.close()
+        self.request = self.upstream = self._connecting = None
 
     def pause_writing(self) -> None:
         self._can_write = False
@@ -211,9 +213,8 @@ class Client(asyncio.Protocol):
             self._connecting.cancel()
         if self.upstream:
             self.upstream.drop()
-        self.request, self.upstream = None, None
-        self.reader.whole.clear()
-        self.reader.current = None
+        self.request = self.upstream = self._connecting = None
+        self.reader.close()
         self._hold(0)
         if self._has_all:
             self.transport.close()

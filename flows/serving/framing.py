@@ -99,7 +99,7 @@ class RequestReader:
         self.is_in_body = False
         self.has_ended = False
         self._refusal: Malformed | None = None
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
 
     def feed(self, data: bytes) -> None:
         """Read what came.
@@ -107,7 +107,7 @@ class RequestReader:
         Raises:
             Malformed: it is no request. What was read before it is in `whole`.
         """
-        if self.has_ended:
+        if self.has_ended or self._parser is None:
             return
         before = self.current
         try:
@@ -118,6 +118,12 @@ class RequestReader:
             self._fail(error)
         if before is not None and before is self.current and not self.is_in_body:
             self._count(before, len(data))
+
+    def close(self) -> None:
+        """Let go what is held; the parser and this hold each other."""
+        self.has_ended = True
+        self.whole.clear()
+        self.current = self._parser = None
 
     def _fail(self, error: Exception) -> None:
         if self.has_ended:  # what follows a request that is too large is not read
@@ -179,7 +185,7 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         request = self.current
-        if request is None:
+        if request is None or self._parser is None:
             return
         request.method = self._parser.get_method()
         request.version = self._parser.get_http_version()

@@ -32,7 +32,7 @@ class Upstream(asyncio.Protocol):
 
     def __init__(self, client: "Client", target: "Target") -> None:
         self._client, self._target = client, target
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._request: Request | None = None
         self._was_kept = False
         self._parts: list[bytes] = []
@@ -63,6 +63,7 @@ class Upstream(asyncio.Protocol):
         if self._request is not None:
             self._settle()
         self._parts.clear()
+        self._parser = None  # it and this hold each other
         if not self._is_closed:
             self._is_closed = True
             self.transport.abort()
@@ -79,7 +80,7 @@ class Upstream(asyncio.Protocol):
         self._client.connected(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_closed:
+        if self._is_closed or self._parser is None:
             return
         if self._request is None:  # nothing was asked
             self.drop()
@@ -98,7 +99,7 @@ class Upstream(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         if self._is_closed:
             return
-        self._is_closed = True
+        self._is_closed, self._parser = True, None
         if self._request is None:
             self._client.upstream = None
             return
@@ -127,12 +128,12 @@ class Upstream(asyncio.Protocol):
     # What httptools calls.
 
     def on_headers_complete(self) -> None:
-        if self._parser.get_status_code() >= FINAL:
+        if self._parser and self._parser.get_status_code() >= FINAL:
             self._keeps = self._parser.should_keep_alive()
             if self._request is not None and self._request.method == b"HEAD":
                 self._is_whole = True
                 self._parser = httptools.HttpResponseParser(self)  # the old one waits for a body
 
     def on_message_complete(self) -> None:
-        if self._parser.get_status_code() >= FINAL:
+        if self._parser and self._parser.get_status_code() >= FINAL:
             self._is_whole = True

@@ -33,7 +33,7 @@ HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/
 REQUEST = HEAD + b"Content-Length: %d\r\n\r\n" % len(ROW) + ROW
 HALF_SENT = HEAD + b"Content-Length: 1000000\r\n\r\n" + b" " * 500_000
 FEW_FILES = ("bash", "-c", 'ulimit -n 1024; exec "$@"', "-")
-MEMORY_BYTES = 100_000_000
+MEMORY_BYTES = 60_000_000
 """What the process may keep of a flood."""
 
 
