@@ -86,14 +86,19 @@ class Client(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._can_write = False
         if self.upstream:
-            self.upstream.transport.pause_reading()
+            self.upstream.read(False)
 
     def resume_writing(self) -> None:
         self._can_write = True
         if self.upstream:
-            self.upstream.transport.resume_reading()
-        if self.request is None and not self.is_closed:
+            self.upstream.read(True)
+        if self.request is None and not self.is_gone:
             self._next()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing can be written any more; uvloop refuses to be asked then."""
+        return self.is_closed or self.transport.is_closing()
 
     # Its requests.
 
@@ -150,7 +155,7 @@ class Client(asyncio.Protocol):
     def connected(self, upstream: Upstream) -> None:
         """A connection to the live service is there."""
         self._connecting, self.upstream = None, upstream
-        if self.request and not self.is_closed:
+        if self.request and not self.is_gone:
             upstream.send(self.request, is_kept=False)
         else:
             upstream.drop()
@@ -163,6 +168,8 @@ class Client(asyncio.Protocol):
             is_whole: Whether these are the last.
             stays: Whether the connection to the client may go on.
         """
+        if self.is_gone:
+            return
         self.transport.write(content)
         if not is_whole:
             return
@@ -183,7 +190,7 @@ class Client(asyncio.Protocol):
                 stands idle.
         """
         self._num_sends += 0 if was_kept else 1
-        if self.is_closed:
+        if self.is_gone:
             return
         if self._num_sends >= MAX_SENDS:
             words = "the service ended while it worked on this request"
@@ -195,7 +202,7 @@ class Client(asyncio.Protocol):
 
     def refuse(self, status: int, error: str) -> None:
         """Answer with an error in the service's own form, and close."""
-        if self.is_closed or self.state is self.relay.closing:
+        if self.is_gone or self.state is self.relay.closing:
             return
         body = orjson.dumps({"error": error, "findings": []})
         reason = HTTPStatus(status).phrase.encode()

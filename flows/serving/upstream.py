@@ -58,6 +58,15 @@ class Upstream(asyncio.Protocol):
         self._target.num_answering += 1
         self.transport.write(request.content())
 
+    def read(self, goes_on: bool) -> None:
+        """Read what the service sends, or let it wait."""
+        if self._is_closed or self.transport.is_closing():
+            return
+        if goes_on:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+
     def drop(self) -> None:
         """Close without handing anything on."""
         if self._request is not None:

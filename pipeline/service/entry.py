@@ -16,11 +16,10 @@ from pipeline.core.files import read_json
 from pipeline.service.app import App
 from pipeline.service.hosts import Hosts
 from pipeline.service.http import Receive, Refusal, Scope, Send, answer
+from pipeline.service.web_server import answer_after_half_close, look_after_workers
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 HEALTH = ("/healthz", "/livez", "/readyz")
-
-CHECK_S = 0.5
 
 app = App()
 
@@ -37,18 +36,6 @@ def num_workers() -> int:
     that died."""
     given = os.environ.get(bento.WORKERS, "")
     return int(given) if given.isdecimal() and int(given) else 1
-
-
-def look_after_workers() -> None:
-    """Have BentoML's first process look twice a second whether a worker died: it does so every ten
-    seconds, and has no setting for it."""
-    from bentoml._internal.utils import circus
-
-    class Arbiter(circus.Arbiter):  # type: ignore[misc,unused-ignore]
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "check_delay": CHECK_S})
-
-    circus.Arbiter = Arbiter  # type: ignore[misc,unused-ignore]
 
 
 @bentoml.service(
@@ -93,5 +80,6 @@ class Ahead:
 
 
 look_after_workers()
+answer_after_half_close()
 service: Any = Hallmark  # the decorator made a BentoML service of the class
 service.add_asgi_middleware(Ahead, application=app)

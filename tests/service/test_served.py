@@ -111,6 +111,22 @@ def test_2_a_foreign_host_is_refused_whatever_it_asks_for(url: str, path: str) -
     assert httpx.get(url + path, headers={"Host": f"localhost:{port}"}).status_code != 421
 
 
+def test_10_a_client_that_closed_its_sending_side_is_answered(url: str) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    head = f"POST /predict HTTP/1.1\r\nHost: {host}\r\nAuthorization: bearer secret\r\n"
+    head += "Content-Type: application/json\r\nContent-Length: 15\r\n\r\n"
+    with socket.create_connection((host, int(port)), 60) as client:
+        client.sendall(head.encode() + b'{"hours": 40.5}')
+        client.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"probability"' in answer
+    with socket.create_connection((host, int(port)), 60) as client:
+        client.sendall(head.encode() + b'{"hours"')
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(4096) == b""  # nothing whole was asked
+
+
 def test_the_workers_counters_are_served(client: httpx.Client) -> None:
     client.post("/predict", json={"hours": 40.5}).raise_for_status()
     text = client.get("/metrics").text
