@@ -143,9 +143,13 @@ def num_workers() -> int:
 
 
 async def _dismiss(guard: asyncio.subprocess.Process, state: Path) -> None:
-    """Say to the guard that nothing is left."""
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        await guard.communicate(b"nothing is left\n")
+    """Say to the guard that nothing is left; again, when that was cut short."""
+    if guard.stdin and guard.returncode is None and not guard.stdin.is_closing():
+        with contextlib.suppress(OSError, RuntimeError):  # it has gone, perhaps; uvloop says so
+            guard.stdin.write(b"nothing is left\n")
+            await guard.stdin.drain()
+            guard.stdin.close()
+    await guard.wait()
     shutil.rmtree(state, ignore_errors=True)
 
 
