@@ -144,13 +144,13 @@ def num_workers() -> int:
 
 async def _dismiss(guard: asyncio.subprocess.Process, state: Path) -> None:
     """Say to the guard that nothing is left; again, when that was cut short."""
+    shutil.rmtree(state, ignore_errors=True)  # first: from then on nobody else would
     if guard.stdin and guard.returncode is None and not guard.stdin.is_closing():
         with contextlib.suppress(OSError, RuntimeError):  # it has gone, perhaps; uvloop says so
             guard.stdin.write(b"nothing is left\n")
             await guard.stdin.drain()
             guard.stdin.close()
     await guard.wait()
-    shutil.rmtree(state, ignore_errors=True)
 
 
 def _limits(folder: Path) -> Limits:
