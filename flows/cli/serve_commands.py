@@ -15,8 +15,17 @@ from flows.engine.checkout import find_root
 def serve(project: str, port: int, host: str, version: str | None) -> None:
     """Serve the champion, or else the candidate, until Ctrl-C.
 
-    When another version is promoted, its service is started first and then takes over; nobody is
-    refused meanwhile. HALLMARK_TOKEN, when set, is what requests must carry as a bearer token.
+    When another version is promoted, its service is started first and then takes over; no request
+    is lost meanwhile.
+
+    HALLMARK_TOKEN, when set, is what requests must carry as a bearer token.
+
+    HALLMARK_ALLOWED_HOSTS names the hosts that requests may be for, besides localhost, 127.0.0.1,
+    [::1] and the address of --host: names with commas between them, or * for all. Whoever reaches
+    the service by a name of its own (a container's, a proxy's) must set it.
+
+    HALLMARK_WORKERS is the number of processes that answer, 2 if not set: when one dies, the other
+    one answers while it is started again. With 1 it takes half the memory.
 
     \b
     Examples:

@@ -1,135 +1,220 @@
-"""Hands connections on to whichever service is live, so that a change of versions refuses nobody.
+"""Hands requests on to whichever service is live, so that a change of versions loses none.
 
-Bytes go both ways as they come; what they mean is not looked at. A new connection goes to the
-service that is live then, and waits a while when there is none.
+A client's connection outlives the services behind it: between two of its requests it can be led to
+another one. It is kept within limits: their number follows from the system's limit of open files,
+and who says nothing, or sends a head or a body too slowly, is let go.
 """
 
 import asyncio
 import contextlib
+import ctypes
 import socket
+from dataclasses import dataclass
+
+from flows.serving.client import Client
+from flows.serving.descriptors import room_for_connections
+from flows.serving.upstream import Upstream
 
 WAIT_S = 30.0
-"""How long a connection waits for a service to be live."""
-_LIMIT = 256 * 1024
+"""How long a request waits for a service to be live."""
+IDLE_S = 60.0
+HEAD_S = 10.0
+ANSWER_S = 60.0
+CLOSING_S = 2.0
+"""How long a client may take to say nothing, to send a head, to be answered, and to read a refusal.
+The time for a body is the service's."""
+MAX_HELD_BYTES = 256 * 1024 * 1024
+"""Of all requests together; beyond it, who has been sending the longest is let go."""
+_SWEEP_S = 0.25
+_RETRY_S = 0.1
+_TRIM_BYTES, _TRIM_CLIENTS = 16 * 1024 * 1024, 1000
+
+
+@dataclass
+class Limits:
+    """What the live service takes; see `package` in the settings.
+
+    Attributes:
+        max_body_bytes: The longest body; what is longer is left to the service to refuse.
+        body_timeout_s: How long a body may take.
+    """
+
+    max_body_bytes: int = 1_048_576
+    body_timeout_s: float = 8.0
+
+
+@dataclass(eq=False)
+class Target:
+    """A service that requests go to.
+
+    Attributes:
+        host: Where it listens.
+        port: Where it listens.
+        num_answering: Requests that it has not answered yet.
+    """
+
+    host: str
+    port: int
+    num_answering: int = 0
 
 
 class Relay:
-    """A listening socket, and where its connections go.
+    """A listening socket, and where its clients' requests go.
 
     Args:
         listener: A bound socket.
+        max_clients: How many may be connected; as many as the system has room for by default.
+
+    Attributes:
+        idle, in_head, in_body, answering, closing: The clients by what they are waited for, each
+            with the time since when, the longest first.
     """
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, max_clients: int | None = None) -> None:
         self._listener = listener
-        self._target: tuple[str, int] | None = None
+        self.max_clients = max_clients or room_for_connections()
+        self.limits = Limits()
+        self.target: Target | None = None
+        self.idle: dict[Client, float] = {}
+        self.in_head: dict[Client, float] = {}
+        self.in_body: dict[Client, float] = {}
+        self.answering: dict[Client, float] = {}
+        self.closing: dict[Client, float] = {}
+        self.held = 0
+        self._most_held = 0
+        self._most_clients = 0
         self._is_live = asyncio.Event()
         self._server: asyncio.Server | None = None
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Begin to accept connections."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Client(self), sock=self._listener, backlog=2048
+        self._loop = asyncio.get_running_loop()
+        self._server = await self._loop.create_server(
+            lambda: Client(self), sock=self._listener, backlog=2048
         )
+        self._sweeping = asyncio.create_task(self._sweep())
 
     def close(self) -> None:
-        """Accept no more connections; those that are open go on until their service ends."""
+        """Accept no more connections, and let go who asks nothing; the others are answered."""
         if self._server:
             self._server.close()
+        if self._sweeping:
+            self._sweeping.cancel()
+        for client in (*self.idle, *self.in_head, *self.in_body):
+            client.abort()
 
-    def point_to(self, host: str, port: int) -> None:
-        """Hand new connections on to this service."""
-        self._target = (host, port)
+    def point_to(self, host: str, port: int, limits: Limits | None = None) -> None:
+        """Hand requests on to this service from now on."""
+        self.target = Target(host, port)
+        self.limits = limits or self.limits
+        for clients in (self.idle, self.in_head, self.answering):
+            for client in clients:
+                client.reader.max_body_bytes = self.limits.max_body_bytes
         self._is_live.set()
 
     def hold(self) -> None:
-        """No service is live: new connections wait."""
-        self._target = None
+        """No service is live: requests wait."""
+        self.target = None
         self._is_live.clear()
 
-    async def connect(self, client: "_Client") -> None:
-        """Connect a client with the live service; close it when none gets live in time."""
-        loop = asyncio.get_running_loop()
+    async def drained(self, target: Target | None, timeout_s: float) -> None:
+        """Wait until a service that is no longer live has answered all that it was sent."""
+        until = self._loop.time() + timeout_s
+        while target and target.num_answering and self._loop.time() < until:
+            await asyncio.sleep(_RETRY_S)
+
+    async def connect(self, client: Client) -> None:
+        """Connect a client with the live service; refuse its request when none gets live."""
         try:
             async with asyncio.timeout(WAIT_S):
-                while not client.is_closed:
+                while True:
                     await self._is_live.wait()
+                    target = self.target
                     with contextlib.suppress(OSError):
-                        host, port = self._target or ("", 0)
-                        await loop.create_connection(lambda: _Service(client), host, port)
-                        return
-                    await asyncio.sleep(0.1)
+                        if target is not None:
+                            await self._loop.create_connection(
+                                lambda target=target: Upstream(client, target),  # type: ignore[misc]
+                                target.host,
+                                target.port,
+                            )
+                            return
+                    await asyncio.sleep(_RETRY_S)
         except TimeoutError:
-            client.close()
+            client.refuse(503, f"no service was ready within {WAIT_S:g} seconds; try again")
 
+    # Its clients.
 
-class _End(asyncio.Protocol):
-    """One end of a relayed connection; what it reads, the other end writes."""
+    @property
+    def num_clients(self) -> int:
+        return sum(map(len, (self.idle, self.in_head, self.in_body, self.answering, self.closing)))
 
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
-        self.other: _End | None = None
-        self.is_closed = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 -- narrows the type
-        self.transport = transport
-        transport.set_write_buffer_limits(high=_LIMIT)
-
-    def data_received(self, data: bytes) -> None:
-        if self.other and self.other.transport:
-            self.other.transport.write(data)
-
-    def eof_received(self) -> bool:
-        if self.other and self.other.transport and self.other.transport.can_write_eof():
-            self.other.transport.write_eof()
-        return True  # the other direction may go on
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self.is_closed = True
-        if self.other:
-            self.other.close()
-
-    def pause_writing(self) -> None:
-        if self.other and self.other.transport:
-            self.other.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self.other and self.other.transport and not self.other.is_closed:
-            self.other.transport.resume_reading()
-
-    def close(self) -> None:
-        if self.transport:
-            self.transport.close()
-
-
-class _Client(_End):
-    """Whoever asks. Nothing is read from it before its service is there."""
-
-    def __init__(self, relay: Relay) -> None:
-        super().__init__()
-        self._relay = relay
-        self._connecting: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        if self.transport:
-            self.transport.pause_reading()
-        self._connecting = asyncio.create_task(self._relay.connect(self))
-
-
-class _Service(_End):
-    """The service that answers."""
-
-    def __init__(self, client: _Client) -> None:
-        super().__init__()
-        self.other = client
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        if self.other is None or self.other.is_closed or self.other.transport is None:
-            self.close()
+    def welcome(self, client: Client) -> None:
+        """Take a new client; where there is no room, who has been silent the longest goes."""
+        self.enter(client, self.idle)
+        if self.num_clients <= self.max_clients:
             return
-        self.other.other = self
-        self.other.transport.resume_reading()
+        for clients in (self.closing, self.idle, self.in_head, self.in_body):
+            oldest = next(iter(clients), None)
+            if oldest is not None and oldest is not client:
+                oldest.abort()
+                self.forget(oldest)
+                return
+        client.refuse(503, f"{self.max_clients:,} requests are being answered; try again")
+
+    def enter(self, client: Client, state: dict[Client, float]) -> None:
+        client.state.pop(client, None)
+        client.state = state
+        state[client] = self._loop.time()
+
+    def forget(self, client: Client) -> None:
+        client.state.pop(client, None)
+        client.state = {}
+        self.held -= client.held
+        client.held = 0
+
+    def check_held(self, client: Client) -> None:
+        """Let go who has been sending a body the longest when all hold too much."""
+        if self.held <= MAX_HELD_BYTES:
+            return
+        oldest = next((one for one in self.in_body if one is not client), None)
+        if oldest is not None:
+            oldest.refuse(503, "too many bodies arrive at once; try again")
+
+    async def _sweep(self) -> None:
+        """Let go who takes too long."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            body_s = self.limits.body_timeout_s
+            late = "expected the {} within {:g} seconds"
+            for client in self._late(self.closing, CLOSING_S):
+                client.abort()
+            for client in self._late(self.idle, IDLE_S):
+                client.abort()
+            for client in self._late(self.in_head, HEAD_S):
+                client.refuse(408, late.format("head of the request", HEAD_S))
+            for client in self._late(self.in_body, body_s):
+                client.refuse(408, late.format("body", body_s))
+            for client in self._late(self.answering, ANSWER_S):
+                client.refuse(504, f"the service did not answer within {ANSWER_S:g} seconds")
+            self._give_back()
+
+    def _late(self, clients: dict[Client, float], limit_s: float) -> list[Client]:
+        before = self._loop.time() - limit_s
+        found = []
+        for client, since in clients.items():  # the longest first
+            if since > before:
+                break
+            found.append(client)
+        return found
+
+    def _give_back(self) -> None:
+        """Hand memory back to the system after a flood, where the C library has a call for it."""
+        num_clients = self.num_clients
+        self._most_held = max(self._most_held, self.held)
+        self._most_clients = max(self._most_clients, num_clients)
+        much = self._most_held - self.held > _TRIM_BYTES
+        if much or self._most_clients - num_clients > _TRIM_CLIENTS:
+            self._most_held, self._most_clients = self.held, num_clients
+            if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+                trim(0)

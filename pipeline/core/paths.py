@@ -58,8 +58,14 @@ class Paths:
         return self.home / folder_name(stage) / name
 
 
+_found: dict[Path, Path] = {}
+"""Where repositories keep their mutable state: git is asked once; a service asks all the time."""
+
+
 def local_state(root: Path) -> Path:
     """The folder of all mutable state, `.local/`, shared by all git worktrees of a repository."""
+    if root in _found:
+        return _found[root]
     if shutil.which("git") is None:
         return root / ".local"  # in an image that has the code alone
     answer = subprocess.run(
@@ -69,5 +75,10 @@ def local_state(root: Path) -> Path:
         text=True,
         check=False,
     )
-    common = Path(answer.stdout.strip()) if answer.returncode == 0 else root / ".git"
-    return common.parent / ".local" if common.name == ".git" else root / ".local"
+    if answer.returncode != 0:  # no repository, so far
+        return root / ".local"
+    common = Path(answer.stdout.strip())
+    state = (common.parent if common.name == ".git" else root) / ".local"
+    if root.is_absolute():
+        _found[root] = state
+    return state

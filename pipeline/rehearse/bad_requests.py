@@ -143,6 +143,8 @@ def _no_json(row: Row) -> Iterator[BadRequest]:
     for word in ("NaN", "Infinity"):
         body = encoded({**row, name: "@"}).replace(b'"@"', word.encode())
         yield BadRequest(f"{word} for a value", body, 400, ("JSON",))
+    twice = good[:-1] + b", " + encoded({name: None})[1:]
+    yield BadRequest("a key that is named twice", twice, 400, (name, "twice"))
     yield BadRequest("a number of 401 digits", encoded({**row, name: 10**400}), 400, ("JSON",))
     yield BadRequest("brackets in brackets", b"[" * 20_000 + b"]" * 20_000, 400)
     for kind in ("text/csv", "application/x-www-form-urlencoded"):

@@ -7,7 +7,6 @@ process is killed: a watcher, in a session of its own, then ends what is left.
 import contextlib
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -86,10 +85,11 @@ def served(
     with contextlib.ExitStack() as stack:
         stack.enter_context(terminating())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hallmark-serve-")))
-        copy = folder / "bento"
+        copy, state = folder / "bento", folder / "home"
         shutil.copytree(bento, copy)
+        state.mkdir()
         variables = {
-            **packaged.serve_environment(folder / "home", version),
+            **packaged.serve_environment(state, version),
             **(environment or {}),
         }
         for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -155,7 +155,7 @@ class _Watcher:
 
     def __init__(self, mark: str, grace_s: float, folder: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", watcher.__file__, mark, str(grace_s), str(folder)],
+            watcher.command(mark, grace_s, folder),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

@@ -26,6 +26,7 @@ from pipeline.service.http import (
     Response,
     Scope,
     Send,
+    answer,
     header,
     invalid,
     saturated,
@@ -35,13 +36,13 @@ from pipeline.service.metrics import Metrics
 from pipeline.service.openapi import openapi
 from pipeline.service.page import Page
 from pipeline.service.predictor import Answer, Predictor, load
+from pipeline.service.unique_keys import check_keys
 
 PROMETHEUS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 HTML = (b"content-type", b"text/html; charset=utf-8")
 CARD_POLICY = (
     b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 )
-PLAIN_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 MAX_EXPLAINING = 64
 """Explanations that are worked on or wait; each takes some hundredths of a second."""
 
@@ -85,7 +86,7 @@ class App:
         self.predictor = load(folder)
         self.version = os.environ.get("HALLMARK_MODEL_VERSION") or version
         token = os.environ.get("HALLMARK_TOKEN") or token
-        self.authorization = f"Bearer {token}".encode() if token else b""
+        self.token = token.encode()
         limits, answers = self.predictor.limits, self.predictor.answers
         self.metrics = Metrics(registry, answers.buckets())
         is_slow = any(field.is_whole for field in self.predictor.fields)
@@ -124,11 +125,7 @@ class App:
                 response = refusal.response
         except Gone:
             return
-        body = b"" if scope["method"] == "HEAD" else response.body
-        length = (b"content-length", str(len(response.body)).encode())
-        headers = [*response.headers, length, *PLAIN_HEADERS, *self.marks()]
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await answer(scope, send, response, self.marks())
         if method == "POST" and response.status == 200:
             self.metrics.latency.labels(path).observe(perf_counter() - started)
 
@@ -209,10 +206,11 @@ class App:
 
     def check_token(self, scope: Scope, path: str) -> None:
         """Refuse a request without the bearer token, where one is set."""
-        if not self.authorization or path in self.open:
+        if not self.token or path in self.open:
             return
-        given = header(scope, b"authorization")
-        if not hmac.compare_digest(given, self.authorization):
+        scheme, _, given = header(scope, b"authorization").partition(b" ")
+        is_right = hmac.compare_digest(given.strip(b" "), self.token)  # in constant time
+        if scheme.lower() != b"bearer" or not is_right:
             challenge = (b"www-authenticate", b"Bearer")
             raise Refusal(
                 401, "token", "expected the header `Authorization: Bearer …` with the service's "
@@ -241,6 +239,7 @@ class App:
             raise Refusal(
                 400, "not_rows", "expected one row, an object, or a list of rows that is not empty"
             )
+        check_keys(body, content)
         return content
 
 

@@ -93,7 +93,8 @@ def ran(words: list[str], folder: Path, source: Path) -> str:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": str(folder),
     }
-    environment.pop("HALLMARK_TOKEN", None)
+    for name in ("HALLMARK_TOKEN", bento.WORKERS, bento.ALLOWED_HOSTS):
+        environment.pop(name, None)
     done = subprocess.run(
         words, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

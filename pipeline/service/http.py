@@ -11,6 +11,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 JSON = (b"content-type", b"application/json")
+PLAIN_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 RETRY_AFTER_S = 1
 
 
@@ -48,6 +49,17 @@ class Refusal(Exception):
 
 class Gone(Exception):
     """The client went before its request was whole."""
+
+
+async def answer(
+    scope: Scope, send: Send, response: Response, marks: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Send an answer; `marks` are headers of the model's own."""
+    length = (b"content-length", str(len(response.body)).encode())
+    headers = [*response.headers, length, *PLAIN_HEADERS, *marks]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    body = b"" if scope["method"] == "HEAD" else response.body
+    await send({"type": "http.response.body", "body": body})
 
 
 def header(scope: Scope, name: bytes) -> bytes:

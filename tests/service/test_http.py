@@ -114,6 +114,45 @@ def test_with_the_token_it_is_answered(guarded: TestClient) -> None:
     assert guarded.get("/").status_code == 200  # the form alone, which asks for the token
 
 
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer ", "bEARER"])
+def test_10_the_scheme_of_the_token_is_read_in_any_case(guarded: TestClient, scheme: str) -> None:
+    headers = {"Authorization": f"{scheme} secret"}
+    assert guarded.get("/schema", headers=headers).status_code == 200
+    assert guarded.get("/schema", headers={"Authorization": f"{scheme}secretx"}).status_code == 401
+    assert guarded.get("/schema", headers={"Authorization": f"{scheme} SECRET"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "row", "field"),
+    [
+        (b'{"age": 3, "age": 4}', 0, "age"),
+        (b'{"age": 3, "hours": 1, "\\u0061ge": null}', 0, "age"),
+        (b'[{"age": 3}, {"job": "a: b", "hours": 1, "hours": 1}]', 1, "[1].hours"),
+        (b'[{"job": {"a": 1, "b": [0, {"c": 1, "c": 1}]}}]', 0, "[0].job.b[1].c"),
+        (b'{"a": {"x": 1, "x": 1}, "a": 1}', 0, "a.x"),
+        (b'[{"": 1, "": 2}]', 0, "[0]."),
+    ],
+)
+@pytest.mark.parametrize("path", ["/predict", "/explain"])
+def test_10_a_key_that_is_named_twice_is_refused_with_its_path(
+    client: TestClient, path: str, body: bytes, row: int, field: str
+) -> None:
+    answer = client.post(path, content=body, headers=JSON)
+    found = answer.json()
+    assert answer.status_code == 400
+    assert f"got {field} twice" in found["error"]
+    assert (found["findings"][0]["row"], found["findings"][0]["field"]) == (row, field)
+
+
+def test_10_keys_that_only_look_alike_are_read(client: TestClient) -> None:
+    """Colons in texts, the same keys in other rows, and what is too deep to be rows."""
+    assert client.post("/predict", json=[ROW, ROW]).status_code == 200
+    found = client.post("/predict", json={**ROW, "job": '"age": 3, "age": 4'})
+    assert "twice" not in found.text
+    deep = b'{"a":' * 1000 + b"1" + b"}" * 1000
+    assert client.post("/predict", content=deep, headers=JSON).status_code in (400, 422)
+
+
 def called(app: App, messages: list[dict[str, Any]], path: str = "/predict") -> list[Any]:
     """What the application sends to these messages; after them nothing arrives."""
     sent: list[Any] = []

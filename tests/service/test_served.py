@@ -101,6 +101,32 @@ def test_health_is_open_and_the_rest_asks_for_the_token(url: str) -> None:
         assert httpx.get(url + path).status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/readyz", "/healthz", "/livez", "/metrics", "/", "/none"])
+def test_2_a_foreign_host_is_refused_whatever_it_asks_for(url: str, path: str) -> None:
+    answer = httpx.get(url + path, headers={"Host": "evil.example"})
+    assert answer.status_code == 421
+    assert "HALLMARK_ALLOWED_HOSTS" in answer.json()["error"]
+    assert answer.json()["findings"] == []
+    port = url.rpartition(":")[2]
+    assert httpx.get(url + path, headers={"Host": f"localhost:{port}"}).status_code != 421
+
+
+def test_10_a_client_that_closed_its_sending_side_is_answered(url: str) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    head = f"POST /predict HTTP/1.1\r\nHost: {host}\r\nAuthorization: bearer secret\r\n"
+    head += "Content-Type: application/json\r\nContent-Length: 15\r\n\r\n"
+    with socket.create_connection((host, int(port)), 60) as client:
+        client.sendall(head.encode() + b'{"hours": 40.5}')
+        client.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"probability"' in answer
+    with socket.create_connection((host, int(port)), 60) as client:
+        client.sendall(head.encode() + b'{"hours"')
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(4096) == b""  # nothing whole was asked
+
+
 def test_the_workers_counters_are_served(client: httpx.Client) -> None:
     client.post("/predict", json={"hours": 40.5}).raise_for_status()
     text = client.get("/metrics").text
@@ -128,7 +154,7 @@ SERVED_IN_PROCESS = """
 import json, sys
 import service
 from starlette.testclient import TestClient
-with TestClient(service.service.to_asgi()) as client:
+with TestClient(service.service.to_asgi(), base_url="http://localhost") as client:
     answers = [client.get("/readyz"), client.get("/metrics"), client.get("/"),
                client.post("/predict", json={"hours": 40.5}),
                client.post("/explain", json={"hours": 40.5})]

@@ -23,6 +23,11 @@ CARD = "card/report.html"
 VERDICT = "card/verdict.json"
 PROOF = "proof.json"
 MODEL_FILES = ("encoder.json", "model.json", "policy.json", "weights.safetensors")
+WORKERS = "HALLMARK_WORKERS"
+"""The variable with the number of processes that answer; one where it is not set."""
+ALLOWED_HOSTS = "HALLMARK_ALLOWED_HOSTS"
+"""The variable with the hosts, beside this machine's own, that requests may name, with commas
+between them; `*` for all, `0.0.0.0` for every address."""
 VERSION_LENGTH = 16
 """Characters of the digest that make the bento's version."""
 
@@ -88,21 +93,35 @@ def working_folder(folder: Path) -> Path:
 
 
 def serve_environment(
-    state: Path, version: str | None = None, token: str | None = None
+    state: Path,
+    version: str | None = None,
+    token: str | None = None,
+    host: str | None = None,
+    workers: int = 1,
 ) -> dict[str, str]:
     """The environment for `serve_command`.
 
     Args:
         state: A folder for BentoML's own files, for this service alone: it empties it at start.
+            Temporary files go there as well, if it is there already.
         version: What the service names itself; the bento's own version when not given.
         token: What requests must carry as `Authorization: Bearer …`; none by default.
+        host: The address that clients reach it by, when it is another than its own; what
+            HALLMARK_ALLOWED_HOSTS names is added.
+        workers: How many processes answer.
     """
     ours = ("HALLMARK_", "PYTHONPATH", "PYTHONSAFEPATH", "PROMETHEUS_", "BENTOML_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-    named = {"HALLMARK_MODEL_VERSION": version, "HALLMARK_TOKEN": token}
+    named = {
+        "HALLMARK_MODEL_VERSION": version,
+        "HALLMARK_TOKEN": token,
+        ALLOWED_HOSTS: ",".join(filter(None, (os.environ.get(ALLOWED_HOSTS), host))),
+        WORKERS: str(workers),
+    }
     return {
         **kept,
         "BENTOML_HOME": str(state.resolve()),
+        "TMPDIR": str(state.resolve()),
         "BENTOML_DO_NOT_TRACK": "True",
         "DO_NOT_TRACK": "true",
         "OMP_NUM_THREADS": "1",

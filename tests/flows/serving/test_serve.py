@@ -1,13 +1,12 @@
 """hallmark serve: one address, whichever version is live; with a real bento and real processes."""
 
-import asyncio
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ import pytest
 from flows.registry import promotion
 from flows.registry import versions as registry
 from flows.registry.history import Move, append, moving
-from flows.serving.relay import Relay
-from flows.serving.serve import bound
 from flows.serving.serve import serve as serving
 from pipeline.core.bento import watcher
 from pipeline.core.errors import ProjectError
@@ -38,7 +35,9 @@ TRACKED = True
 class Server:
     """`hallmark serve people` in a process of its own."""
 
-    def __init__(self, repository: Path, *arguments: str, **environment: str) -> None:
+    def __init__(
+        self, repository: Path, *arguments: str, before: Sequence[str] = (), **environment: str
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -46,7 +45,7 @@ class Server:
         words = ["-m", "flows.cli.main", "serve", PROJECT, "--port", str(self.port), *arguments]
         with self.log.open("w") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, *words],
+                [*before, sys.executable, *words],
                 cwd=repository,
                 env={**os.environ, "PYTHONPATH": str(SOURCE), **environment},
                 stdout=stream,
@@ -142,19 +141,25 @@ def test_a_crashed_service_is_started_again_and_requests_wait(
     assert server.says("again")
 
 
-def test_nothing_is_left_when_serve_itself_is_killed(
+def test_5_nothing_is_left_when_serve_itself_is_killed(
     root: Path,  # noqa: F811
     start: Callable[..., Server],
+    tmp_path: Path,
 ) -> None:
+    """No process, and none of its temporary folders."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     registered(root)
-    server = start("--version", "1")
+    server = start("--version", "1", TMPDIR=str(temporary))
     server.wait_for("serving version 1")
     assert server.services()
+    assert [path.name[:15] for path in temporary.iterdir()] == ["hallmark-serve-"]
 
     server.process.kill()
     server.process.wait()
 
     wait_until(lambda: not server.services(), 60)
+    wait_until(lambda: list(temporary.iterdir()) == [], 60)
 
 
 def test_a_version_that_cannot_start_leaves_the_old_one_at_work(
@@ -177,7 +182,10 @@ def test_a_version_that_cannot_start_leaves_the_old_one_at_work(
     assert server.predict()["model_version"] == "1"
 
 
-def test_serve_refuses_what_it_cannot_do(root: Path) -> None:  # noqa: F811
+def test_serve_refuses_what_it_cannot_do(
+    root: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(ProjectError, match="expected a registered version of people, found none"):
         serving(root, PROJECT, "127.0.0.1", 0, None, print)
     registered(root)
@@ -187,41 +195,6 @@ def test_serve_refuses_what_it_cannot_do(root: Path) -> None:  # noqa: F811
         port = taken.getsockname()[1]
         with pytest.raises(ProjectError, match=f"expected to listen on 127.0.0.1:{port}"):
             serving(root, PROJECT, "127.0.0.1", port, None, print)
-
-
-def test_the_relay_hands_bytes_on_both_ways_and_waits_for_a_service() -> None:
-    """A service that says who it is and what it was told, backwards."""
-
-    async def answering(name: bytes) -> asyncio.Server:
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(name + (await reader.read())[::-1])
-            writer.close()
-
-        return await asyncio.start_server(answer, "127.0.0.1", 0)
-
-    async def ask(port: int, content: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(content)
-        writer.write_eof()
-        answer = await reader.read()
-        writer.close()
-        return answer
-
-    async def story() -> None:
-        listener = bound("127.0.0.1", 0)
-        relay = Relay(listener)
-        await relay.open()
-        port = listener.getsockname()[1]
-        early = asyncio.create_task(ask(port, b"abc"))
-        await asyncio.sleep(0)
-        first, second = await answering(b"1:"), await answering(b"2:")
-        relay.point_to("127.0.0.1", first.sockets[0].getsockname()[1])
-        assert await early == b"1:cba"
-        relay.point_to("127.0.0.1", second.sockets[0].getsockname()[1])
-        large = os.urandom(3_000_000)
-        assert await ask(port, large) == b"2:" + large[::-1]
-        relay.close()
-        first.close()
-        second.close()
-
-    asyncio.run(asyncio.wait_for(story(), 60))
+        monkeypatch.setenv("HALLMARK_WORKERS", "no")
+        with pytest.raises(ProjectError, match="expected HALLMARK_WORKERS to be a number"):
+            serving(root, PROJECT, "127.0.0.1", 0, None, print)

@@ -49,6 +49,17 @@ def test_all_worktrees_share_the_state(tmp_path: Path) -> None:
     assert local_state(tmp_path / "main") == tmp_path / "main" / ".local"
 
 
+def test_3_git_is_asked_once_where_a_repository_keeps_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service asks twice a second, and has no room for processes when all its files are open."""
+    assert local_state(tmp_path) == tmp_path / ".local"  # none yet
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    assert local_state(tmp_path) == tmp_path / ".local"
+    monkeypatch.delattr(subprocess, "run")
+    assert local_state(tmp_path) == tmp_path / ".local"
+
+
 def test_state_is_found_without_git_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
