@@ -45,7 +45,7 @@ def versions(project: str) -> None:
     root = _root_of(project)
     known = registry.versions(root, project)
     for version in known:
-        names = ", ".join(registry.aliases(root, version))
+        names = ", ".join(filter(None, (*registry.aliases(root, version), version.origin)))
         state = "dirty" if version.dirty else (version.commit or "")[:10]
         click.echo(
             f"{version.version:>4}  {version.created:%Y-%m-%d %H:%M}  {state:<10}  "

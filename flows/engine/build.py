@@ -21,11 +21,13 @@ from flows.engine.checkout import tree
 from flows.engine.dvc_process import Spares
 from flows.engine.locks import build_lock, clean_rwlock
 from flows.engine.processes import GRACE_S, ProcessGroups, end_leftovers, undisturbed
-from flows.engine.stage_run import RunContext, StageError, StageResult, environment, run_stage
-from flows.graph.plan import Plan, Planner, missing_sources
+from flows.engine.proven_run import ProvenRun
+from flows.engine.sources import why_not_runnable
+from flows.engine.stage_run import RunContext, StageError, StageResult, environment
+from flows.graph.plan import Plan, Planner
 from flows.graph.reasons import Reason
 from pipeline.core.costs.prices import load_prices
-from pipeline.core.errors import PipelineError, ProjectError
+from pipeline.core.errors import PipelineError
 from pipeline.core.paths import local_state
 from pipeline.core.run.machine import of_machine
 from pipeline.core.run.termination import terminating
@@ -156,6 +158,7 @@ class _Build:
         self.pool = pool
         self.context = context
         self.planner = planner
+        self.proven = ProvenRun(planner.fresh.truth.comparison, planner.dvc_lock)
         self.deadline = time.monotonic() + (request.deadline_s or float("inf"))
         self.results: dict[str, StageResult] = {}
         self.running: dict[Future[StageResult], str] = {}
@@ -168,6 +171,8 @@ class _Build:
         interruptions = (KeyboardInterrupt, own) if own else (KeyboardInterrupt,)
         try:
             self.observer.planned(plan, self.context)
+            if lost := self.planner.lost(plan):
+                self.observer.noted(lost)
             if not self._until_done(plan):
                 stop = (f"the deadline of {self.request.deadline_s:g} s passed", EXIT_DEADLINE)
         except interruptions as interrupt:
@@ -218,13 +223,16 @@ class _Build:
                 self._start_or_pass(step.name, reasons)
 
     def _start_or_pass(self, stage: str, reasons: tuple[Reason, ...]) -> None:
-        force = stage == self.request.rerun
+        force = stage == self.request.rerun or any(r.kind == "read" for r in reasons)
         texts = tuple(map(str, reasons))
-        if absent := missing_sources(reasons):
-            self._end(StageResult(stage, "failed", texts, error=_absent(absent)))
+        if error := why_not_runnable(self.planner, reasons):
+            self._end(StageResult(stage, "failed", texts, error=error))
         elif texts:
+            if damaged := [text for r, text in zip(reasons, texts, strict=True) if _is_false(r)]:
+                self.observer.noted(f"{stage}@{self.request.project}: {damaged[0]}: made again")
+                self.planner.discard_damaged(stage)
             self.observer.started(stage)
-            future = self.pool.submit(run_stage, self.context, stage, texts, force)
+            future = self.pool.submit(self.proven.run, self.context, stage, texts, force)
             self.running[future] = stage
         else:
             self._end(self._with_saving(StageResult(stage, "cached")))
@@ -237,6 +245,10 @@ class _Build:
         return replace(result, saved=saved)
 
     def _end(self, result: StageResult) -> None:
+        for text in self.proven.tell():
+            self.observer.noted(text)
+        if result.state == "ran":
+            self.planner.fresh.truth.digests.clear(result.name)
         self.results[result.name] = result
         self.observer.ended(result)
 
@@ -283,11 +295,6 @@ def _interrupted(interrupt: BaseException) -> tuple[str, int]:
     return f"interrupted ({name})", EXIT_CODES.get(name, EXIT_INTERRUPTED)
 
 
-def _absent(paths: tuple[str, ...]) -> StageError:
-    listed = ", ".join(paths)
-    return StageError(
-        "ArtifactMissing",
-        f"expected {listed}, found none, and no stage makes it\n"
-        f"  hint: data that DVC knows: `dvc pull {' '.join(paths)}`; code: `git status`",
-        ProjectError.exit_code,
-    )
+def _is_false(reason: Reason) -> bool:
+    """Whether a stage runs because what lies there is not what it wrote, or may not be."""
+    return reason.kind in ("damaged", "read")

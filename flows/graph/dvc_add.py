@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 
 def add_to_dvc(root: Path, raw: Path) -> None:
     """`dvc add`: the bytes go into DVC's cache; `raw.dvc` and .gitignore stand beside the folder,
-    and what `raw.dvc` says of a remote stays."""
+    and what `raw.dvc` says of a remote stays. What was edited and dated back is read again."""
+    from flows.graph.truth import Truth
+
     with opened(root) as repo:
+        Truth(repo, root, raw.parent.name).correct(os.path.relpath(raw, root))
         repo.add(str(raw))
 
 

@@ -1,16 +1,18 @@
 """What the stages of a project wrote, by digest: from DVC's cache, whatever the workspace holds.
 
-An output that the cache lacks is taken from the workspace when it still has the same bytes.
+An output that the cache lacks, or has damaged, is taken from the workspace when it still has the
+same bytes. Nothing is handed out whose bytes have another digest.
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flows.graph.damage import Comparison
+from flows.graph.digests import Digests
 from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json, replacing
 from pipeline.core.paths import folder_name
@@ -44,12 +46,14 @@ class Outputs:
         project: The project's name.
         entries: What dvc.lock said of its stages then.
         cache: DVC's folder of files by digest.
+        digests: The MD5 of files.
     """
 
     root: Path
     project: str
     entries: Locked
     cache: Path
+    digests: Digests = field(default_factory=Digests)
 
     def has(self, stage: str, name: str) -> bool:
         return self._path(stage, name) in self._digests(stage)
@@ -96,12 +100,16 @@ class Outputs:
             _copy(self.file(stage, name), target)
             return
         path = self._path(stage, name)
-        listing = self._by_digest(digest)
-        if not listing.is_file():
-            raise _missing(path, digest)
-        for entry in json.loads(listing.read_text(encoding="utf-8")):
-            source = self._lying(f"{path}/{entry['relpath']}", entry["md5"])
-            _copy(source, target / entry["relpath"])
+        if (listing := self._files.listing(digest)) is None:
+            if self._files.found(path) != digest:
+                raise self._missing(path, digest)
+            listing = self.digests.of_folder(self.root, Path(path))
+        for name_inside, md5 in listing.items():
+            _copy(self._lying(f"{path}/{name_inside}", md5), target / name_inside)
+
+    @property
+    def _files(self) -> Comparison:
+        return Comparison(self.root, self.cache, self.digests)
 
     def _path(self, stage: str, name: str) -> str:
         return f"data/{self.project}/{folder_name(stage)}/{name}"
@@ -110,25 +118,27 @@ class Outputs:
         outs = self.entries.get(stage, {}).get("outs", ())
         return {out["path"]: str(out["md5"]) for out in outs if "md5" in out}
 
-    def _by_digest(self, digest: str) -> Path:
-        return self.cache / digest[:2] / digest[2:]
-
     def _lying(self, path: str, digest: str) -> Path:
-        kept, here = self._by_digest(digest), self.root / path
-        if kept.is_file():
-            return kept
-        if here.is_file() and hashlib.md5(here.read_bytes()).hexdigest() == digest:  # noqa: S324 -- DVC's
-            return here
-        raise _missing(path, digest)
+        for source in (self._files.object(digest), self.root / path):
+            if self.digests.of(source) == digest:
+                return source
+        raise self._missing(path, digest)
+
+    def _missing(self, path: str, digest: str) -> ArtifactMissing:
+        source = self._files.object(digest)
+        if not self._files.is_damaged(digest):
+            return ArtifactMissing(
+                f"expected {path} with the MD5 {digest} in DVC's cache, found none",
+                hint=f"`dvc pull` may bring it back; else `hallmark build {self.project}` makes it",
+            )
+        return ArtifactMissing(
+            f"expected {path} with the MD5 {digest} in DVC's cache, found it damaged there, "
+            f"with the MD5 {self.digests.of(source)}",
+            hint=f"`rm -f {source}`, then `dvc pull` may bring it back; else "
+            f"`hallmark build {self.project}` makes it",
+        )
 
 
 def _copy(source: Path, target: Path) -> None:
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
-
-
-def _missing(path: str, digest: str) -> ArtifactMissing:
-    return ArtifactMissing(
-        f"expected {path} with the MD5 {digest} in DVC's cache, found none",
-        hint="`dvc pull` may bring it back; else build again",
-    )

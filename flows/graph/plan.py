@@ -11,15 +11,13 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from flows.graph.committed import LastBuilt
-from flows.graph.reasons import Reason, code_reasons, file_reason, parameter_reasons
+from flows.graph.freshness import Freshness
+from flows.graph.reasons import Reason
 from pipeline.core.errors import PipelineError, ProjectError
-from pipeline.core.run.declared import digest, remembered
-from pipeline.core.settings.graph_file import DVC_FILE, LOCK, check_graph, graph_folder
+from pipeline.core.settings.graph_file import DVC_FILE, check_graph, graph_folder
 from pipeline.core.settings.problems import nearest
 from pipeline.core.settings.project import known_project, projects
 
@@ -93,9 +91,16 @@ class Planner:
         with explained():
             self._repo = Repo(str(root), _wait_for_lock=True)
         self._repo.lock._friendly = False  # no progress bar while it waits
+        self.fresh = Freshness(self._repo, root, project)
 
     def close(self) -> None:
+        self.fresh.truth.digests.keep()
         self._repo.close()
+
+    @property
+    def dvc_lock(self) -> Path:
+        """DVC's lock of the repository."""
+        return Path(self._repo.tmp_dir) / "lock"
 
     def __enter__(self) -> "Planner":
         return self
@@ -120,13 +125,16 @@ class Planner:
             steps = []
             for name, stage in stages.items():
                 upstream = self._upstream(graph, stage)
-                reasons = self._reasons(stage)
+                reasons = self.fresh.reasons(stage)
+                self._suspect(graph, stage, reasons)
                 if name == forced:
                     reasons.append(Reason("forced"))
                 if any(status[up] != "fresh" for up in upstream):
                     status[name] = "waits"
                     made_upstream = self._paths_made_by(graph, stage)
-                    reasons = [reason for reason in reasons if reason.what not in made_upstream]
+                    reasons = [
+                        r for r in reasons if r.kind == "read" or r.what not in made_upstream
+                    ]
                 else:
                     status[name] = "stale" if reasons else "fresh"
                 steps.append(Step(name, upstream, status[name], tuple(reasons)))
@@ -150,7 +158,32 @@ class Planner:
     def reasons(self, name: str) -> tuple[Reason, ...]:
         """Why the stage `name` is stale now, its inputs being ready; empty when it is fresh."""
         with self._locked() as graph:
-            return tuple(self._reasons(self._chosen(graph, name)[name]))
+            stage = self._chosen(graph, name)[name]
+            reasons = self.fresh.reasons(stage)
+            self._suspect(graph, stage, reasons)
+            return tuple(reasons)
+
+    def discard_damaged(self, name: str) -> None:
+        """Delete what DVC's cache has damaged of a stage's outputs, so that it runs again."""
+        with self._locked() as graph:
+            self.fresh.truth.discard_damaged(self._chosen(graph, name)[name])
+
+    def lost(self, plan: Plan) -> str:
+        """What people are told of stages that dvc.lock has lost; empty where it has lost none."""
+        reasons = {s.name: r for s in plan.steps for r in s.reasons if r.kind == "lost"}
+        return self.fresh.known_before.line(reasons) if reasons else ""
+
+    def _suspect(self, graph: Any, stage: Any, reasons: list[Reason]) -> None:
+        """Remember which stages may have read what is found damaged now: those below that wrote
+        something since."""
+        import networkx as nx
+
+        for reason in reasons:
+            if reason.kind != "damaged":
+                continue
+            below = {*nx.ancestors(graph, stage)} | ({stage} if reason.how == "source" else set())
+            for other in below:
+                self.fresh.suspect(other, reason.what)
 
     @contextmanager
     def _locked(self) -> Iterator[Any]:
@@ -159,6 +192,7 @@ class Planner:
         from dvc.repo import lock_repo
         from dvc.repo.index import Index
 
+        self.fresh.truth.look_anew()
         with explained(), lock_repo(self._repo):
             yield Index.from_file(self._repo, self._file).graph
 
@@ -188,61 +222,6 @@ class Planner:
         ups = list(graph.successors(stage))
         return {self._relative(dep.fs_path) for dep in stage.deps if _is_made_by(dep, ups)}
 
-    def _reasons(self, stage: Any) -> list[Reason]:
-        """What `dvc repro` would run the stage for; an output that only the cache lacks is none."""
-        from dvc.rwlock import rwlock
-
-        paths = [entry.fs_path for entry in (*stage.deps, *stage.outs)]
-        hardlink = self._repo.config["core"].get("hardlink_lock", False)
-        with rwlock(self._repo.tmp_dir, self._repo.fs, "hallmark", paths, [], hardlink):
-            if self._never_ran(stage):
-                return [Reason("new"), *self._missing_sources(stage)]
-            reasons = [Reason("command")] if stage.changed_stage() else []
-            if stage.is_callback or stage.always_changed:
-                reasons.append(Reason("always"))
-            for dep in () if stage.frozen else stage.deps:
-                reasons += self._of_dependency(dep)
-            return [*reasons, *self._of_outputs(stage.outs)]
-
-    def _of_outputs(self, outs: list[Any]) -> list[Reason]:
-        status = {self._relative(out.fs_path): [*out.workspace_status().values()] for out in outs}
-        if len(status) > 1 and all("deleted" in hows for hows in status.values()):
-            return [Reason("outputs", how="deleted")]
-        return [Reason("output", path, how) for path, hows in status.items() for how in hows]
-
-    def _never_ran(self, stage: Any) -> bool:
-        return not any(entry.hash_info for entry in (*stage.deps, *stage.outs))
-
-    def _missing_sources(self, stage: Any) -> list[Reason]:
-        paths = [self._relative(dep.fs_path) for dep in stage.deps if not dep.exists]
-        return [file_reason(path, "deleted") for path in paths]
-
-    def _of_dependency(self, dep: Any) -> list[Reason]:
-        path = self._relative(dep.fs_path)
-        if hasattr(dep, "read_params"):
-            if not dep.workspace_status():
-                return []
-            old = dep.hash_info.value if dep.hash_info else {}
-            new = dep.read_params()
-            return parameter_reasons(path, old or {}, new, list(dep.params) or [*new, *(old or {})])
-        hows = _hows(dep.workspace_status().values())
-        if "modified" in hows and path.startswith("pipeline/") and Path(dep.fs_path).is_dir():
-            return code_reasons(self.root, path, self._listed_at_last_run(path, dep))
-        return [file_reason(path, how) for how in hows]
-
-    def _listed_at_last_run(self, folder: str, dep: Any) -> dict[str, str] | None:
-        """The files of a package as the stage's last run found them; None where nobody knows."""
-        listed = remembered(self.root, dep.hash_info.value)
-        if listed is None:
-            committed = self._last_built.manifest(folder)
-            listed = committed if digest(committed) == dep.hash_info.value else None
-        return listed
-
-    @cached_property
-    def _last_built(self) -> LastBuilt:
-        lock = graph_folder(self.root, self.project) / LOCK
-        return LastBuilt(self._repo.scm, self.root, lock)
-
     def _relative(self, path: str) -> str:
         return Path(os.path.relpath(path, self.root)).as_posix()
 
@@ -251,10 +230,6 @@ def missing_sources(reasons: Iterable[Reason]) -> tuple[str, ...]:
     """The files that a ready stage needs, that are not there and that no stage makes."""
     kinds = ("file", "code", "lock")
     return tuple(r.what for r in reasons if r.kind in kinds and r.how == "deleted")
-
-
-def _hows(values: Iterable[Any]) -> list[str]:
-    return [value if isinstance(value, str) else "modified" for value in values]
 
 
 def _is_made_by(dep: Any, stages: Iterable[Any]) -> bool:

@@ -22,6 +22,9 @@ Kind = Literal[
     "outputs",
     "forced",
     "always",
+    "damaged",
+    "read",
+    "lost",
 ]
 
 MAX_VALUE_CHARS = 40
@@ -36,11 +39,13 @@ class Reason:
     Attributes:
         kind: What sort of thing differs.
         what: The file (relative to the repository's root) or the parameter's dotted key.
-        how: `modified`, `deleted` or `new`, as DVC says it.
+        how: `modified`, `deleted` or `new`, as DVC says it. Of what is damaged, where: `cache`,
+            `hand` or `source`; of what dvc.lock lost, who still has it: `commit`, `build` or
+            `workspace`.
         old: A parameter's value in dvc.lock, written out; empty when it was absent. Of a list
-            (`items`), what it lost.
+            (`items`), what it lost. Of what is damaged, the MD5 that it should have.
         new: A parameter's value now, written out; empty when it is absent. Of a list, what it
-            gained.
+            gained. Of what is damaged, its MD5.
     """
 
     kind: Kind
@@ -64,7 +69,24 @@ class Reason:
             "file": f"{self.what} {self._verb()}",
             "outputs": "its outputs are missing",
             "output": f"output {self.what} {self._output_verb()}",
+            "damaged": f"{self.what} is damaged: {self._damage()}",
+            "read": f"it may have read {self.what} while that was damaged",
+            "lost": f"{self.what} {self._loss()}",
         }[self.kind]
+
+    def _damage(self) -> str:
+        found = f"found {self.new}" if self.new else "found none"
+        where = {
+            "hand": "DVC had taken it for unchanged",
+            "source": "and so is DVC's cache of it",
+            "cache": "and so is DVC's cache of it",
+        }.get(self.how, "")
+        return f"expected the MD5 {self.old}, {found}; {where}"
+
+    def _loss(self) -> str:
+        if self.how == "workspace":
+            return "does not name it, though its outputs are there"
+        return f"has lost its entry, which the last {self.how} has"
 
     def _parameter(self) -> str:
         if not self.old:

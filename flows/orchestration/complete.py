@@ -3,10 +3,12 @@
 The command line and the Prefect flow both build through here, so that they cannot drift apart.
 """
 
+import contextlib
 from dataclasses import dataclass, replace
 
 from flows.engine.build import Observer, Pool, Request, build
 from flows.engine.build_record import Outcome
+from pipeline.core.errors import ArtifactMissing
 
 
 @dataclass(frozen=True)
@@ -38,22 +40,28 @@ def complete_build(request: Request, observer: Observer, pool: Pool | None = Non
     """
     from flows.registry.champion_files import write_champion
     from flows.registry.overrides import remove_expired
+    from flows.registry.promotion import settle
     from flows.registry.tracker import Tracker, is_on
 
-    removed: list[str] = []
+    told: list[str] = []
 
     def prepare() -> None:
         request.prepare()
-        write_champion(request.root, request.project)
-        removed.extend(remove_expired(request.root, request.project))
+        told.extend(write_champion(request.root, request.project))
+        told.extend(remove_expired(request.root, request.project))
 
     prepared = replace(request, prepare=prepare)
     if not is_on():
         outcome = build(prepared, observer, pool)
-        return Completed(outcome, (*removed, "not tracked: HALLMARK_TRACKING=off"))
+        told.append("not tracked and not registered: HALLMARK_TRACKING=off")
+        return Completed(outcome, tuple(told))
     tracker = Tracker(observer, request.root, request.project)
     try:
         outcome = build(prepared, tracker, pool)
     finally:
         tracker.close()
-    return Completed(outcome, (*removed, *tracker.log()))
+    told.extend(tracker.log())
+    if tracker.is_logged:
+        with contextlib.suppress(ArtifactMissing):  # of the champion: told before
+            settle(request.root, request.project, told.append)
+    return Completed(outcome, tuple(told))

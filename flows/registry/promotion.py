@@ -34,6 +34,12 @@ from pipeline.core.settings.project import load_project
 from pipeline.core.verdict.override_records import passes
 
 Kind = Literal["promote", "rollback"]
+KEPT = {
+    registry.REHEARSAL: "rehearsal report",
+    registry.ROWS: "rehearsal rows",
+    registry.SEEN: "keys of the rows that were trained on",
+}
+"""What is kept beside a bento, as people are told of it."""
 Tell = Callable[[str], None]
 
 
@@ -124,8 +130,13 @@ def against(root: Path, version: Version) -> Iterator[str]:
         files = version.uncommitted or "the commit changed while it was built"
         yield (
             f"expected a build from a clean tree, these files were not committed: {files} "
-            f"(`git commit`, then `hallmark build {version.project} --from rehearse` registers it)"
+            f"(`git commit`, then `hallmark build {version.project}` registers it)"
         )
+    for name, what in KEPT.items():
+        try:
+            registry.kept_file(root, version, name)
+        except ArtifactMissing as error:
+            yield f"{what}: {_with_hint(error)}"
     try:
         packed = registry.bento_folder(root, version)
         rehearsal = read_json(registry.folder_of(root, version) / registry.REHEARSAL)
@@ -133,7 +144,12 @@ def against(root: Path, version: Version) -> Iterator[str]:
         yield from _digests(version, packed, rehearsal, card)
         yield from _overrides(root, version, read_json(card).get("overrides", ()))
     except ArtifactMissing as error:
-        yield error.message
+        yield _with_hint(error)
+
+
+def _with_hint(error: ArtifactMissing) -> str:
+    """What is missing, with what to do about it: a finding has no hint of its own."""
+    return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
 def _digests(version: Version, packed: Path, rehearsal: Any, card: Path) -> Iterator[str]:
@@ -166,7 +182,7 @@ def rehearsed_anew(root: Path, version: Version) -> Iterator[str]:
     from flows.registry.registration import OFFLINE, REHEARSE
     from pipeline.rehearse import stage as rehearse
 
-    kept = pl.read_parquet(registry.folder_of(root, version) / registry.ROWS)
+    kept = pl.read_parquet(registry.kept_file(root, version, registry.ROWS))
     offline = next(name for name in kept.columns if name in OFFLINE)
     asked = load_project(root, version.project, REHEARSE, rehearse.Settings, rehearse.SECTIONS)
     report = rehearse.rehearse(
@@ -221,21 +237,56 @@ def point(root: Path, project: str) -> Version | None:
 
 
 def settle(root: Path, project: str, tell: Tell) -> None:
-    """Set pointer and MLflow's alias by the history; tell when the alias cannot be set now."""
+    """Set the pointer and MLflow's aliases by the history and the registry.
+
+    Tells when somebody else had moved an alias, and when none can be set now.
+    """
     from flows.registry.tracker import is_on
     from flows.tracking.store import Store
 
-    live = point(root, project)
-    if live is None or not is_on():
+    live, known = point(root, project), registry.versions(root, project)
+    if not known or not is_on():
         return
+    wanted = {
+        registry.CHAMPION: live.version if live else None,
+        registry.CANDIDATE: known[0].version,
+    }
     try:
         store = Store(root, project)
-        if store.aliases().get(registry.CHAMPION) != live.version:
-            store.set_alias(registry.CHAMPION, live.version)
+        named = store.aliases()
+        for alias, number in wanted.items():
+            found = named.get(alias)
+            if found == number:
+                continue
+            if not store.set_alias(alias, number):
+                tell(
+                    f"MLflow does not know version {number}: it was registered in another "
+                    "database; nothing depends on it"
+                )
+            elif found not in (None, _set_last(root, project).get(alias)):
+                tell(
+                    f"MLflow's alias `{alias}` named version {found}, here it is "
+                    f"{f'version {number}' if number else 'none'}: set right; nothing goes by it"
+                )
+        if _set_last(root, project) != wanted:
+            write_json(_aliases_file(root, project), wanted)
     except Exception as error:  # the alias is for people to see; the history has decided
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         tell(f"MLflow's alias `champion` lags behind: {why}")
         tell("  nothing depends on it; the next promotion, or `hallmark track`, sets it right")
+
+
+def _aliases_file(root: Path, project: str) -> Path:
+    return folder(root) / f"{project}.aliases.json"
+
+
+def _set_last(root: Path, project: str) -> dict[str, str | None]:
+    """What we let MLflow's aliases name last: one that names it still only lags behind."""
+    try:
+        content: dict[str, str | None] = read_json(_aliases_file(root, project))
+    except ArtifactMissing:
+        return {}
+    return content
 
 
 def identity(root: Path) -> str:

@@ -1,19 +1,21 @@
 """Whether what a build made becomes a registered version, and what is kept of it then."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.engine.worktree import commit_changes
-from flows.git import COMMITTER, run_git
+from flows.git import COMMITTER, answer, run_git
 from flows.graph.outputs import Outputs
 from flows.registry import versions as registry
+from flows.registry.shown_tags import as_tags
 from flows.registry.versions import Version
 from flows.tracking.store import Store
 from pipeline.core.bento import folder as bento
+from pipeline.core.errors import ArtifactMissing
 from pipeline.core.files import read_json, write_json, write_parquet
 from pipeline.core.scoring.offline import EXPECTED
 from pipeline.core.verdict.override_records import passes
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 PACKAGE, REHEARSE = "package", "rehearse"
 SEEN_PARTS = ("train", "validation", "calibration")
 NUM_ROWS_KEPT = 500
+CACHED = ("cached", "restored")
 OFFLINE = {f"_{name}": name for name in EXPECTED.values()}
 """What is known offline of the rows that are kept: the column's name there and in predictions."""
 
@@ -62,6 +65,11 @@ class Evidence:
         return bool(self.build["dirty"]) or self.build["commit"] is None
 
     @property
+    def restored(self) -> tuple[str, ...]:
+        """The stages whose results were taken from a cache, or lay there."""
+        return tuple(s["name"] for s in self.build["stages"] if s["state"] in CACHED)
+
+    @property
     def num_ran(self) -> int:
         return sum(stage["state"] == "ran" for stage in self.build["stages"])
 
@@ -87,11 +95,29 @@ def why_no_model(evidence: Evidence) -> str | None:
 
 
 def why_not_registered(root: Path, evidence: Evidence) -> str | None:
-    """Why nothing is to be registered of a build; None when something is."""
+    """Why nothing is to be registered of a build; None when something is, ran or restored."""
     if reason := why_no_model(evidence):
         return reason
     package, rehearsal, verdict = evidence.package, evidence.rehearsal, evidence.verdict
-    if package is None or verdict is None or not passes(verdict["outcome"]):
+    if package is None or verdict is None:
+        return "its verdict did not pass"
+    project = evidence.outputs.project
+    return objection(root, project, verdict, package, rehearsal, lambda: evidence.is_dirty)
+
+
+def objection(
+    root: Path,
+    project: str,
+    verdict: Mapping[str, Any],
+    package: Mapping[str, Any],
+    rehearsal: Mapping[str, Any] | None,
+    is_dirty: Callable[[], bool],
+) -> str | None:
+    """Why a packaged model is not to be registered, by its reports; None when it is.
+
+    Reads a few small files: a build that finds all fresh asks it each time.
+    """
+    if not passes(verdict["outcome"]):
         return "its verdict did not pass"
     if rehearsal is None:
         return "the build did not reach `rehearse`"
@@ -100,18 +126,57 @@ def why_not_registered(root: Path, evidence: Evidence) -> str | None:
         return "its rehearsal failed" + (f": {', '.join(failed)}" if failed else "")
     if rehearsal["bento_digest"] != package["digest"]:
         return "the rehearsal was of another bento"
-    project = evidence.outputs.project
-    live = registry.champion(root, project)
-    if live is not None and live.model_digest == package["model_digest"]:
+    live = live_version(root, project)
+    is_live = live is not None and live.model_digest == package["model_digest"]
+    if live is not None and is_live and registry.is_whole(root, live):
         return f"its model is the champion's, version {live.version}"
     known = registry.versions(root, project)
     if known and known[0].bento_digest == package["digest"]:
-        is_better = known[0].dirty and not evidence.is_dirty  # the same, now from a clean tree
-        if not is_better:
+        is_better = known[0].dirty and not is_dirty()  # the same, now from a clean tree
+        if not is_better and registry.is_whole(root, known[0]):
             return f"it is registered already, as version {known[0].version}"
-    if not evidence.num_ran:
-        return "every stage was restored"
     return None
+
+
+def live_version(root: Path, project: str) -> Version | None:
+    """The champion; None also where its record is gone, so that another one can be built."""
+    try:
+        return registry.champion(root, project)
+    except ArtifactMissing:
+        return None
+
+
+def put_back(root: Path, project: str, packed: Path, digest: str) -> list[str]:
+    """Put a bento back into the store where it is gone or was changed, for the registered versions
+    that it is of; return what people are told."""
+    of_it = [v for v in registry.versions(root, project) if v.bento_digest == digest]
+    gone = [version for version in of_it if not registry.has_bento(root, version)]
+    if not gone or bento.digest(packed) != digest:
+        return []
+    registry.replace_bento(root, packed, gone[0].bento_tag)
+    back = [version.version for version in gone if registry.has_bento(root, version)]
+    return (
+        [f"the bento of {project} version {', '.join(back)} is back in its place"] if back else []
+    )
+
+
+def numbers_taken(root: Path, project: str, digest: str) -> int:
+    """The highest number that a version of the project has or had here; 0 before the first.
+
+    A git tag of this very bento does not count: the version that is lost gets its number again.
+    """
+    numbers = [int(version.version) for version in registry.versions(root, project)]
+    shown = answer(
+        root,
+        "for-each-ref",
+        "--format=%(refname:strip=4) %(contents:body)%00",
+        f"refs/tags/model/{project}/",
+    )
+    for entry in (shown or "").split("\0"):
+        number, _, words = entry.strip().partition(" ")
+        if number.isdecimal() and f"bento {digest}" not in words:
+            numbers.append(int(number))
+    return max(numbers, default=0)
 
 
 def register(
@@ -152,6 +217,7 @@ def register(
         "run_id": run,
         "created": datetime.now(UTC).replace(microsecond=0),
         "overrides": tuple(verdict.get("overrides", ())),
+        "restored": evidence.restored,
     }
     registry.store_bento(root, packed, fields["bento_tag"], fields["bento_digest"])
     with tempfile.TemporaryDirectory() as temporary:
@@ -163,12 +229,17 @@ def register(
         write_json(shown / registry.REHEARSAL, rehearsal)
         write_parquet(shown / registry.SEEN, seen(outputs))
         store.log_files(run, shown.parent)
-        number = store.register(model, run, registry.as_tags(fields))
-        version = Version(version=number, **fields)
+        taken = numbers_taken(root, outputs.project, fields["bento_digest"])
+        number = store.register(model, run, as_tags(fields), above=taken)
         extras = {name: kept / name for name in (registry.SEEN, registry.ROWS, registry.REHEARSAL)}
+        manifest = registry.bento_place(root, fields["bento_tag"]) / bento.MANIFEST
+        files = {name: bento.file_digest(source) for name, source in extras.items()}
+        files[bento.MANIFEST] = bento.file_digest(manifest)
+        version = Version(version=number, **fields, files=files)
         registry.write_version(root, version, extras)
     store.set_alias(registry.CANDIDATE, number)
-    lines = [f"registered: {version.project} version {number}, the candidate"]
+    origin = f" ({version.origin})" if version.origin else ""
+    lines = [f"registered: {version.project} version {number}, the candidate{origin}"]
     return version, [*lines, *tag(root, version)]
 
 
@@ -211,6 +282,10 @@ def tag(root: Path, version: Version) -> list[str]:
     done = run_git(
         root, *COMMITTER, "tag", "--annotate", "--message", message, name, version.commit
     )
+    if done.returncode != 0 and f"bento {version.bento_digest}" in (
+        answer(root, "tag", "--list", "--format=%(contents)", name) or ""
+    ):
+        return [f"git tag {name} was there: it is of the same bento"]
     if done.returncode != 0:
         return [f"no git tag: {' '.join(done.stderr.split())}"]
     if version.dirty_files:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import psutil
 
 from flows.engine.processes import is_same_process
+from flows.graph.digests import digests_of
 from flows.graph.outputs import Outputs, cache_folder, locked
 from flows.registry.registration import (
     PACKAGE,
@@ -24,7 +25,7 @@ from flows.registry.registration import (
     why_no_model,
     why_not_registered,
 )
-from flows.registry.versions import override_tags
+from flows.registry.shown_tags import override_tags
 from flows.settings.project_file import modality_of, project_file
 from flows.tracking import content
 from flows.tracking.store import Point, Store
@@ -38,6 +39,7 @@ from pipeline.core.settings.graph_file import LOCK, graph_folder
 FILE = "tracking.json"
 TRAIN, CURVES, BENTO = "train", "curves.jsonl", "bento"
 REACHED = ("cached", "restored", "ran")
+UNKNOWN = "no run that is known here"
 CURVE_METRIC = content.CURVE + "validation_loss"
 
 State = Literal["open", "pending", "logged", "killed"]
@@ -172,7 +174,8 @@ def log(root: Path, tracked: TrackedBuild, store: Store) -> Logged:
         return Logged(run, (line,))
     reached = {s["name"] for s in build["stages"] if s["state"] in REACHED}
     entries = {name: entry for name, entry in tracked.entries.items() if name in reached}
-    outputs = Outputs(root, tracked.project, entries, cache_folder(root))
+    digests = digests_of(root, tracked.project)
+    outputs = Outputs(root, tracked.project, entries, cache_folder(root), digests)
     evidence = Evidence(build, outputs)
     end = datetime.fromisoformat(build["started"]) + timedelta(seconds=build["wall_s"])
     end_ms = _milliseconds(end)
@@ -187,12 +190,13 @@ def log(root: Path, tracked: TrackedBuild, store: Store) -> Logged:
         store.log_files(run, files)
     original = _original(store, run, evidence)
     model_lines, model_tags = _log_model(root, store, run, evidence)
-    notes = tuple(f"trained by run {original}" for _ in range(original is not None))
+    digests.keep()
+    notes = tuple(f"trained by {original}" for _ in range(original is not None))
     store.log_tags(
         run,
         {
             **_tags(tracked, evidence),
-            **({"original_run": original} if original else {}),
+            **({"original_run": original.removeprefix("run ")} if original else {}),
             **model_tags,
             "mlflow.note.content": content.summary(evidence.verdict, (*notes, *model_lines)),
         },
@@ -201,7 +205,7 @@ def log(root: Path, tracked: TrackedBuild, store: Store) -> Logged:
     write(root, replace(tracked, state="logged", run_id=run))
     lines = [f"tracked: {store.link(run)}"]
     if original:
-        lines.append(f"  its model was trained by run {original}")
+        lines.append(f"  its model was trained by {original}")
     return Logged(run, (*lines, *model_lines))
 
 
@@ -214,12 +218,13 @@ def _log_curves(store: Store, run: str, evidence: Evidence, end_ms: int) -> None
 
 
 def _original(store: Store, run: str, evidence: Evidence) -> str | None:
-    """The run that trained the model that this build took from a cache."""
+    """`run …`, which trained the model that this build took from a cache, or that none is known
+    here; None when the build trained it, or has no model."""
     digest = evidence.outputs.digest_of(TRAIN)
     if digest is None or evidence.ran(TRAIN):
         return None
     found = store.runs({"train_digest": digest, "trained": "true"})
-    return next((other for other in found if other != run), None)
+    return next((f"run {other}" for other in found if other != run), UNKNOWN)
 
 
 def _log_model(
@@ -255,7 +260,7 @@ def _log_model(
         version, lines = register(root, evidence, packed, address, run, store)
     next_step = f"`hallmark promote {project}` makes version {version.version} the champion"
     if version.dirty_files:
-        next_step = f"`git commit`, then `hallmark build {project} --from rehearse`"
+        next_step = f"`git commit`, then `hallmark build {project}`"
     return (*lines, f"next: {next_step}"), {**tags, "registered_version": version.version}
 
 

@@ -16,10 +16,11 @@ from flows.engine.stage_run import RunContext, StageResult
 from flows.graph.plan import Plan
 from flows.registry import tracked_build
 from flows.registry.tracked_build import CURVES, TRAIN, TrackedBuild
+from flows.registry.unregistered import is_unregistered, put_bento_back
 from flows.tracking.address import TrackingDown, patience_s, ui_command
 from flows.tracking.content import curve_points
 from flows.tracking.store import Store
-from pipeline.core.errors import ProjectError
+from pipeline.core.errors import PipelineError, ProjectError
 from pipeline.core.paths import Paths
 
 SWITCH = "HALLMARK_TRACKING"
@@ -50,14 +51,17 @@ class Tracker:
         self._waiting: set[str] = set()
         self._reached: list[str] = []
         self._live: _Live | None = None
+        self._build = ""
+        self._put_back: list[str] = []
 
     def planned(self, plan: Plan, context: RunContext) -> None:
         self._observer.planned(plan, context)
+        self._waiting = set(plan.names)
+        self._build = context.folder.name
         if plan.is_fresh:
             return
-        self._tracked = tracked_build.opened(self._root, self._project, context.folder.name)
+        self._tracked = tracked_build.opened(self._root, self._project, self._build)
         tracked_build.write(self._root, self._tracked)
-        self._waiting = set(plan.names)
         self._live = _Live(self._root, self._tracked)
 
     def started(self, stage: str) -> None:
@@ -72,12 +76,40 @@ class Tracker:
         self._waiting.discard(result.name)
         if result.state in tracked_build.REACHED:
             self._reached.append(result.name)
-        if self._tracked and not self._waiting:  # the checkout is ours until the last one's end
+        if self._waiting:  # the checkout is ours until the last one's end
+            return
+        self._put_back = self._of_lost_bentos()
+        if self._tracked is None and self._is_unregistered():
+            self._tracked = tracked_build.opened(self._root, self._project, self._build)
+        if self._tracked:
             self._tracked = tracked_build.ended(self._root, self._tracked, tuple(self._reached))
             tracked_build.write(self._root, self._tracked)
 
     def noted(self, text: str) -> None:
         self._observer.noted(text)
+
+    def _is_unregistered(self) -> bool:
+        """Whether a build that ran nothing stands for a version that is not registered, as in a
+        fresh clone; one that waits for MLflow is not begun twice."""
+        if tracked_build.due(self._root, self._project):
+            return False
+        with contextlib.suppress(PipelineError):  # a damaged record, of which people are told
+            return is_unregistered(self._root, self._project, self._reached)
+        return False
+
+    def _of_lost_bentos(self) -> list[str]:
+        """Put the bento that this build has back where a registered version has lost it."""
+        with contextlib.suppress(PipelineError):
+            return put_bento_back(self._root, self._project, self._reached)
+        return []
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether MLflow has just been told of the build."""
+        if self._tracked is None:
+            return False
+        found = tracked_build.read(self._root, self._tracked.build)
+        return found is not None and found.state == "logged"
 
     def close(self) -> None:
         """The build has ended, or could not start: end the thread."""
@@ -89,8 +121,12 @@ class Tracker:
         """Log the build that has ended; return what people are told."""
         self.close()
         if self._tracked is None:
-            return due_lines(self._root, self._project)
-        return [*log_patiently(self._root, self._tracked), *self._of_killed_builds()]
+            return [*self._put_back, *due_lines(self._root, self._project)]
+        return [
+            *self._put_back,
+            *log_patiently(self._root, self._tracked),
+            *self._of_killed_builds(),
+        ]
 
     def _of_killed_builds(self) -> list[str]:
         """Give the runs of builds that were killed their true state."""

@@ -8,22 +8,23 @@ them to people; nothing is decided by what it says, so that serving does not nee
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.registry.history import champion_version
+from flows.registry.history import champion_version, history
 from pipeline.core.bento import folder as bento
 from pipeline.core.errors import MAX_FINDINGS, ArtifactMissing, ProjectError
-from pipeline.core.files import damaged, read_json, write_json, write_text
+from pipeline.core.files import read_json, write_json, write_text
 from pipeline.core.paths import local_state
 from pipeline.core.settings.problems import nearest
-from pipeline.core.verdict.override_records import in_words
 
 CANDIDATE = "candidate"
 CHAMPION = "champion"
+PROOFS = ("train", "gate", "rehearse")
+"""The stages of which a version says whether they were restored."""
 RECORD, SEEN, REHEARSAL, ROWS = "version.json", "seen.parquet", "rehearsal.json", "rows.parquet"
 
 
@@ -48,6 +49,8 @@ class Version:
         created: When it was registered, UTC.
         overrides: What lets it break rules, as its verdict has it; see
             `pipeline.core.verdict.override_records`.
+        restored: The stages whose results that build took from a cache, also of another machine.
+        files: SHA-256 of what is kept beside the bento, and of its manifest.
     """
 
     project: str
@@ -65,6 +68,8 @@ class Version:
     run_id: str
     created: datetime
     overrides: tuple[Mapping[str, Any], ...] = ()
+    restored: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def git_tag(self) -> str:
@@ -76,6 +81,12 @@ class Version:
         rest = len(self.dirty_files) - MAX_FINDINGS
         shown = ", ".join(self.dirty_files[:MAX_FINDINGS])
         return f"{shown} and {rest} more" if rest > 0 else shown
+
+    @property
+    def origin(self) -> str:
+        """What of it was restored, as people are told; empty when all that proves it ran."""
+        proofs = [stage for stage in PROOFS if stage in self.restored]
+        return f"restored: {', '.join(proofs)}" if proofs else ""
 
 
 def home(root: Path, project: str) -> Path:
@@ -100,14 +111,19 @@ def versions(root: Path, project: str) -> list[Version]:
 
 
 def _read(source: Path) -> Version:
-    content = read_json(source)
     try:
+        content = read_json(source)
         created = datetime.fromisoformat(content["created"])
         files = tuple(content["dirty_files"])
-        waived = tuple(content.get("overrides", ()))
-        return Version(**{**content, "created": created, "dirty_files": files, "overrides": waived})
-    except (TypeError, KeyError, ValueError) as error:
-        raise damaged(source, "version", error) from None
+        tuples = {key: tuple(content.get(key, ())) for key in ("overrides", "restored")}
+        return Version(**{**content, **tuples, "created": created, "dirty_files": files})
+    except (TypeError, KeyError, ValueError, ArtifactMissing) as error:
+        project = source.parents[1].name
+        raise ArtifactMissing(
+            f"expected the record of a version in {source}, it cannot be read: {error}",
+            hint=f"bring it back from a backup; else `rm {source}` forgets that version, and "
+            f"`hallmark build {project}` registers its model again",
+        ) from None
 
 
 def aliases(root: Path, version: Version) -> tuple[str, ...]:
@@ -151,9 +167,29 @@ def resolve(root: Path, project: str, name: str) -> Version:
 
 def champion(root: Path, project: str) -> Version | None:
     """The live version; None before the first promotion."""
-    if champion_version(root, project) is None:
+    moves = history(root, project)
+    if not moves:
         return None
-    return resolve(root, project, CHAMPION)
+    number = moves[-1].after
+    known = {version.version: version for version in versions(root, project)}
+    if number not in known:
+        raise ArtifactMissing(
+            f"expected the record of the champion of {project}, version {number}, in "
+            f"{home(root, project) / number}, found none",
+            hint=f"`hallmark promote {project}` makes the candidate the champion"
+            if known
+            else f"`hallmark build {project}` registers a version, then `hallmark promote "
+            f"{project}` makes it the champion",
+        )
+    if known[number].bento_digest != moves[-1].bento_digest:
+        raise ArtifactMissing(
+            f"expected version {number} of {project} as it was promoted, with the bento "
+            f"{moves[-1].bento_digest[:12]}, its record names {known[number].bento_digest[:12]}",
+            hint=f"the record was changed in {home(root, project) / number}: bring it back from a "
+            f"backup, or `hallmark build {project}` registers its model again, and "
+            f"`hallmark promote {project}` makes that the champion",
+        )
+    return known[number]
 
 
 def served(root: Path, project: str) -> Version:
@@ -183,10 +219,55 @@ def bento_folder(root: Path, version: Version) -> Path:
         raise ArtifactMissing(
             f"expected the bento {version.bento_tag} as it was registered "
             f"({version.bento_digest[:12]}), its digest is {found[:12]}",
-            hint=f"it was changed in {folder}: delete that folder, and build its commit again",
+            hint=f"it was changed: `rm -rf {folder}`, then `git checkout {version.git_tag}` and "
+            f"`hallmark build {version.project}` make it again",
         )
+    _check(version, bento.MANIFEST, folder / bento.MANIFEST)
     bento.read_proof(folder)
     return folder
+
+
+def kept_file(root: Path, version: Version, name: str) -> Path:
+    """A file that is kept beside a version's bento, as it was registered.
+
+    Raises:
+        ArtifactMissing: it is gone, or its bytes are others.
+    """
+    source = folder_of(root, version) / name
+    _check(version, name, source)
+    return source
+
+
+def _check(version: Version, name: str, source: Path) -> None:
+    """Refuse a file with other bytes; what an earlier Hallmark registered names none."""
+    found = bento.file_digest(source)
+    expected = version.files.get(name, found)
+    if found != expected:
+        raise ArtifactMissing(
+            f"expected {source} as it was registered with version {version.version} "
+            f"({expected[:12]}), its digest is {found[:12]}",
+            hint=f"bring it back from a backup, or `hallmark build {version.project}` registers "
+            "its model again",
+        )
+
+
+def has_bento(root: Path, version: Version) -> bool:
+    """Whether a version's bento is there and whole."""
+    try:
+        bento_folder(root, version)
+    except ArtifactMissing:
+        return False
+    return True
+
+
+def is_whole(root: Path, version: Version) -> bool:
+    """Whether a version's bento and all that is kept beside it is as it was registered."""
+    try:
+        for name in (SEEN, ROWS, REHEARSAL):
+            kept_file(root, version, name)
+    except ArtifactMissing:
+        return False
+    return has_bento(root, version)
 
 
 def bento_place(root: Path, tag: str) -> Path:
@@ -212,6 +293,14 @@ def store_bento(root: Path, source: Path, tag: str, digest: str) -> None:
     write_text(target.parent / "latest", target.name)
 
 
+def replace_bento(root: Path, source: Path, tag: str) -> None:
+    """Put a bento in the place of what is left of it in the store."""
+    target = bento_place(root, tag)
+    if target.is_dir():
+        shutil.rmtree(target)
+    store_bento(root, source, tag, bento.digest(source))
+
+
 def write_version(root: Path, version: Version, extras: dict[str, Path]) -> None:
     """Keep a version: its extra files first, its record last, so that half of one is none."""
     folder = folder_of(root, version)
@@ -220,25 +309,3 @@ def write_version(root: Path, version: Version, extras: dict[str, Path]) -> None
         shutil.copyfile(source, folder / name)
     created = version.created.isoformat(timespec="seconds")
     write_json(folder / RECORD, {**asdict(version), "created": created})
-
-
-def as_tags(version_fields: dict[str, Any]) -> dict[str, str]:
-    """What MLflow shows of a version."""
-    shown = ("bento_tag", "bento_digest", "model_digest", "verdict", "rehearsal", "commit", "build")
-    tags = {name: str(version_fields[name]) for name in shown}
-    return {
-        **tags,
-        "dirty": str(version_fields["dirty"]).lower(),
-        **override_tags(version_fields["overrides"]),
-    }
-
-
-def override_tags(overrides: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What MLflow shows of overrides; nothing where there are none."""
-    if not overrides:
-        return {}
-    return {
-        "override": "; ".join(map(in_words, overrides)),
-        "override_until": min(str(record["until"]) for record in overrides),
-        "override_by": ", ".join(dict.fromkeys(str(record["name"]) for record in overrides)),
-    }

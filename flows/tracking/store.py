@@ -273,10 +273,11 @@ class Store:
 
         return self._patience.get(log)
 
-    def register(self, model: str, run: str, tags: Mapping[str, str]) -> str:
+    def register(self, model: str, run: str, tags: Mapping[str, str], above: int = 0) -> str:
         """Make a version of a logged model; return its number.
 
-        A version that this run made of this model before is found again.
+        A version that this run made of this model before is found again. A database that is new
+        begins at 1: numbers up to `above` are passed over there.
         """
 
         def find_or_make() -> str:
@@ -285,9 +286,14 @@ class Store:
             with contextlib.suppress(MlflowException):  # it is there already
                 self._client.create_registered_model(self.project)
             for known in self._client.search_model_versions(f"name='{self.project}'"):
-                if known.source == model and known.run_id == run:
+                is_real = int(known.version) > above
+                if is_real and known.source == model and known.run_id == run:
                     return str(known.version)
-            made = self._client.create_model_version(self.project, model, run, tags=dict(tags))
+            for _ in range(above + 1):
+                made = self._client.create_model_version(self.project, model, run, tags=dict(tags))
+                if int(made.version) > above:
+                    break
+                self._client.delete_model_version(self.project, made.version)
             return str(made.version)
 
         return self._patience.get(find_or_make)
@@ -308,16 +314,25 @@ class Store:
 
         return self._patience.get(read)
 
-    def set_alias(self, alias: str, version: str | None) -> None:
-        """Let an alias name a version, or nothing."""
-        if version is None:
-            self._patience.get(
-                lambda: self._client.delete_registered_model_alias(self.project, alias)
-            )
-        else:
-            self._patience.get(
-                lambda: self._client.set_registered_model_alias(self.project, alias, version)
-            )
+    def set_alias(self, alias: str, version: str | None) -> bool:
+        """Let an alias name a version, or nothing; False where there is no such version."""
+
+        def change() -> bool:
+            from mlflow.exceptions import MlflowException
+
+            try:
+                if version is None:
+                    self._client.delete_registered_model_alias(self.project, alias)
+                else:
+                    self._client.get_model_version(self.project, version)  # sqlite takes any
+                    self._client.set_registered_model_alias(self.project, alias, version)
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return False
+                raise
+            return True
+
+        return self._patience.get(change)
 
 
 def _batches(content: Sequence[T]) -> Iterator[Sequence[T]]:

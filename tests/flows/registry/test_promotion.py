@@ -22,7 +22,6 @@ from pipeline.core.bento import folder as bento
 from pipeline.core.errors import ArtifactMissing, GateRefused, ProjectError
 from pipeline.core.files import read_json, write_json
 from pipeline.evaluate import champion
-from tests.bentos import package
 from tests.flows.registry.tracked import (
     PROJECT,
     another_model,
@@ -34,27 +33,9 @@ from tests.flows.registry.tracked import (
     verdict_of,
     with_tables,
 )
-from tests.unit.conftest import finished  # noqa: F401 -- a fixture
 
 TRACKED = True
-
-
-@pytest.fixture(scope="session")
-def packaged_project(
-    finished: Path,  # noqa: F811 -- pytest hands the fixture over
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """The finished project with bento and rehearsal, committed. Read only."""
-    root = shutil.copytree(finished, tmp_path_factory.mktemp("registered") / "root")
-    package(root)
-    rehearsal_of(root)
-    (root / ".gitignore").write_text("/.local/\n/.cache-of-tests/\n__pycache__/\n")
-    (root / ".dvc").mkdir()
-    (root / ".dvc" / "config").write_text("")
-    git(root, "init", "--quiet")
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message", "As built")
-    return root
+NOTHING = "nothing depends on it"
 
 
 @pytest.fixture
@@ -132,10 +113,19 @@ def test_a_build_that_did_not_reach_the_rehearsal_registers_nothing(root: Path) 
     assert why_not_registered(root, refused) == "the gate refused it"
 
 
-def test_a_build_that_restored_everything_registers_nothing(root: Path) -> None:
-    assert why_not_registered(root, evidence_of(root)) is None
+def test_9_a_build_that_restored_everything_is_registered_and_the_version_says_so(
+    root: Path,
+) -> None:
     restored = evidence_of(root, state="restored")
-    assert why_not_registered(root, restored) == "every stage was restored"
+    assert why_not_registered(root, restored) is None
+
+    version = registered(root, restored)
+
+    assert {"train", "gate", "rehearse"} <= set(version.restored)
+    assert version.origin == "restored: train, gate, rehearse"
+    assert registry.resolve(root, PROJECT, "candidate") == version
+    assert promote(root).after == "1"
+    assert why_not_registered(root, restored) == "its model is the champion's, version 1"
 
 
 def test_the_same_bento_is_not_registered_twice_nor_the_champions_model(root: Path) -> None:
@@ -315,6 +305,110 @@ def test_a_promotion_needs_no_mlflow(root: Path, monkeypatch: pytest.MonkeyPatch
     assert "lags behind" in notes[0]
 
 
+def test_2_aliases_and_tags_in_mlflow_decide_nothing_and_are_set_right(root: Path) -> None:
+    """Whoever reaches MLflow can move an alias and edit a version; nothing here goes by it."""
+    two_versions(root)
+    promote(root, "1")
+    store = Store(root, PROJECT)
+    store.set_alias("champion", "2")
+    store.set_alias("candidate", "1")
+    for key, value in {"bento_digest": "0" * 64, "verdict": "fail", "dirty": "true"}.items():
+        store._client.set_model_version_tag(PROJECT, "2", key, value)
+    notes: list[str] = []
+
+    assert registry.served(root, PROJECT).version == "1"
+    assert registry.resolve(root, PROJECT, "champion").version == "1"
+    assert registry.resolve(root, PROJECT, "candidate").version == "2"
+    write_champion(root, PROJECT)
+    assert read_json(root / "data/people/champion/champion.json")["version"] == "1"
+    with pytest.raises(ProjectError, match="1 is the champion already"):
+        promote(root, "champion", tell=notes.append)
+
+    assert store.aliases() == {"champion": "1", "candidate": "2"}
+    assert [line.split(":")[0] for line in notes] == [
+        "MLflow's alias `champion` named version 2, here it is version 1",
+        "MLflow's alias `candidate` named version 1, here it is version 2",
+    ]
+    notes.clear()
+    assert promote(root, tell=notes.append).after == "2"
+    assert notes == []
+
+
+def test_2_an_alias_of_nobodys_promotion_makes_no_champion(root: Path) -> None:
+    registered(root)
+    Store(root, PROJECT).set_alias("champion", "1")
+    notes: list[str] = []
+
+    assert registry.champion(root, PROJECT) is None
+    promotion.settle(root, PROJECT, notes.append)
+
+    assert Store(root, PROJECT).aliases() == {"candidate": "1"}
+    assert "named version 1, here it is none" in notes[0]
+
+
+@pytest.mark.parametrize("name", ["seen.parquet", "rows.parquet", "rehearsal.json", "bento.yaml"])
+def test_7_promotion_compares_every_file_that_is_kept(root: Path, name: str) -> None:
+    version = registered(root)
+    folder = registry.folder_of(root, version)
+    if name == "bento.yaml":
+        folder = registry.bento_place(root, version.bento_tag)
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-1] + b" ")
+
+    with pytest.raises(GateRefused) as refusal:
+        promote(root)
+
+    assert any(f"{name} as it was registered" in one for one in refusal.value.findings)
+    assert why_not_registered(root, evidence_of(root)) is None  # so the next build mends it
+
+
+def test_7_a_champion_whose_record_was_changed_is_not_served(root: Path) -> None:
+    two_versions(root)
+    promote(root, "1")
+    other = registry.resolve(root, PROJECT, "2")
+    change("1", bento_digest=other.bento_digest, bento_tag=other.bento_tag)(root)
+
+    with pytest.raises(ArtifactMissing, match="as it was promoted"):
+        registry.served(root, PROJECT)
+
+
+def test_7_a_damaged_object_of_the_cache_reaches_no_reader(root: Path) -> None:
+    evidence = evidence_of(root)
+    source = root / "data/people/65_gate/verdict.json"
+    digest = evidence.outputs.digest("gate", "verdict.json")
+    kept = evidence.outputs.cache / digest[:2] / digest[2:]
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text('{"outcome": "pass"}')
+    kept.chmod(0o444)
+
+    assert evidence.verdict == read_json(source)  # the workspace still has it
+    source.write_text("{}")
+    with pytest.raises(ArtifactMissing, match="found it damaged there") as error:
+        _ = evidence.verdict
+    assert f"rm -f {kept}" in error.value.hint
+
+
+def test_9_numbers_go_on_when_mlflows_database_is_new(
+    root: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_versions(root)
+    promote(root, "2")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shutil.copy(tables, tmp_path)}")
+    notes: list[str] = []
+    promotion.settle(root, PROJECT, notes.append)
+    assert (
+        notes
+        == [f"MLflow does not know version 2: it was registered in another database; {NOTHING}"] * 2
+    )
+    another_model(root, 1.7)
+
+    version = registered(root, evidence_of(root, id="20260103T000000000000-1"))
+
+    assert version.version == "3"
+    assert registry.resolve(root, PROJECT, "champion").version == "2"
+    assert promote(root).after == "3"
+
+
 def test_the_champions_files_are_what_evaluate_reads(root: Path) -> None:
     target = root / "data/people/champion"
     version = registered(root)
@@ -330,8 +424,13 @@ def test_the_champions_files_are_what_evaluate_reads(root: Path) -> None:
     write_champion(root, PROJECT)
     assert {path: path.stat().st_mtime_ns for path in target.iterdir()} == before
     touch_bento(root)
-    with pytest.raises(ArtifactMissing, match="as it was registered"):
-        write_champion(root, PROJECT)
+    told = write_champion(root, PROJECT)
+    assert "as it was registered" in told[0]
+    assert "compared with what the last build kept of it" in told[-1]
+    assert {path: path.stat().st_mtime_ns for path in target.iterdir()} == before
+    (target / "policy.json").write_text("{}")
+    assert "nothing is compared" in write_champion(root, PROJECT)[-1]
+    assert champion.load(target, "tabular") is None
 
 
 def test_without_a_champion_its_folder_says_so(root: Path) -> None:

@@ -189,7 +189,7 @@ def test_tracking_can_be_switched_off(tiny: Tiny, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HALLMARK_TRACKING", "off")
     tiny.set_value("gate", 20)
 
-    assert build(tiny).lines == ("not tracked: HALLMARK_TRACKING=off",)
+    assert build(tiny).lines == ("not tracked and not registered: HALLMARK_TRACKING=off",)
     assert tracked_build.due(tiny.root, "tiny") == []
 
 
