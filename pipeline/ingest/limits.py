@@ -35,7 +35,8 @@ class Allowance:
             raise ProjectError(
                 f"ingest.max_bytes: expected at most {size(self._most)} in {self._source}, "
                 f"unpacked, found more",
-                hint="is it the right file? a larger `ingest.max_bytes` in project.yaml allows it",
+                hint="is it the right file? if it is, `hallmark init` a part of it, then set a "
+                "larger `ingest.max_bytes` in project.yaml",
             )
 
     def check_ratio(

@@ -110,7 +110,7 @@ def serve_environment(
             HALLMARK_ALLOWED_HOSTS names is added.
         workers: How many processes answer.
     """
-    ours = ("HALLMARK_", "PYTHONPATH", "PYTHONSAFEPATH", "PROMETHEUS_", "BENTOML_")
+    ours = ("HALLMARK_", "PREFECT_", "PYTHONPATH", "PYTHONSAFEPATH", "PROMETHEUS_", "BENTOML_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     named = {
         "HALLMARK_MODEL_VERSION": version,
