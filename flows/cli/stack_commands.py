@@ -22,7 +22,7 @@ def up() -> None:
       HALLMARK_PREFECT_PORT=4242 hallmark up
     """
     from flows.engine.checkout import find_root
-    from flows.orchestration.own_server import secret_file
+    from flows.server.own_server import secret_file
     from flows.stack.start import up as start
 
     root = find_root(Path.cwd())

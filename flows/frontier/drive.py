@@ -15,7 +15,7 @@ from flows.frontier.points import settings_now
 from flows.frontier.result import Frontier, made
 from flows.frontier.tracing import Observer, Pool, Request, trace
 from flows.orchestration.drivers import prefect_server
-from flows.orchestration.prefect_settings import ui_link
+from flows.server.prefect_settings import ui_link
 from flows.settings.project_file import Change, apply
 from pipeline.core.costs.prices import load_prices
 from pipeline.core.errors import ProjectError

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, Generic, TypeVar
 
-from flows.orchestration.prefect_settings import API_URL, answer
+from flows.server.prefect_settings import API_URL, answer
 
 SILENT_S = 15.0
 """So long a server may be silent before it is given up."""

@@ -22,9 +22,9 @@ from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
 from flows.engine.checkout import find_root
-from flows.orchestration import prefect_settings
 from flows.orchestration.dead_runs import install_automations, settle
 from flows.orchestration.schedules import schedules
+from flows.server import prefect_settings
 from pipeline.core.errors import PipelineError
 
 POOL = "hallmark"

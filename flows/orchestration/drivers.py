@@ -14,7 +14,7 @@ import click
 from flows.engine.build import Observer, Request
 from flows.orchestration.complete import Completed, complete_build
 from flows.orchestration.leave import will_run_a_flow
-from flows.orchestration.prefect_settings import (
+from flows.server.prefect_settings import (
     API_URL,
     AUTH,
     answer,
@@ -113,7 +113,7 @@ def _with_flow(request: Request, view: Observer) -> tuple[Completed, str | None]
 @contextlib.contextmanager
 def _own_server(root: Path, doing: str) -> Iterator[str]:
     """A server for this run alone; prefect is imported while it starts."""
-    from flows.orchestration.server import temporary_server
+    from flows.server.temporary import temporary_server
 
     click.echo(f"{doing} with the Prefect flow, through a server started for this run (10 to 30 s)")
     with terminating(), temporary_server(root) as server:

@@ -26,8 +26,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from flows.orchestration.deployments import BUILD, ENGINE, ENTRYPOINTS, POOL
-from flows.orchestration.hosts import for_named_hosts
-from flows.orchestration.prefect_server import HOST
+from flows.server.app import HOST
+from flows.server.hosts import for_named_hosts
 from pipeline.core.errors import ProjectError
 
 if TYPE_CHECKING:

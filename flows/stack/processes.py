@@ -17,8 +17,8 @@ from typing import Any
 
 from flows.engine.processes import is_same_process
 from flows.engine.stage_run import PREFECT_SECRETS, TELEMETRY_OFF
-from flows.orchestration import own_server, prefect_settings
-from flows.orchestration.hosts import allowed_hosts
+from flows.server import own_server, prefect_settings
+from flows.server.hosts import allowed_hosts
 from pipeline.core.errors import ArtifactMissing, PipelineError
 from pipeline.core.files import read_json
 from pipeline.core.paths import local_state

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from flows.engine.processes import end_group, group, is_same_process
 from flows.engine.stage_run import last_lines
-from flows.orchestration import prefect_settings
+from flows.server import prefect_settings
 from flows.stack.processes import (
     HOST,
     STACK,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.engine.checkout import find_root
-from flows.orchestration.hosts import for_named_hosts
 from flows.registry.history import history
 from flows.registry.versions import versions
-from flows.stack.processes import HOST, Part, health, running_parts, state
+from flows.server.hosts import for_named_hosts
+from flows.stack.processes import HOST, Part, how_it_is, running_parts, state
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import local_state
 from pipeline.core.run.runner import read_record
@@ -176,7 +176,7 @@ def _part_row(root: Path, part: Part, content: dict[str, Any]) -> dict[str, Any]
     if part.kind == "page":
         found = "healthy"  # it answers just now
     else:
-        found = health(root, part) if entry["pid"] else "does not run"
+        found = how_it_is(root, content, part)
     return {
         "name": part.name,
         "health": found,

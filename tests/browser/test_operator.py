@@ -16,7 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from flows.orchestration.prefect_settings import AUTH, authorization
+from flows.server.prefect_settings import AUTH, authorization
 from tests.conftest import ROOT, fresh_clone
 from tests.e2e.conftest import Clone
 

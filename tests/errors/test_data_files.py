@@ -77,7 +77,8 @@ FILES: dict[str, Broken] = {
         edit("project", "raw/people.csv", "raw/people.csv\n  max_bytes: 100"),
         "ingest@people: ProjectError: ingest.max_bytes: expected at most 100 bytes in "
         "raw/people.csv, unpacked, found more",
-        "is it the right file? a larger `ingest.max_bytes` in project.yaml allows it",
+        "is it the right file? if it is, `hallmark init` a part of it, then set a larger "
+        "`ingest.max_bytes` in project.yaml",
     ),
     "8: a workbook with a cell far away": Broken(
         a_far_cell,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from flows.orchestration.prefect_settings import API_URL, AUTH, QUIET, environment
-from flows.orchestration.server import temporary_server
+from flows.server.prefect_settings import API_URL, AUTH, QUIET, environment
+from flows.server.temporary import temporary_server
 from tests.flows.conftest import wait_until
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.orchestration.prefect_settings import lasting_server, write_profile
-from flows.orchestration.server import end_abandoned, temporary_server
+from flows.server.prefect_settings import lasting_server, write_profile
+from flows.server.temporary import end_abandoned, temporary_server
 from tests.flows.conftest import SOURCE, Tiny
 from tests.flows.engine.test_build import is_gone
 from tests.flows.prefect_api import Api

@@ -13,8 +13,8 @@ from uuid import UUID
 import psutil
 import pytest
 
-from flows.orchestration.own_server import secret
-from flows.orchestration.prefect_settings import API_URL, AUTH
+from flows.server.own_server import secret
+from flows.server.prefect_settings import API_URL, AUTH
 from flows.stack.processes import environment
 from tests.flows.conftest import SOURCE, Tiny, wait_until
 from tests.flows.stack.test_stack import free_ports

@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 
 from flows.engine.processes import end_group, is_same_process
 from flows.engine.stage_run import PREFECT_SECRETS
-from flows.orchestration.own_server import home
-from flows.orchestration.prefect_settings import (
+from flows.server.own_server import home
+from flows.server.prefect_settings import (
     API_URL,
     AUTH,
     SERVER_AUTH,
@@ -36,7 +36,7 @@ from pipeline.core.files import write_json
 
 STOP_GRACE_S = 10.0
 _POLL_S = 0.1
-_COMMAND = (sys.executable, "-m", "flows.orchestration.prefect_server", "--descriptor")
+_COMMAND = (sys.executable, "-m", "flows.server.app", "--descriptor")
 
 
 class ServerNotStarted(PipelineError):

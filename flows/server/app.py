@@ -1,6 +1,6 @@
 """Prefect's server, which answers only requests to this machine by its own names.
 
-`python -m flows.orchestration.prefect_server --port PORT` is the stack's; a temporary one is
+`python -m flows.server.app --port PORT` is the stack's; a temporary one is
 started with `--descriptor`, a socket that is bound already. Prefect does not check the Host header
 of requests: without the check a web page could reach it by a host name of its own that resolves
 to 127.0.0.1.
@@ -16,8 +16,8 @@ from prefect.server.api.server import create_app
 from prefect.settings import get_current_settings
 
 from flows.engine.checkout import find_root
-from flows.orchestration.hosts import for_named_hosts
-from flows.orchestration.own_server import note_server
+from flows.server.hosts import for_named_hosts
+from flows.server.own_server import note_server
 
 HOST = "127.0.0.1"
 BACKLOG = 2048

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from flows.orchestration.own_server import home, is_our_server, secret
+from flows.server.own_server import home, is_our_server, secret
 from pipeline.core.files import write_text
 
 API_URL = "PREFECT_API_URL"

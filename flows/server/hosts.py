@@ -7,26 +7,26 @@ A web page cannot read another site's answers, but it can have a host name of it
 import os
 from typing import Any
 
+from pipeline.core.bento.folder import ALLOWED_HOSTS
 from pipeline.core.errors import ProjectError
 
-ALLOWED_HOSTS = "HALLMARK_ALLOWED_HOSTS"
 OWN_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
 def allowed_hosts() -> list[str]:
     """This machine's own names, and those that HALLMARK_ALLOWED_HOSTS adds, separated by commas.
 
-    `*.example.org` stands for all names below it, `*` for every name.
+    `*` stands for every name.
 
     Raises:
         ProjectError: an entry that is no host name.
     """
     added = [word.strip() for word in os.environ.get(ALLOWED_HOSTS, "").split(",") if word.strip()]
     for word in added:
-        if "/" in word or (word != "*" and "*" in word.removeprefix("*.")):
+        if "/" in word or ("*" in word and word != "*"):
             raise ProjectError(
                 f"{ALLOWED_HOSTS}: expected host names without scheme and path, got {word!r}",
-                hint="for instance hallmark.example.org or *.example.org",
+                hint="for instance hallmark.example.org; `*` stands for every name",
             )
     return [*OWN_HOSTS, *added]
 

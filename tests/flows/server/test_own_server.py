@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from flows.engine.stage_run import environment as stage_environment
-from flows.orchestration import own_server
-from flows.orchestration.hosts import allowed_hosts
-from flows.orchestration.prefect_settings import AUTH, authorization, lasting_server, write_profile
+from flows.server import own_server
+from flows.server.hosts import allowed_hosts
+from flows.server.prefect_settings import AUTH, authorization, lasting_server, write_profile
 from pipeline.core.errors import ProjectError
 from tests.flows.prefect_api import Api
 
@@ -88,7 +88,7 @@ def test_1_a_stage_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "secret" not in stage_environment(tmp_path).values()
 
 
-@pytest.mark.parametrize("text", ["http://a.example", "a.example/x", "*a.example", "a.*.example"])
+@pytest.mark.parametrize("text", ["http://a.example", "a.example/x", "*.example", "a.*"])
 def test_2_a_host_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HALLMARK_ALLOWED_HOSTS", f"good.example, {text}")
 
@@ -97,6 +97,6 @@ def test_2_a_host_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyP
 
 
 def test_2_hosts_are_added_to_this_machines_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HALLMARK_ALLOWED_HOSTS", " a.example ,*.b.example,")
+    monkeypatch.setenv("HALLMARK_ALLOWED_HOSTS", " a.example ,b.example,")
 
-    assert allowed_hosts() == ["127.0.0.1", "localhost", "[::1]", "a.example", "*.b.example"]
+    assert allowed_hosts() == ["127.0.0.1", "localhost", "[::1]", "a.example", "b.example"]
