@@ -9,8 +9,10 @@ import click
 def up() -> None:
     """Start the whole stack here: Prefect with a worker, MLflow, the service, an overview page.
 
-    Waits until all are healthy and prints the links. Everything listens on 127.0.0.1 alone; what
-    dies is started again. A second `up` starts nothing. Logs: .local/stack/.
+    Waits until all are healthy and prints the links. Everything listens on 127.0.0.1 only; what
+    dies is started again. A second `up` starts nothing. Logs: .local/stack/. Prefect's pages ask
+    for the password that is in .local/prefect/secret. HALLMARK_ALLOWED_HOSTS names the hosts of a
+    proxy before it; docs/security.md says who can reach what.
 
     \b
     Ports, each to be changed in the environment:
