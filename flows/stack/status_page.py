@@ -173,10 +173,8 @@ def application(root: Path) -> "Starlette":
 
 def _part_row(root: Path, part: Part, content: dict[str, Any]) -> dict[str, Any]:
     entry = content["processes"][part.name]
-    if part.kind == "page":
-        found = "healthy"  # it answers just now
-    else:
-        found = how_it_is(root, content, part)
+    # The page itself answers just now.
+    found = "healthy" if part.kind == "page" else how_it_is(root, content, part)
     return {
         "name": part.name,
         "health": found,
