@@ -30,7 +30,6 @@ from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import Paths
 from pipeline.core.run.runner import run_stage
 from pipeline.service.app import App
-from tests.flows.registry.test_promotion import finished, packaged_project  # noqa: F401 -- fixtures
 from tests.flows.registry.tracked import (
     PROJECT,
     evidence_of,
@@ -52,7 +51,7 @@ WORDS = {"rule": RULE, "name": "Ada Lovelace", "reason": "agreed until the new d
 
 @pytest.fixture
 def root(
-    packaged_project: Path,  # noqa: F811 -- pytest hands the fixture over
+    packaged_project: Path,
     tables: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -22,7 +22,8 @@ from flows.serving.serve import serve as serving
 from pipeline.core.bento import watcher
 from pipeline.core.errors import ProjectError
 from tests.flows.conftest import SOURCE, wait_until
-from tests.flows.registry.test_promotion import finished, packaged_project, root, two_versions  # noqa: F401
+from tests.flows.registry.conftest import finished, packaged_project  # noqa: F401 -- fixtures
+from tests.flows.registry.test_promotion import root, two_versions  # noqa: F401
 from tests.flows.registry.tracked import PROJECT, another_model, evidence_of, registered
 
 pytestmark = pytest.mark.slow

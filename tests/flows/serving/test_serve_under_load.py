@@ -21,7 +21,8 @@ import pytest
 
 from flows.registry import promotion
 from tests.flows.conftest import SOURCE, wait_until
-from tests.flows.registry.test_promotion import finished, packaged_project, two_versions  # noqa: F401
+from tests.flows.registry.conftest import finished, packaged_project  # noqa: F401 -- fixtures
+from tests.flows.registry.test_promotion import two_versions
 from tests.flows.registry.tracked import PROJECT, with_tables
 from tests.flows.serving.test_serve import Server
 
