@@ -32,9 +32,11 @@ def serve(project: str, port: int, host: str, version: str | None) -> None:
       hallmark serve adult
       hallmark serve adult --port 3100 --version 3
     """
+    from flows.server.hosts import allowed_hosts
     from flows.serving.serve import serve as serving
     from pipeline.core.settings.project import known_project
 
     root = find_root(Path.cwd())
     known_project(root, project)
+    allowed_hosts()  # refuses what is none before anything starts
     serving(root, project, host, port, version, click.echo)

@@ -22,7 +22,7 @@ State = Literal["cached", "restored", "ran", "refused", "failed", "skipped"]
 
 NUM_LOG_LINES = 12
 PREFECT_SECRETS = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_KEY")
-"""What only processes that speak with Prefect have in their environment."""
+"""What only processes that speak with the server that means them have in their environment."""
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "true",
     "DVC_NO_ANALYTICS": "1",
@@ -132,7 +132,7 @@ def run_stage(
 
 def environment(folder: Path) -> dict[str, str]:
     """The environment of a stage: ours, its records' folder, this Python first, no telemetry."""
-    inherited = {key: value for key, value in os.environ.items() if key not in PREFECT_SECRETS}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
     return {
         **inherited,
         **TELEMETRY_OFF,

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import uvicorn
+from prefect import Flow, flow
 from prefect.settings import get_current_settings
 from prefect.states import Crashed
 from prefect.utilities.processutils import setup_signal_handlers_worker
+from prefect.workers import process
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -34,6 +36,22 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
     from prefect.client.schemas.responses import DeploymentResponse
     from starlette.requests import Request
+
+ENTRYPOINT = "PREFECT__FLOW_ENTRYPOINT"
+
+
+@flow
+def _without_hooks() -> None:
+    """What our flows are to a worker."""
+
+
+async def _nothing_loaded(_flow_run: "FlowRun") -> Flow[..., Any]:
+    return _without_hooks
+
+
+# To look for hooks, of which our flows have none, Prefect would run the deployment's pull steps in
+# the worker itself.
+setattr(process, "load_flow_from_flow_run", _nothing_loaded)  # noqa: B010 -- it is not exported
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Type 'Worker'")  # it takes the place of Prefect's
@@ -56,6 +74,8 @@ with warnings.catch_warnings():
             if flow_run.deployment_id is not None:
                 deployment = await self.client.read_deployment(flow_run.deployment_id)
             configuration.command = shlex.join(command(flow_run, deployment))
+            # With it the run does not read the deployment again, which may have changed by then.
+            configuration.env[ENTRYPOINT] = deployment.entrypoint if deployment else None
             ended = await super().run(flow_run, configuration, task_status)
             if ended.status_code == 0:
                 await self._end_what_did_not_begin(flow_run)

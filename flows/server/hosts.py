@@ -5,12 +5,17 @@ A web page cannot read another site's answers, but it can have a host name of it
 """
 
 import os
+import re
+import urllib.request
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline.core.bento.folder import ALLOWED_HOSTS
 from pipeline.core.errors import ProjectError
 
 OWN_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_HOST = re.compile(r"[\w.-]+|\[?[0-9a-f:]+\]?")
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def allowed_hosts() -> list[str]:
@@ -21,11 +26,12 @@ def allowed_hosts() -> list[str]:
     Raises:
         ProjectError: an entry that is no host name.
     """
-    added = [word.strip() for word in os.environ.get(ALLOWED_HOSTS, "").split(",") if word.strip()]
+    listed = os.environ.get(ALLOWED_HOSTS, "").lower().split(",")
+    added = [word.strip().removesuffix(".") for word in listed if word.strip()]
     for word in added:
-        if "/" in word or ("*" in word and word != "*"):
+        if not (word == "*" or _HOST.fullmatch(word)):
             raise ProjectError(
-                f"{ALLOWED_HOSTS}: expected host names without scheme and path, got {word!r}",
+                f"{ALLOWED_HOSTS}: expected host names without scheme, port and path, got {word!r}",
                 hint="for instance hallmark.example.org; `*` stands for every name",
             )
     return [*OWN_HOSTS, *added]
@@ -36,3 +42,17 @@ def for_named_hosts(application: Any) -> Any:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     return TrustedHostMiddleware(application, allowed_hosts=allowed_hosts(), www_redirect=False)
+
+
+def opener(url: str) -> urllib.request.OpenerDirector:
+    """What opens an address: this machine's own ones without the proxy of the environment."""
+    is_own = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    return _DIRECT if is_own else urllib.request.build_opener()
+
+
+def around_proxies() -> dict[str, str]:
+    """Let every client reach this machine's own servers without a proxy: they send secrets."""
+    named = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    added = [host for host in ("127.0.0.1", "localhost") if host not in named.split(",")]
+    found = ",".join(filter(None, (named, *added)))
+    return {"NO_PROXY": found, "no_proxy": found}

@@ -25,6 +25,14 @@ def home(root: Path) -> Path:
     return local_state(root) / "prefect"
 
 
+def private_home(root: Path) -> Path:
+    """The home, which nobody but its owner may enter: logs and parameters of runs are in it."""
+    folder = home(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
 def secret_file(root: Path) -> Path:
     """Where the secret of our own lasting server is: only its owner may read it."""
     return home(root) / "secret"
@@ -32,8 +40,8 @@ def secret_file(root: Path) -> Path:
 
 def secret(root: Path) -> str:
     """The secret of our own lasting server, made when there is none."""
+    private_home(root)
     source = secret_file(root)
-    source.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(source.with_suffix(".lock")):
         if source.is_file() and (found := source.read_text(encoding="ascii").strip()):
             source.chmod(_OWNER_ALONE)
@@ -57,6 +65,7 @@ def is_our_server(root: Path, url: str) -> bool:
     """Whether our own lasting server, and nobody in its place, listens at this API address."""
     try:
         note = read_json(home(root) / _NOTE)
-        return bool(note["url"] == url and is_same_process(note["pid"], note["create_time"]))
+        is_same = note["url"] == url.rstrip("/").replace("//localhost:", "//127.0.0.1:")
+        return bool(is_same and is_same_process(note["pid"], note["create_time"]))
     except (ArtifactMissing, KeyError, TypeError):
         return False

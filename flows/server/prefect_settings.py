@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from flows.server.hosts import around_proxies, opener
 from flows.server.own_server import home, is_our_server, secret
 from pipeline.core.files import write_text
 
@@ -19,6 +20,8 @@ API_URL = "PREFECT_API_URL"
 AUTH = "PREFECT_API_AUTH_STRING"
 """What a client says to a server, and `SERVER_AUTH` what the server compares it with."""
 SERVER_AUTH = "PREFECT_SERVER_API_AUTH_STRING"
+API_KEY = "PREFECT_API_KEY"
+"""What a client says to Prefect Cloud."""
 STARTUP_TIMEOUT_S = 90
 HEALTH_TIMEOUT_S = 1.0
 PROFILES = "profiles.toml"
@@ -32,6 +35,7 @@ QUIET = {
 def environment(root: Path) -> dict[str, str]:
     """What every process of ours that imports prefect has in its environment."""
     return {
+        **around_proxies(),
         "PREFECT_HOME": str(home(root)),
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(STARTUP_TIMEOUT_S),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -57,7 +61,7 @@ def lasting_server(root: Path) -> dict[str, str]:
 
 def _named_server(root: Path) -> dict[str, str]:
     if os.environ.get(API_URL):
-        keys = (API_URL, AUTH)
+        keys = (API_URL, AUTH, API_KEY)
         return {key: os.environ[key] for key in keys if os.environ.get(key)}
     others = os.environ.get("PREFECT_HOME") or "~/.prefect"
     for folder in (home(root), Path(others).expanduser()):
@@ -78,8 +82,8 @@ def authorization(settings: Mapping[str, str]) -> dict[str, str]:
     if settings.get(AUTH):
         token = base64.b64encode(settings[AUTH].encode()).decode("ascii")
         return {"Authorization": f"Basic {token}"}
-    if settings.get("PREFECT_API_KEY"):
-        return {"Authorization": f"Bearer {settings['PREFECT_API_KEY']}"}
+    if settings.get(API_KEY):
+        return {"Authorization": f"Bearer {settings[API_KEY]}"}
     return {}
 
 
@@ -104,7 +108,7 @@ def _status(url: str, headers: dict[str, str]) -> int:
     """The status of an answer; 0 without one."""
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 -- the caller checks it
     try:
-        with urllib.request.urlopen(request, timeout=HEALTH_TIMEOUT_S) as found:  # noqa: S310
+        with opener(url).open(request, timeout=HEALTH_TIMEOUT_S) as found:
             return int(found.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from flows.engine.processes import end_group, is_same_process
 from flows.engine.stage_run import PREFECT_SECRETS
-from flows.server.own_server import home
+from flows.server.own_server import private_home
 from flows.server.prefect_settings import (
     API_URL,
     AUTH,
@@ -46,7 +46,7 @@ class ServerNotStarted(PipelineError):
 @contextlib.contextmanager
 def temporary_server(root: Path) -> Iterator["StartingServer"]:
     """Start a server and end it with the block. What a killed run has left is ended first."""
-    folder = home(root) / "temporary"
+    folder = private_home(root) / "temporary"
     folder.mkdir(parents=True, exist_ok=True)
     end_abandoned(folder)
     server = StartingServer(root, folder)

@@ -9,7 +9,6 @@ import os
 import re
 import sys
 import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 from flows.engine.processes import is_same_process
 from flows.engine.stage_run import PREFECT_SECRETS, TELEMETRY_OFF
 from flows.server import own_server, prefect_settings
-from flows.server.hosts import allowed_hosts
+from flows.server.hosts import allowed_hosts, opener
 from pipeline.core.errors import ArtifactMissing, PipelineError
 from pipeline.core.files import read_json
 from pipeline.core.paths import local_state
@@ -27,6 +26,8 @@ from pipeline.core.settings.project import projects
 HOST = "127.0.0.1"
 HEALTHY, WAITS, NOT_RUNNING = "healthy", "waits: ", "does not run"
 PROCFILE = Path("infra") / "Procfile"
+TOKEN = "HALLMARK_TOKEN"  # noqa: S105 -- its name
+"""What requests to the services must carry; only they are told."""
 STACK = "HALLMARK_STACK"
 """In the environment of every process of a stack: the folder of its state."""
 DEFAULT_PORTS = {"prefect": 4200, "worker": 4201, "page": 4300, "mlflow": 5001, "service": 3000}
@@ -106,13 +107,14 @@ def parts(root: Path) -> tuple[Part, ...]:
     known = ports()
     secret = own_server.secret(root)
     secrets = {"prefect": {prefect_settings.SERVER_AUTH: secret}}
+    token = {TOKEN: os.environ[TOKEN]} if os.environ.get(TOKEN) else {}
     secrets["worker"] = {prefect_settings.AUTH: secret}
     found = []
     for kind, command in lines.items():
         if kind == "service":
             for position, project in enumerate(projects(root)):
                 port = known[kind] + position
-                own = {"HALLMARK_PROJECT": project, "PORT": str(port)}
+                own = {"HALLMARK_PROJECT": project, "PORT": str(port), **token}
                 found.append(Part(f"{kind}-{project}", kind, command, port, own))
         else:
             found.append(Part(kind, kind, command, known.get(kind), secrets.get(kind, {})))
@@ -148,7 +150,7 @@ def environment(root: Path) -> dict[str, str]:
     known = ports()
     mlflow = local_state(root) / "mlflow"
     api = f"http://{HOST}:{known['prefect']}/api"
-    inherited = {k: v for k, v in os.environ.items() if k not in PREFECT_SECRETS}
+    inherited = {k: v for k, v in os.environ.items() if k not in (*PREFECT_SECRETS, TOKEN)}
     return {
         **inherited,
         **TELEMETRY_OFF,
@@ -229,7 +231,8 @@ def health(root: Path, part: Part) -> str:
     if part.url is None or part.kind not in HEALTH:
         return HEALTHY
     try:
-        with urllib.request.urlopen(part.url + HEALTH[part.kind], timeout=2) as answer:  # noqa: S310
+        address = part.url + HEALTH[part.kind]
+        with opener(address).open(address, timeout=2) as answer:
             return HEALTHY if answer.status == 200 else f"answers {answer.status}"
     except urllib.error.HTTPError as error:
         return f"answers {error.code}"

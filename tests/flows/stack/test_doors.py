@@ -13,9 +13,11 @@ from uuid import UUID
 import httpx
 import psutil
 import pytest
+from prefect.states import Cancelling
 
 from tests.flows.conftest import wait_until
 from tests.flows.stack.conftest import Whole
+from tests.flows.stack.test_stack import living
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -227,6 +229,33 @@ def test_1_a_deployment_of_somebody_else_runs_nothing(
     assert state == "Crashed"
     assert "expected a run of a deployment that Hallmark has made" in message
     assert not target.exists()
+
+
+def test_1_a_deployment_that_changes_under_a_run_brings_no_code_in(
+    whole: Whole, tmp_path: Path
+) -> None:
+    """Prefect reads it again in the run, and in the worker when the run is cancelled."""
+    command, target = touching(tmp_path)
+    run_id, training = whole.at_work()
+    shell = {"prefect.deployments.steps.run_shell_script": {"script": command}}
+    changed = ask(
+        whole,
+        "PATCH",
+        f"/deployments/{ids(whole)['deployment']}",
+        {"pull_steps": [shell]},
+        Authorization=basic(whole.secret),
+        Content_Type="application/json",
+    )
+    assert changed.status_code == 204, changed.text
+    try:
+        whole.client.set_flow_run_state(run_id, Cancelling())
+        assert whole.ended(run_id) == "Cancelled"
+    finally:
+        assert whole.command("flows.orchestration.deployments")[0] == 0
+
+    wait_until(lambda: not living([training]))
+    assert not target.exists()
+    assert not whole.client.read_deployment(ids(whole)["deployment"]).pull_steps
 
 
 def test_1_the_secret_is_in_one_file_that_only_its_owner_reads(whole: Whole) -> None:

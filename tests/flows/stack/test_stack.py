@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from flows.engine.processes import is_same_process
-from flows.stack.processes import StackError, parts, ports
+from flows.stack.processes import StackError, environment, parts, ports
 from tests.flows.conftest import SOURCE, Tiny, wait_until
 
 # Answers 200 to everything and has a child, as a server with workers has.
@@ -335,10 +335,18 @@ def test_two_processes_on_one_port_are_refused(root: Path, monkeypatch: pytest.M
         parts(root)
 
 
-def test_the_procfile_has_a_service_for_each_project(root: Path) -> None:
+def test_the_procfile_has_a_service_for_each_project(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only services are told the token that requests to them must carry."""
+    monkeypatch.delenv("HALLMARK_TOKEN", raising=False)
     found = {part.name: part for part in parts(root)}
 
     services = [f"service-{name}" for name in ("adult", "wine", "diabetes", "fashion", "reviews")]
     assert list(found) == ["prefect", "mlflow", "page", *services, "worker"]
     assert found["service-adult"].environment == {"HALLMARK_PROJECT": "adult", "PORT": "3000"}
+    monkeypatch.setenv("HALLMARK_TOKEN", "secret")
+    told = {part.name for part in parts(root) if "secret" in part.environment.values()}
+    assert told == set(services)
+    assert "secret" not in environment(root).values()
     assert found["service-wine"].environment == {"HALLMARK_PROJECT": "wine", "PORT": "3001"}
