@@ -114,6 +114,7 @@ def test_a_missing_raw_file_is_named_with_the_command_that_brings_it(
     assert "dvc" in failed.stdout + failed.stderr
 
 
+@pytest.mark.slow
 def test_7_a_corrupted_cache_file_is_named_and_made_again(clone: Clone) -> None:
     digest = clone.digests()["data/adult/25_split/test.parquet"]
     cached = clone.root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]

@@ -432,6 +432,7 @@ def test_when_dvc_is_killed_its_stage_goes_with_it(tiny: Tiny) -> None:
     assert "signal 9 (SIGKILL) ended it" in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["sleep 60", "stubborn"])
 def test_the_stages_of_a_killed_build_end_by_themselves(tiny: Tiny, words: str) -> None:
     tiny.set_value("train", 20)
@@ -447,6 +448,7 @@ def test_the_stages_of_a_killed_build_end_by_themselves(tiny: Tiny, words: str) 
     assert tiny.build(target="train").exit_code == 0
 
 
+@pytest.mark.slow
 def test_leftovers_of_a_killed_build_are_ended_by_the_next(tiny: Tiny) -> None:
     tiny.set_value("train", 20)
     tiny.order("train", "sleep 60")

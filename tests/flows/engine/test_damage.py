@@ -77,6 +77,7 @@ def test_7_a_damaged_object_of_the_cache_is_not_restored(tiny: Tiny) -> None:
     assert set(tiny.states(tiny.build()).values()) == {"cached"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["copy", "hardlink", "symlink"])
 def test_7_what_dvc_checked_out_damaged_is_told_and_made_again(tiny: Tiny, kind: str) -> None:
     true = {stage: tiny.output(stage).read_text() for stage in ("train", "gate")}
@@ -96,6 +97,7 @@ def test_7_what_dvc_checked_out_damaged_is_told_and_made_again(tiny: Tiny, kind:
     assert any("damaged" in note for note in tiny.watcher.notes)
 
 
+@pytest.mark.slow
 def test_7_what_plain_dvc_made_of_a_damaged_file_is_made_again(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +128,7 @@ def test_7_what_plain_dvc_made_of_a_damaged_file_is_made_again(
     assert set(tiny.states(tiny.build()).values()) == {"cached"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("same_date", [True, False])
 def test_7_an_edited_output_is_noticed_also_when_its_size_and_date_are_the_old_ones(
     tiny: Tiny, same_date: bool
@@ -183,6 +186,7 @@ def test_7_damaged_raw_data_are_refused_with_the_commands_that_fetch_them(tiny: 
     assert tiny.build().exit_code == 0
 
 
+@pytest.mark.slow
 def test_7_raw_data_that_somebody_edited_are_their_decision(tiny: Tiny) -> None:
     (tiny.root / "raw.txt").write_text("newly delivered")
 
@@ -262,6 +266,7 @@ def test_7_stages_that_never_ran_are_not_told_as_lost(fresh_clone: Tiny) -> None
     assert fresh_clone.watcher.notes == []
 
 
+@pytest.mark.slow
 def test_7_a_lock_that_was_committed_cut_is_known_from_the_last_builds_record(tiny: Tiny) -> None:
     from flows.graph.outputs import locked
     from pipeline.core.files import write_json

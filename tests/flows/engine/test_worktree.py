@@ -82,6 +82,7 @@ def worktree(tiny: Tiny, run_id: str = "one") -> Worktree:
     return create(tiny.root, "tiny", run_id)
 
 
+@pytest.mark.slow
 def test_two_runs_and_an_editor_side_by_side_give_three_clean_results(tiny: Tiny) -> None:
     (tiny.root.parent / "empty-home").mkdir()
     tiny.order("train", "meet editor")  # both wait in their training until the edit is made
@@ -147,6 +148,7 @@ def test_a_worktree_has_the_data_of_its_commit_and_builds_nothing_anew(tiny: Tin
     assert not (made.root / ".local").exists()
 
 
+@pytest.mark.slow
 def test_what_a_run_builds_the_checkout_restores(tiny: Tiny) -> None:
     made = worktree(tiny)
     in_worktree = Tiny(made.root)

@@ -146,6 +146,7 @@ def test_flow_starts_a_server_for_the_run_and_ends_it(tiny: Tiny) -> None:
     assert not list((home / "temporary").glob("*.json"))
 
 
+@pytest.mark.slow
 def test_a_server_that_cannot_start_is_told_with_its_last_lines(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +232,7 @@ class SilentServer:
             one.close()
 
 
+@pytest.mark.slow
 def test_5_a_server_that_never_answers_costs_no_build(tiny: Tiny) -> None:
     server = SilentServer(num_answers=1)
     try:

@@ -222,6 +222,7 @@ def test_a_signed_override_is_a_commit_of_one_file_by_whoever_is_at_work(root: P
     assert git(root, "log", "-1", "--format=%s") == f"Override of people taken back: {RULE}"
 
 
+@pytest.mark.slow
 def test_a_refused_model_is_seen_everywhere_as_passed_with_an_override(root: Path) -> None:
     assert verdict_of(root)["outcome"] == "fail"
     with pytest.raises(GateRefused, match="hallmark override people"):
@@ -281,6 +282,7 @@ def tomorrow_is_later(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
     monkeypatch.setattr(override_files, "today", lambda: now)
 
 
+@pytest.mark.slow
 def test_a_model_with_an_override_is_promoted_until_the_last_day(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +298,7 @@ def test_a_model_with_an_override_is_promoted_until_the_last_day(
     assert promote(root).after == "1"
 
 
+@pytest.mark.slow
 def test_an_override_that_the_commit_does_not_have_is_not_promoted(root: Path) -> None:
     write_by_hand(root)
     assert dirty_files(root) == ()
@@ -308,6 +311,7 @@ def test_an_override_that_the_commit_does_not_have_is_not_promoted(root: Path) -
     assert "in the commit that was built, it is not there" in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_a_running_service_says_that_its_override_is_past(root: Path) -> None:
     overridden_model(root)
     packed = Paths(root, PROJECT, "package").output("bento") / bento.SOURCE
@@ -364,7 +368,7 @@ def test_a_running_serve_says_once_that_an_override_is_past_and_goes_on(
 ) -> None:
     version = overridden_model(root)
     said: list[str] = []
-    serving = Serving(root, PROJECT, None, None, said.append)  # type: ignore[arg-type]
+    serving = Serving(root, PROJECT, None, None, "127.0.0.1", said.append)  # type: ignore[arg-type]
     serving._tell_of_overrides(version)
     assert said == []
     tomorrow_is_later(monkeypatch, 31)

@@ -239,6 +239,7 @@ def test_promote_refuses_without_a_reason_a_version_or_a_change(root: Path) -> N
     assert len(history(root, PROJECT)) == 1
 
 
+@pytest.mark.slow
 def test_rollback_rehearses_the_earlier_champion_and_makes_it_live(root: Path) -> None:
     """With the real rehearsal: its service is started and asked."""
     two_versions(root)
@@ -442,6 +443,7 @@ def test_without_a_champion_its_folder_says_so(root: Path) -> None:
     assert [path.name for path in (root / "data/people/champion").iterdir()] == ["champion.json"]
 
 
+@pytest.mark.slow
 def test_plain_mlflow_predicts_as_we_do(root: Path, tmp_path: Path) -> None:
     """In a process without this repository on its path."""
     from flows.registry.registration import rows_to_rehearse

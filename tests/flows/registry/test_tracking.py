@@ -124,6 +124,7 @@ def locked(tiny: Tiny) -> Iterator[None]:
         connection.rollback()
 
 
+@pytest.mark.slow
 def test_a_locked_store_costs_no_build_and_is_caught_up_once(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -186,6 +186,7 @@ def test_a_damaged_state_is_no_hindrance(stack: Stack, content: str) -> None:
     assert stack.run("up")[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", ["up", "down"])
 def test_what_a_killed_supervisor_left_is_ended(stack: Stack, then: str) -> None:
     stack.run("up")
@@ -258,6 +259,7 @@ def test_what_dies_is_started_again_without_what_it_left(stack: Stack) -> None:
     assert "page             healthy, started again 1 times" in stack.run("status")[1]
 
 
+@pytest.mark.slow
 def test_the_pause_before_a_start_grows_and_says_why(stack: Stack) -> None:
     stack.run("up")
     (stack.root / "orders" / "page").write_text("die")
