@@ -9,12 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 import pytest
 
-from flows.server.prefect_settings import lasting_server, write_profile
+from flows.server.prefect_settings import API_URL, lasting_server, write_profile
 from flows.server.temporary import end_abandoned, temporary_server
 from tests.flows.conftest import SOURCE, Tiny
 from tests.flows.engine.test_build import is_gone
@@ -169,11 +170,11 @@ IMPATIENT = (
 """`hallmark`, which gives a silent server up after two seconds."""
 
 
-def impatient(tiny: Tiny, url: str) -> "subprocess.Popen[str]":
+def impatient(tiny: Tiny, settings: Mapping[str, str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", IMPATIENT, "build", "tiny"],
         cwd=tiny.root,
-        env={**os.environ, "PYTHONPATH": str(SOURCE), "PREFECT_API_URL": url},
+        env={**os.environ, "PYTHONPATH": str(SOURCE), **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -191,7 +192,7 @@ def test_5_a_server_that_is_killed_or_stopped_costs_no_build(
     tiny.order("train", "meet gone")  # ends when the server is gone
     with temporary_server(tmp_path) as server:
         server.wait_until_it_answers()
-        process = impatient(tiny, server.url)
+        process = impatient(tiny, server.settings)
         tiny.pid("train")
         note = next((tmp_path / ".local/prefect/temporary").glob("*.json"))
         os.kill(json.loads(note.read_text())["server"]["pid"], number)
@@ -236,7 +237,7 @@ class SilentServer:
 def test_5_a_server_that_never_answers_costs_no_build(tiny: Tiny) -> None:
     server = SilentServer(num_answers=1)
     try:
-        process = impatient(tiny, server.url)
+        process = impatient(tiny, {API_URL: server.url})
         shown = finish(process)
     finally:
         server.close()
