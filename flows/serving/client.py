@@ -17,8 +17,9 @@ from flows.serving.upstream import Upstream
 if TYPE_CHECKING:
     from flows.serving.relay import Relay
 
-MAX_SENDS = 3
-"""How often a request is sent to services that end before they answer."""
+MAX_SENDS = 2
+"""How often a request is sent to services that end before they answer: the request itself may be
+what ends them, and there are two workers."""
 WRITE_LIMIT = 256 * 1024
 """Bytes that wait for a client to read them; beyond it, its service is not read."""
 
@@ -28,7 +29,7 @@ class Client(asyncio.Protocol):
 
     Attributes:
         state: Which of the relay's tables it stands in: what it is waited for.
-        held: Bytes of bodies that are kept for it.
+        held: Bytes of requests that are kept for it.
         upstream: Its connection to a service; kept between requests.
     """
 
@@ -65,9 +66,9 @@ class Client(asyncio.Protocol):
             self._refusal = refusal
         if self.request is None:
             self._next()
-        elif self._is_reading and self.reader.whole:  # it goes on before it is answered
-            self._is_reading = False
-            self.transport.pause_reading()
+        else:  # it goes on before it is answered
+            self._read(not self.reader.is_ahead)
+            self._hold()
 
     def eof_received(self) -> bool:
         self._has_all = True
@@ -100,6 +101,11 @@ class Client(asyncio.Protocol):
         """Whether nothing can be written any more; uvloop refuses to be asked then."""
         return self.is_closed or self.transport.is_closing()
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether a part of its answer waits for it to read."""
+        return self.transport.get_write_buffer_size() > 0
+
     # Its requests.
 
     def _next(self) -> None:
@@ -107,19 +113,22 @@ class Client(asyncio.Protocol):
         relay, reader = self.relay, self.reader
         if reader.whole and self._can_write:
             self.request, self._num_sends = reader.whole.popleft(), 0
+            self._read(not reader.is_ahead)
             relay.enter(self, relay.answering)
-            self._hold(self.request.size)
+            self._hold()
             self._send()
         elif reader.whole:
-            return
+            self._read(not reader.is_ahead)
+            self._hold()
         elif self._refusal:
             self.refuse(self._refusal.status, self._refusal.error)
         elif self._has_all or reader.has_ended:
             self._end()
         elif reader.current is None:
-            self._hold(0)
             if self.state is not relay.idle:
                 relay.enter(self, relay.idle)
+            self._read(True)
+            self._hold()
         else:
             self._wait_for(reader.current)
 
@@ -128,15 +137,29 @@ class Client(asyncio.Protocol):
         state = relay.in_body if self.reader.is_in_body else relay.in_head
         if self.state is not state:
             relay.enter(self, state)
-        self._hold(request.size)
-        if self.reader.is_in_body and request.waits:
+        self._read(True)
+        self._hold()
+        if self.reader.is_in_body and request.waits and self.state is state:
             request.waits = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _hold(self, num_bytes: int) -> None:
-        if num_bytes != self.held:
-            self.relay.held += num_bytes - self.held
-            self.held = num_bytes
+    def _read(self, goes_on: bool) -> None:
+        """Read what the client sends, or let it wait."""
+        if goes_on == self._is_reading:
+            return
+        self._is_reading = goes_on
+        if goes_on:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+
+    def _hold(self) -> None:
+        """Tell the relay how much is kept now; where it is too much, this may be refused."""
+        before, self.held = self.held, self.reader.held
+        if self.request is not None:
+            self.held += self.request.held
+        self.relay.held += self.held - before
+        if self.held > before:
             self.relay.check_held(self)
 
     def _send(self) -> None:
@@ -145,7 +168,7 @@ class Client(asyncio.Protocol):
         if request is None:
             return
         if upstream and upstream.is_usable(self.relay.target):
-            upstream.send(request, is_kept=True)
+            upstream.send(request)
             return
         if upstream:
             upstream.drop()
@@ -156,7 +179,7 @@ class Client(asyncio.Protocol):
         """A connection to the live service is there."""
         self._connecting, self.upstream = None, upstream
         if self.request and not self.is_gone:
-            upstream.send(self.request, is_kept=False)
+            upstream.send(self.request)
         else:
             upstream.drop()
 
@@ -172,24 +195,18 @@ class Client(asyncio.Protocol):
             return
         self.transport.write(content)
         if not is_whole:
+            self.relay.enter(self, self.relay.answering)  # who reads a long answer has more time
             return
         request, self.request = self.request, None
         if not stays or request is None or not request.keeps:
             self._end()
             return
-        if not self._is_reading:
-            self._is_reading = True
-            self.transport.resume_reading()
         self._next()
 
-    def unanswered(self, was_kept: bool) -> None:
-        """The service ended before it answered: another one is asked.
-
-        Args:
-            was_kept: Whether the connection was an older one, which the service may close when it
-                stands idle.
-        """
-        self._num_sends += 0 if was_kept else 1
+    def unanswered(self) -> None:
+        """The service ended before it answered, or closed a connection that it thought idle:
+        another one is asked."""
+        self._num_sends += 1
         if self.is_gone:
             return
         if self._num_sends >= MAX_SENDS:
@@ -201,8 +218,12 @@ class Client(asyncio.Protocol):
     # Its end.
 
     def refuse(self, status: int, error: str) -> None:
-        """Answer with an error in the service's own form, and close."""
+        """Answer with an error in the service's own form, and close. Within an answer, only close:
+        the client would read the error as a part of it."""
         if self.is_gone or self.state is self.relay.closing:
+            return
+        if self.upstream and self.upstream.is_handed_on:
+            self.abort()
             return
         body = orjson.dumps({"error": error, "findings": []})
         reason = HTTPStatus(status).phrase.encode()
@@ -222,14 +243,12 @@ class Client(asyncio.Protocol):
             self.upstream.drop()
         self.request = self.upstream = self._connecting = None
         self.reader.close()
-        self._hold(0)
+        self.relay.enter(self, self.relay.closing)
+        self._hold()
         if self._has_all:
             self.transport.close()
             return
-        self.relay.enter(self, self.relay.closing)
-        if not self._is_reading:
-            self._is_reading = True
-            self.transport.resume_reading()
+        self._read(True)
         if self.transport.can_write_eof():
             self.transport.write_eof()
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 import httptools
 
 MAX_HEAD_BYTES = 64 * 1024
+"""Of a head, and of whatever else is sent on end without a byte of a body: a trailer, a chunk's
+extension."""
+MAX_HEADERS = 100
 MAX_PIPELINED = 100
 """Requests that may wait on one connection behind the one that is answered."""
 _OF_THE_CONNECTION = frozenset(
@@ -40,7 +43,8 @@ class Request:
     Attributes:
         target: Path and query, as sent.
         headers: Lines for the service, each with its end.
-        parts: The body, as far as it is here.
+        head_size: The bytes of the target and the headers; 0 until the head is whole.
+        body: The body, as far as it is here.
         size: Its bytes.
         declared: The value of Content-Length; None where there was none.
         is_chunked: Whether the body comes in chunks.
@@ -54,7 +58,7 @@ class Request:
     target: bytes = b""
     headers: list[bytes] = field(default_factory=list)
     head_size: int = 0
-    parts: list[bytes] = field(default_factory=list)
+    body: bytearray = field(default_factory=bytearray)
     size: int = 0
     declared: int | None = None
     is_chunked: bool = False
@@ -63,6 +67,11 @@ class Request:
     method: bytes = b""
     version: str = "1.1"
     keeps: bool = True
+
+    @property
+    def held(self) -> int:
+        """The bytes that are kept for it."""
+        return self.head_size + len(self.body)
 
     def content(self) -> bytes:
         """What the service is sent."""
@@ -74,7 +83,7 @@ class Request:
                 *self.headers,
                 b"content-length: %d\r\n" % length if has_body else b"",
                 b"\r\n" if self.keeps else b"connection: close\r\n\r\n",
-                *self.parts,
+                self.body,
             )
         )
 
@@ -98,8 +107,21 @@ class RequestReader:
         self.current: Request | None = None
         self.is_in_body = False
         self.has_ended = False
+        self._num_other = 0  # bytes that came for `current` since the last byte of its body
         self._refusal: Malformed | None = None
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether anything is kept, and what follows would be kept too."""
+        return not self.has_ended and (self.current is not None or bool(self.whole))
+
+    @property
+    def held(self) -> int:
+        """The bytes that are kept."""
+        current = self.current
+        num_bytes = current.held + self._num_other if current is not None else 0
+        return num_bytes + sum(one.held for one in self.whole) if self.whole else num_bytes
 
     def feed(self, data: bytes) -> None:
         """Read what came.
@@ -109,15 +131,18 @@ class RequestReader:
         """
         if self.has_ended or self._parser is None:
             return
-        before = self.current
+        num_whole, size = len(self.whole), self.current.size if self.current else 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._stay()
         except httptools.HttpParserError as error:
             self._fail(error)
-        if before is not None and before is self.current and not self.is_in_body:
-            self._count(before, len(data))
+        current = self.current
+        if current is None or len(self.whole) > num_whole or current.size > size:
+            self._num_other = 0
+        else:
+            self._count(len(data))
 
     def close(self) -> None:
         """Let go what is held; the parser and this hold each other."""
@@ -141,9 +166,9 @@ class RequestReader:
             raise Malformed(400, "expected a request without an upgrade to another protocol")
         last.keeps = False
 
-    def _count(self, request: Request, num_bytes: int) -> None:
-        request.head_size += num_bytes
-        if request.head_size > MAX_HEAD_BYTES:
+    def _count(self, num_bytes: int) -> None:
+        self._num_other += num_bytes
+        if self._num_other > MAX_HEAD_BYTES:
             self.has_ended = True
             raise Malformed(431, f"expected headers of at most {MAX_HEAD_BYTES:,} bytes together")
 
@@ -171,6 +196,8 @@ class RequestReader:
             return
         lower = name.lower()
         if lower not in _OF_THE_CONNECTION:
+            if len(request.headers) >= MAX_HEADERS:
+                self._refuse(431, f"expected at most {MAX_HEADERS} headers")
             request.headers.append(b"%s: %s\r\n" % (name, value))
         elif lower == b"content-length":
             request.declared = int(value)
@@ -194,7 +221,8 @@ class RequestReader:
             request.is_chunked and request.version == "1.0"
         ):
             self._refuse(400, "expected an HTTP/1.1 request")
-        if sum(map(len, request.headers)) + len(request.target) > MAX_HEAD_BYTES:
+        request.head_size = sum(map(len, request.headers)) + len(request.target)
+        if request.head_size > MAX_HEAD_BYTES:
             self._refuse(431, f"expected headers of at most {MAX_HEAD_BYTES:,} bytes together")
         self.is_in_body = True
         if request.declared is not None and request.declared > self.max_body_bytes:
@@ -204,7 +232,7 @@ class RequestReader:
         request = self.current
         if request is None:
             return
-        request.parts.append(part)
+        request.body += part
         request.size += len(part)
         request.waits = False
         if request.size > self.max_body_bytes:
@@ -218,7 +246,7 @@ class RequestReader:
     def _too_large(self, request: Request) -> None:
         """The head goes on alone, and says how long the body is: the service refuses it."""
         request.is_too_large, request.keeps, request.waits = True, False, False
-        request.parts.clear()
+        request.body.clear()
         self.has_ended = True
         self.whole.append(request)
         self.current = None

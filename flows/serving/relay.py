@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import socket
 from dataclasses import dataclass
+from operator import attrgetter
 
 from flows.serving.client import Client
 from flows.serving.descriptors import room_for_connections
@@ -24,7 +25,7 @@ CLOSING_S = 2.0
 """How long a client may take to say nothing, to send a head, to be answered, and to read a refusal.
 The time for a body is the service's."""
 MAX_HELD_BYTES = 256 * 1024 * 1024
-"""Of all requests together; beyond it, who has been sending the longest is let go."""
+"""Of all requests together, heads and bodies; beyond it, whoever sends the most is let go."""
 _SWEEP_S = 0.25
 _RETRY_S = 0.1
 _TRIM_BYTES, _TRIM_CLIENTS = 16 * 1024 * 1024, 1000
@@ -170,16 +171,19 @@ class Relay:
     def forget(self, client: Client) -> None:
         client.state.pop(client, None)
         client.state = {}
+        self._release(client)
+
+    def _release(self, client: Client) -> None:
         self.held -= client.held
         client.held = 0
 
     def check_held(self, client: Client) -> None:
-        """Let go who has been sending a body the longest when all hold too much."""
-        if self.held <= MAX_HELD_BYTES:
-            return
-        oldest = next((one for one in self.in_body if one is not client), None)
-        if oldest is not None:
-            oldest.refuse(503, "too many bodies arrive at once; try again")
+        """When all hold too much, let go whoever holds the most of those that still send, and of
+        the client that has just sent more."""
+        while self.held > MAX_HELD_BYTES:
+            largest = max((*self.in_head, *self.in_body, client), key=attrgetter("held"))
+            largest.refuse(503, "too many requests arrive at once; try again")
+            self._release(largest)  # also where nothing can be written to it any more
 
     async def _sweep(self) -> None:
         """Let go who takes too long."""
@@ -188,6 +192,9 @@ class Relay:
             body_s = self.limits.body_timeout_s
             late = "expected the {} within {:g} seconds"
             for client in self._late(self.closing, CLOSING_S):
+                if not client.has_unread:
+                    client.abort()
+            for client in self._late(self.closing, ANSWER_S):
                 client.abort()
             for client in self._late(self.idle, IDLE_S):
                 client.abort()

@@ -26,6 +26,9 @@ class Upstream(asyncio.Protocol):
     Args:
         client: Who asks.
         target: The service.
+
+    Attributes:
+        is_handed_on: Whether the client has a part of the answer, and not all of it.
     """
 
     transport: asyncio.Transport
@@ -34,10 +37,9 @@ class Upstream(asyncio.Protocol):
         self._client, self._target = client, target
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._request: Request | None = None
-        self._was_kept = False
         self._parts: list[bytes] = []
         self._size = 0
-        self._is_handed_on = False  # a part of the answer
+        self.is_handed_on = False
         self._is_whole = False
         self._keeps = True
         self._is_closed = False
@@ -46,15 +48,10 @@ class Upstream(asyncio.Protocol):
         """Whether another request can be sent, and it leads to the live service."""
         return self._target is target and not self._is_closed and not self.transport.is_closing()
 
-    def send(self, request: Request, is_kept: bool) -> None:
-        """Send a request; its answer goes to the client.
-
-        Args:
-            request: The request.
-            is_kept: Whether others went this way before.
-        """
-        self._request, self._was_kept = request, is_kept
-        self._is_handed_on = self._is_whole = False
+    def send(self, request: Request) -> None:
+        """Send a request; its answer goes to the client."""
+        self._request = request
+        self.is_handed_on = self._is_whole = False
         self._target.num_answering += 1
         self.transport.write(request.content())
 
@@ -112,12 +109,12 @@ class Upstream(asyncio.Protocol):
         if self._request is None:
             self._client.upstream = None
             return
-        if self._is_handed_on or (self._parts and self._ends_with_the_connection()):
+        if self.is_handed_on or (self._parts and self._ends_with_the_connection()):
             self._keeps = False
             self._answer(is_whole=True)
         else:
             self._settle()
-            self._client.unanswered(self._was_kept and not self._parts)
+            self._client.unanswered()
 
     def _ends_with_the_connection(self) -> bool:
         """Whether the answer names no length, so that its end is that of the connection."""
@@ -129,7 +126,7 @@ class Upstream(asyncio.Protocol):
         content = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
         self._size = 0
-        self._is_handed_on = True
+        self.is_handed_on = not is_whole
         if is_whole:
             self._settle()
         self._client.answered(content, is_whole, self._keeps)

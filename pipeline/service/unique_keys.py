@@ -56,22 +56,31 @@ def repeated_key(body: bytes, content: Any) -> tuple[str, str] | None:
     if body.count(b":") == num_keys:
         return None
     # The sizes of numbers do not matter here.
-    return _first(json.loads(body, object_pairs_hook=Pairs, parse_int=str, parse_float=str), "")
+    read = json.loads(body, object_pairs_hook=Pairs, parse_int=str, parse_float=str)
+    found = _first(read)
+    if found is None:
+        return None
+    key, steps = found
+    return key, "".join(reversed(steps)).removeprefix(".")
 
 
-def _first(content: Any, path: str) -> tuple[str, str] | None:
-    """The first in the order of the text."""
+def _first(content: Any) -> tuple[str, list[str]] | None:
+    """The first in the order of the text, and the steps to it, the innermost first.
+
+    A path is not built on the way there: a large body has many, and long ones.
+    """
     if isinstance(content, Pairs):
         seen: set[str] = set()
         for key, value in content:
             if key in seen:
-                return key[:MAX_SHOWN], path
+                return key[:MAX_SHOWN], []
             seen.add(key)
-            inner = f"{path}.{key[:MAX_SHOWN]}" if path else key[:MAX_SHOWN]
-            if isinstance(value, list) and (found := _first(value, inner)):
+            if isinstance(value, list) and (found := _first(value)):
+                found[1].append(f".{key[:MAX_SHOWN]}")
                 return found
     elif isinstance(content, list):
         for place, value in enumerate(content):
-            if isinstance(value, list) and (found := _first(value, f"{path}[{place}]")):
+            if isinstance(value, list) and (found := _first(value)):
+                found[1].append(f"[{place}]")
                 return found
     return None

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from starlette.testclient import TestClient
 from pipeline.service.app import App
 from pipeline.service.batching import Batcher, Saturated
 from pipeline.service.predictor import Answer
+from pipeline.service.unique_keys import Pairs, check_keys
 
 ROW = {"age": "39", "hours": 40.5, "job": "nurse"}
 JSON = {"Content-Type": "application/json"}
@@ -151,6 +153,21 @@ def test_10_keys_that_only_look_alike_are_read(client: TestClient) -> None:
     assert "twice" not in found.text
     deep = b'{"a":' * 1000 + b"1" + b"}" * 1000
     assert client.post("/predict", content=deep, headers=JSON).status_code in (400, 422)
+
+
+def test_10_keys_within_many_objects_are_checked_about_as_fast_as_they_are_read() -> None:
+    many = ",".join(f'"{number}":1' for number in range(50_000))
+    depth = 700
+    body = ((f'{{"{"k" * 80}":' * depth) + "{" + many + "}" * (depth + 1)).encode()
+    content = json.loads(body)
+
+    def cpu_s(work: Callable[[], object]) -> float:
+        before = time.process_time()
+        work()
+        return time.process_time() - before
+
+    reading = min(cpu_s(lambda: json.loads(body, object_pairs_hook=Pairs)) for _ in range(3))
+    assert min(cpu_s(lambda: check_keys(body, content)) for _ in range(3)) < 5 * reading
 
 
 def called(app: App, messages: list[dict[str, Any]], path: str = "/predict") -> list[Any]:

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +14,13 @@ import uvloop
 from flows.serving import client as of_client
 from flows.serving import descriptors
 from flows.serving import relay as of_relay
+from flows.serving.framing import RequestReader
 from flows.serving.relay import Limits, Relay
 from flows.serving.serve import bound
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+CHUNK = b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
 
 
 @dataclass
@@ -184,6 +187,22 @@ def test_4_a_request_that_ends_every_service_is_given_up() -> None:
     told(story)
 
 
+def test_4_a_request_that_ends_its_service_is_sent_twice_on_a_kept_connection_too() -> None:
+    """So it takes two workers at most."""
+
+    async def story() -> None:
+        service = Service("it")
+        async with relaying() as bench:
+            await bench.point_to(service)
+            client = await bench.client()
+            assert (await client.ask(GET))[0] == 200
+            service.dies_after = 0
+            assert (await client.ask(post(b"123")))[0] == 503
+            assert [one["size"] for one in service.asked] == [0, 3, 3]
+
+    told(story)
+
+
 def test_4_the_old_service_is_drained_before_it_ends() -> None:
     async def story() -> None:
         old, new = Service("old"), Service("new")
@@ -302,6 +321,62 @@ def test_3_who_takes_too_long_is_let_go(
     told(story)
 
 
+def test_3_an_answer_that_takes_too_long_ends_without_an_error_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(of_relay, "ANSWER_S", 0.5)
+    begun = b"HTTP/1.1 200 OK\r\ncontent-length: 3000000\r\n\r\n" + b"x" * 1_000_000
+
+    async def answer(reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(begun)
+        await reader.read()
+        writer.close()
+
+    async def story() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with relaying() as bench:
+            bench.relay.point_to("127.0.0.1", server.sockets[0].getsockname()[1])
+            client = await bench.client()
+            client.writer.write(GET)
+            found = b""
+            with suppress(ConnectionError):
+                while part := await client.reader.read(65536):
+                    found += part
+            assert found == begun[: len(found)]
+            assert len(found) > 100
+
+    told(story)
+
+
+def test_3_who_reads_a_long_answer_has_more_time() -> None:
+    async def answer(reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 900000\r\n\r\n")
+        for _ in range(3):
+            await goes_on.acquire()
+            writer.write(b"x" * 300_000)
+
+    async def story() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with relaying() as bench:
+            bench.relay.point_to("127.0.0.1", server.sockets[0].getsockname()[1])
+            client = await bench.client()
+            client.writer.write(GET)
+            since = []
+            for _ in range(2):
+                goes_on.release()
+                await client.reader.readexactly(270_000)
+                await asyncio.sleep(0.02)
+                since += bench.relay.answering.values()
+            assert since[1] > since[0]
+            goes_on.release()
+            await client.reader.readexactly(360_000)
+
+    goes_on = asyncio.Semaphore(0)
+    told(story)
+
+
 def test_3_bodies_that_come_together_are_held_within_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -321,6 +396,91 @@ def test_3_bodies_that_come_together_are_held_within_a_limit(
             assert bench.relay.held <= 1000
 
     told(story)
+
+
+def test_3_requests_that_wait_for_an_answer_are_held_within_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(of_relay, "MAX_HELD_BYTES", 200_000)
+
+    async def story() -> None:
+        service = Service("it")
+        async with relaying() as bench:  # no service is live yet
+            clients = [await bench.client() for _ in range(6)]
+            for client in clients:
+                client.writer.write(post(b"x" * 60_000))
+                await asyncio.sleep(0.05)
+                assert bench.relay.held <= 200_000
+            await bench.point_to(service)
+            found = [(await client.answer())[0] for client in clients]
+            assert found == [200, 200, 200, 503, 503, 503]
+            assert bench.relay.held == 0
+
+    told(story)
+
+
+def test_3_what_a_client_sends_ahead_of_its_answer_counts_and_waits() -> None:
+    """Whole requests and the beginning of one; what follows stays in the client's system."""
+
+    async def story() -> None:
+        service = Service("it")
+        async with relaying() as bench:
+            client = await bench.client()
+            together = post(b"x" * 100_000) * 20
+            client.writer.write(together)
+            await asyncio.sleep(0.2)
+            held = bench.relay.held
+            assert 100_000 < held < 800_000
+            await asyncio.sleep(0.1)
+            assert bench.relay.held == held
+            await bench.point_to(service)
+            assert [(await client.answer())[1]["size"] for _ in range(20)] == [100_000] * 20
+            assert bench.relay.held == 0
+
+    told(story)
+
+
+def test_3_of_those_who_send_at_once_the_largest_are_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(of_relay, "MAX_HELD_BYTES", 100_000)
+
+    async def story() -> None:
+        service = Service("it")
+        async with relaying() as bench:
+            await bench.point_to(service)
+            small, heads, large = [[await bench.client() for _ in range(9)] for _ in range(3)]
+            for client in small:
+                client.writer.write(post(b"x" * 100)[:-1])
+            for client in large:
+                client.writer.write(post(b"x" * 30_000)[:-1])
+                await asyncio.sleep(0.02)
+            for client in heads:
+                client.writer.write(GET[:-2] + b"X: " + b"x" * 20_000)
+                await asyncio.sleep(0.02)
+                assert bench.relay.held <= 100_000
+            assert len(bench.relay.in_body) == len(small)
+            assert 0 < len(bench.relay.in_head) < len(heads)
+            for client in large:
+                assert (await client.answer())[0] == 503
+                assert await client.is_closed()  # and it was told once
+            for client in small:
+                assert (await client.ask(b"x"))[0] == 200
+
+    told(story)
+
+
+def test_3_small_chunks_take_no_more_memory_than_their_bytes() -> None:
+    reader = RequestReader(1_000_000)
+    reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    tracemalloc.start()
+    try:
+        for _ in range(500):
+            reader.feed(b"2\r\nab\r\n" * 100)
+        assert tracemalloc.get_traced_memory()[0] < 200_000
+    finally:
+        tracemalloc.stop()
+    assert reader.held >= 100_000
 
 
 @pytest.mark.parametrize(
@@ -345,6 +505,10 @@ def test_3_bodies_that_come_together_are_held_within_a_limit(
         ("headers without end", b"X: " + b"y" * 120_000),
         ("long headers", b"X: " + b"y" * 70_000 + b"\r\n\r\n"),
         ("a NUL", b"X: a\x00b\r\n\r\n"),
+        ("many headers", b"a:\r\n" * 100 + b"\r\n"),
+        ("a trailer without end", CHUNK + b"0\r\nX: " + b"a" * 120_000),
+        ("trailers without end", CHUNK + b"0\r\n" + b"X: a\r\n" * 20_000),
+        ("an extension without end", CHUNK + b"1;a=" + b"a" * 120_000),
     ],
 )  # fmt: skip
 def test_3_what_two_readers_could_understand_differently_is_refused(
