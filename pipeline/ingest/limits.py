@@ -14,6 +14,7 @@ ALWAYS_BYTES = 64 * 2**20
 MAX_RECORD_BYTES = 64 * 2**20
 """Of one record of a csv, and of one value of another source."""
 MAX_COLUMNS = 100_000
+OTHER_METHODS = {zipfile.ZIP_BZIP2: "bz2", zipfile.ZIP_LZMA: "lzma"}
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -74,7 +75,7 @@ def check_zip_method(member: zipfile.ZipInfo, source: str) -> None:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ProjectError(
             f"ingest.source: expected the archive {source} to be packed with deflate, found "
-            f"{zipfile.compressor_names.get(member.compress_type, 'another method')} in it",
+            f"{OTHER_METHODS.get(member.compress_type, 'another method')} in it",
             hint="unpack it yourself, and deliver what is in it, or pack it as usual",
         )
 
