@@ -22,6 +22,8 @@ from pipeline.ingest.limits import size
 from pipeline.ingest.reading_settings import Reading
 
 MEMORY_BYTES = 4 * 2**30
+WAIT_S = 900
+"""The largest sheet takes a minute."""
 HERE = Path(__file__).parents[2]
 ORDER, ANSWER, TABLE = "order.json", "answer.json", "table.arrow"
 
@@ -52,13 +54,21 @@ def _answer(what: str, path: Path, settings: Reading, source: str, folder: Path)
         "source": source,
     }
     write_json(folder / ORDER, order)
-    ended = subprocess.run(
-        [sys.executable, "-m", "pipeline.ingest.apart", str(folder)],
-        cwd=HERE,
-        env={**os.environ, "POLARS_MAX_THREADS": "1"},  # each thread reserves memory
-        capture_output=True,
-        check=False,
-    )
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "pipeline.ingest.apart", str(folder)],
+            cwd=HERE,
+            env={**os.environ, "POLARS_MAX_THREADS": "1"},  # each thread reserves memory
+            capture_output=True,
+            check=False,
+            timeout=WAIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise ProjectError(
+            f"ingest.source: expected {source} to be a workbook that can be read in {WAIT_S} "
+            "seconds, its reader was not done",
+            hint="is it damaged? open it, and save it as .xlsx or csv",
+        ) from None
     if ended.returncode or not (folder / ANSWER).is_file():
         raise ProjectError(
             f"ingest.source: expected {source} to be a workbook that can be read in "

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.core.errors import ProjectError
 from pipeline.ingest.csv_fields import not_in, too_long
 from pipeline.ingest.delivery import BLOCK_BYTES, disguise
-from pipeline.ingest.limits import MAX_RECORD_BYTES, Allowance
+from pipeline.ingest.limits import MAX_RECORD_BYTES, Allowance, check_zip_method
 from pipeline.ingest.reading_settings import Reading
 
 PACKED = {
@@ -111,7 +111,9 @@ def _opened(packed: io.BufferedReader, kind: str, source: str) -> io.BufferedIOB
         return io.BufferedReader(stream)
     if kind == "zip":
         archive = zipfile.ZipFile(packed)
-        content: Any = archive.open(_member(archive, source))
+        member = _member(archive, source)
+        check_zip_method(member, source)
+        content: Any = archive.open(member)
         return io.BufferedReader(content)
     return packed
 

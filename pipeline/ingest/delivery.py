@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 8 * 2**20
 DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 """Where DVC's cache has a file, by its digest: `cache.type: symlink` has links there."""
+OF_THIS_MACHINE = ("", "file", "local", "git")
+PASSED_ON = ("zip", "tar", "libarchive", "simplecache", "filecache", "blockcache")
+"""What a chain of URLs may hold before its last: each reads only what comes after it."""
 # How files that are no csv begin: what they are, and what to do about it.
 SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (rb"PAR1", "a parquet file", "set `ingest.format: parquet`"),
     (rb"\xd0\xcf\x11\xe0", "an Excel workbook", "set `ingest.format: excel`"),
     (rb"PK\x03\x04", "an Excel workbook or another archive", "set `ingest.format: excel`"),
+    (rb"x[\x01\x9c\xda]", "a zlib stream", "unpack it yourself, or pack it with gzip"),
     (rb"ARROW1", "an Arrow (feather) file", "write it as parquet: polars and pandas read both"),
     (rb"\x80[\x02-\x05]", "a Python pickle, which can run code", "have it written as parquet"),
     (rb"SQLite format 3\x00", "an SQLite database", "give its URL and a query: `--query`"),
@@ -101,9 +105,15 @@ def check_inside(path: Path, home: Path, source: str) -> None:
 
 
 def _is_of_this_machine(url: str) -> bool:
-    """Whether a URL, or the last of a chain such as `zip://a.csv::file:///b.zip`, is a path."""
-    last = url.rpartition("::")[2]
-    return "://" not in last or last.partition("://")[0].lower() in ("file", "local", "")
+    """Whether a URL is a path, or a chain such as `zip://a.csv::file:///b.zip` may lead to one:
+    it ends at one, or goes there by anything but archives and caches."""
+    *before, last = url.split("::")
+    kind, is_url, _ = last.partition("://")
+    return (
+        not is_url
+        or kind.lower() in OF_THIS_MACHINE
+        or any(one.partition("://")[0] not in PASSED_ON for one in before)
+    )
 
 
 def _outside(source: str, what: str) -> ProjectError:

@@ -4,6 +4,8 @@ A file of kilobytes can unpack to terabytes, and what its headers say of its siz
 Why these limits: docs/decisions/0038-limits-of-input.md.
 """
 
+import zipfile
+
 from pipeline.core.errors import ProjectError
 from pipeline.ingest.reading_settings import Reading
 
@@ -12,6 +14,7 @@ ALWAYS_BYTES = 64 * 2**20
 MAX_RECORD_BYTES = 64 * 2**20
 """Of one record of a csv, and of one value of another source."""
 MAX_COLUMNS = 100_000
+OTHER_METHODS = {zipfile.ZIP_BZIP2: "bz2", zipfile.ZIP_LZMA: "lzma"}
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -65,6 +68,16 @@ def size(num_bytes: int) -> str:
     while value >= 1024 and power < len(UNITS) - 1:
         value, power = value / 1024, power + 1
     return f"{value:,.0f} {UNITS[power]}" if power == 0 else f"{value:,.1f} {UNITS[power]}"
+
+
+def check_zip_method(member: zipfile.ZipInfo, source: str) -> None:
+    """Refuse a member packed with other than deflate: only that is unpacked in bounded parts."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ProjectError(
+            f"ingest.source: expected the archive {source} to be packed with deflate, found "
+            f"{OTHER_METHODS.get(member.compress_type, 'another method')} in it",
+            hint="unpack it yourself, and deliver what is in it, or pack it as usual",
+        )
 
 
 def check_num_columns(num_columns: int, source: str) -> None:

@@ -21,12 +21,15 @@ HEADER_BYTES = 2**12
 MAX_HEADER_BYTES = 2**24
 STOP, TRUE, FALSE, BYTE, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = 0, 1, 2, 3, 7, 8, 9, 10, 11, 12
 MAX_DEPTH = 16
-TYPE, UNPACKED, PACKED = 1, 2, 3
+TYPE, UNPACKED, PACKED, DATA, DATA_2 = 1, 2, 3, 5, 8
 """Fields of a page's header."""
-DICTIONARY = 2
-"""A type of page."""
+DICTIONARY, PAGE_2 = 2, 3
+"""Types of page."""
 LOOKED_UP = (2, 8)
 """Encodings whose values are positions in the dictionary."""
+DELTA = 7
+"""The encoding whose values may repeat all of the one before."""
+MAX_SHIFT = 63
 
 
 def check_pages(path: Path, source: str, allowance: Allowance) -> None:
@@ -53,7 +56,8 @@ def check_pages(path: Path, source: str, allowance: Allowance) -> None:
             for place in range(metadata.num_columns):
                 check = partial(_check_pages, allowance, num_bytes, source, pages)
                 column = metadata.row_group(group).column(place)
-                found = _taken(stream, column, check)
+                width = metadata.schema.column(place).length or 0
+                found = _taken(stream, column, width, check)
                 pages, texts = pages + found[0], texts + found[1]
                 allowance.check_ratio(texts, num_bytes, source, ALWAYS_BYTES)
     allowance.take(max(values + texts, pages))
@@ -63,13 +67,16 @@ def _check_pages(allowance: Allowance, num_bytes: int, source: str, before: int,
     allowance.check_ratio(before + more, num_bytes, source)
 
 
-def _taken(stream: BinaryIO, column: Any, check: Callable[[int], None]) -> tuple[int, int]:
-    """Bytes of a column's pages as their headers have them, and at most so many of its texts."""
+def _taken(
+    stream: BinaryIO, column: Any, width: int, check: Callable[[int], None]
+) -> tuple[int, int]:
+    """Bytes of a column's pages as their headers have them, and at most so many of its texts, each
+    of `width` bytes where all are as long."""
     start = column.data_page_offset
     if column.dictionary_page_offset:
         start = min(start, column.dictionary_page_offset)
     end = start + column.total_compressed_size
-    total, texts, longest, is_text = 0, 0, 0, column.physical_type == "BYTE_ARRAY"
+    total, texts, longest, kind = 0, 0, 0, column.physical_type
     while start < end:
         header, length = _header(stream, start)
         unpacked, packed = header.get(UNPACKED), header.get(PACKED)
@@ -77,20 +84,35 @@ def _taken(stream: BinaryIO, column: Any, check: Callable[[int], None]) -> tuple
             raise ValueError(f"the header of the page at byte {start} is damaged")
         total += unpacked
         check(total)
-        if is_text and header.get(TYPE) == DICTIONARY:
+        if kind == "BYTE_ARRAY" and header.get(TYPE) == DICTIONARY:
             stream.seek(start + length)
             longest = _longest(stream.read(packed), unpacked, column.compression)
-        elif is_text:
-            texts += _num_looked_up(header) * longest or unpacked
+        elif kind == "BYTE_ARRAY":
+            texts += _texts(header, longest, unpacked)
+        elif kind == "FIXED_LEN_BYTE_ARRAY" and header.get(TYPE) != DICTIONARY:
+            texts += _values(header)[0] * width
         start += length + packed
     return total, texts
 
 
-def _num_looked_up(header: dict[int, Any]) -> int:
-    """How many values of a page are looked up in the dictionary."""
-    first, second = header.get(5) or {}, header.get(8) or {}
-    encoding = first.get(2, second.get(4))
-    return int(first.get(1, second.get(1)) or 0) if encoding in LOOKED_UP else 0
+def _texts(header: dict[int, Any], longest: int, unpacked: int) -> int:
+    """At most so many bytes of texts are in a page of data."""
+    num_values, encoding = _values(header)
+    if encoding in LOOKED_UP:
+        return num_values * longest or unpacked
+    return num_values * unpacked if encoding == DELTA else unpacked
+
+
+def _values(header: dict[int, Any]) -> tuple[int, int]:
+    """How many values a page of data has, and their encoding."""
+    is_second = header.get(TYPE) == PAGE_2
+    found = header.get(DATA_2 if is_second else DATA)
+    num_values, encoding = (
+        (found.get(1), found.get(4 if is_second else 2)) if isinstance(found, dict) else (0, 0)
+    )
+    if type(num_values) is not int or type(encoding) is not int or num_values < 0:
+        raise ValueError("the header of a page has no number of values")
+    return num_values, encoding
 
 
 def _longest(packed: bytes, num_bytes: int, compression: str) -> int:
@@ -159,6 +181,8 @@ class _Compact:
             if byte < 128:
                 return value
             shift += 7
+            if shift > MAX_SHIFT:
+                raise ValueError("the header of a page has a number larger than any")
 
     def _number(self) -> int:
         value = self._unsigned()

@@ -14,7 +14,7 @@ from typing import Any
 from xml.parsers import expat
 
 from pipeline.core.errors import ProjectError
-from pipeline.ingest.limits import Allowance
+from pipeline.ingest.limits import Allowance, check_zip_method
 from pipeline.ingest.reading_settings import Reading
 
 BLOCK_BYTES = 2**20
@@ -22,6 +22,8 @@ ALWAYS_CELLS = 1_000_000
 """A sheet may have so many, however few are filled."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DIGITS = "0123456789"
+MAX_LETTERS, MAX_DIGITS = 3, 7
+"""Of a cell's address: the last one is XFD1048576."""
 SHEET = b"sheetData"
 """The element of a sheet's cells: no reader finds any without it."""
 DAMAGE = (
@@ -59,6 +61,7 @@ def check_archive(path: Path, settings: Reading, source: str, allowance: Allowan
     try:
         with path.open("rb") as packed, zipfile.ZipFile(packed) as archive:
             for member in archive.infolist():
+                check_zip_method(member, source)
                 is_counted &= not member.filename.lower().endswith("workbook.bin")
                 check = _check_of(member.filename, settings, source)
                 member.file_size = 2**62  # what it says may be a lie: read to its true end
@@ -180,9 +183,9 @@ def _count_cells(parser: Any, extent: Extent) -> None:
             if address:
                 letters = address.rstrip(DIGITS)
                 if letters not in columns:
-                    columns[letters] = _number(letters)
+                    columns[letters] = _column(letters)
                 column = columns[letters]
-                at = int(address[len(letters) :] or 0)
+                at = _number(address[len(letters) :] or 0)
             else:
                 at = row
             address = None
@@ -192,7 +195,7 @@ def _count_cells(parser: Any, extent: Extent) -> None:
             if column > extent.num_columns:
                 extent.num_columns = column
         elif name == "row":
-            row = int(attributes.get("r", row + 1))
+            row = _number(attributes.get("r", row + 1))
             column = 0
         elif ":" in name:
             start(name.rpartition(":")[2], attributes)
@@ -211,10 +214,10 @@ def _count_repeated(parser: Any, extents: list[Extent]) -> None:
             row = column = 0
             repeats = 1
         elif name == "table:table-row":
-            repeats = int(attributes.get("table:number-rows-repeated", 1))
+            repeats = _number(attributes.get("table:number-rows-repeated", 1))
             row, column = row + repeats, 0
         elif name in ("table:table-cell", "table:covered-table-cell"):
-            column += int(attributes.get("table:number-columns-repeated", 1))
+            column += _number(attributes.get("table:number-columns-repeated", 1))
             is_filled = False
             if any(key.startswith(("office:", "table:formula")) for key in attributes):
                 fill()
@@ -234,8 +237,17 @@ def _count_repeated(parser: Any, extents: list[Extent]) -> None:
     parser.StartElementHandler = start
 
 
-def _number(letters: str) -> int:
-    """A column's number: A is 1, AA 27."""
+def _number(written: str | int) -> int:
+    """A number of rows or columns; ValueError where it is larger than any, or none."""
+    if len(str(written)) > MAX_DIGITS:
+        raise ValueError("a number of rows or columns is larger than any sheet has")
+    return int(written)
+
+
+def _column(letters: str) -> int:
+    """A column's number: A is 1, AA 27; ValueError where it is larger than any, or none."""
+    if len(letters) > MAX_LETTERS:
+        raise ValueError("the address of a cell is longer than any")
     number = 0
     for letter in letters.upper():
         number = number * 26 + LETTERS.index(letter) + 1

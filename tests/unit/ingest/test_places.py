@@ -1,6 +1,7 @@
 """A source lies below its project's folder, unless the project says that it does not."""
 
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,4 +113,35 @@ def test_10_a_project_that_is_itself_a_link_is_inside(home: Path, tmp_path: Path
         assert found.table.collect().height == 1
     os.link(home / "raw/people.csv", home / "raw/same.csv")
     with opened("./raw/../raw/same.csv", Reading(), home) as found:
+        assert found.table.collect().height == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "file://{}::http://127.0.0.1:9/y",
+        "local://{}::http://127.0.0.1:9/y",
+        "{}::http://127.0.0.1:9/y",
+        "simplecache::file://{}::http://127.0.0.1:9/y",
+        "reference://people.csv::http://127.0.0.1:9/y",
+    ],
+)
+def test_10_a_chain_that_passes_by_this_machine_is_refused(home: Path, source: str) -> None:
+    path = home.parents[1] / "people.csv"
+    with (
+        pytest.raises(ProjectError, match="a file of this machine by its URL"),
+        opened(source.format(path), Reading(), home),
+    ):
+        pass
+
+
+def test_10_a_chain_of_an_archive_elsewhere_is_opened(home: Path) -> None:
+    import fsspec
+
+    with (
+        fsspec.open("memory://hallmark/people.zip", "wb") as stream,
+        zipfile.ZipFile(stream, "w") as archive,
+    ):
+        archive.writestr("people.csv", CSV)
+    with opened("zip://people.csv::memory://hallmark/people.zip", Reading(), home) as found:
         assert found.table.collect().height == 1
