@@ -1,9 +1,9 @@
 """Runs that Prefect takes for running, or about to, though their process is gone.
 
 Four nets. The supervisor ends what a dead worker has left; before the next worker starts, runs
-of ours without a living process are told apart here, at once; and the server itself ends a run
-that has sent no heartbeat for two minutes, which also finds builds from the command line, and one
-that a worker has taken and that has not begun after five: its command ended and said nothing.
+of ours without a living process are told apart here, at once; the worker ends a run whose process
+ended before it began (`worker.py`); and the server itself ends a run that has sent no heartbeat
+for two minutes, which also finds builds from the command line.
 """
 
 import os
@@ -26,11 +26,9 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.states import Crashed, Scheduled
 
 SILENCE_S = 120
-BEGUN_WITHIN_S = 300
 MAX_TAKEN = 3
 """So often a run is scheduled again whose worker was gone: it may be what ends the worker."""
 AUTOMATION = "hallmark: runs whose process is gone end as Crashed"
-NOT_BEGUN = "hallmark: runs that were taken and did not begin end as Crashed"
 WHAT_TO_DO = (
     "`hallmark status` shows whether the stack is well, .local/stack/worker.log what the run said "
     "last; start it again: what was built is not built again."
@@ -50,7 +48,6 @@ ENDED = (
 AGAIN = "Its worker was gone before it began."
 FLOW_RUN_ID = "PREFECT__FLOW_RUN_ID"
 HEARTBEAT = "prefect.flow-run.heartbeat"
-PENDING = "prefect.flow-run.Pending"
 LAST_STATES = ("Completed", "Failed", "Refused", "TimedOut", "Cancelled", "Crashed", "Paused")
 
 
@@ -108,48 +105,29 @@ def _run_ids_of_processes() -> set[str]:
     return found
 
 
-def install_automations(client: SyncPrefectClient) -> None:
-    """Let the server end runs that fall silent, and those that were taken and do not begin."""
-    said = {f"prefect.flow-run.{name}" for name in LAST_STATES}
-    _install(
-        client,
-        AUTOMATION,
-        "A run says every half a minute that it lives.",
-        _missing(after={HEARTBEAT}, expect={HEARTBEAT, *said}, within_s=SILENCE_S),
-        f"Its process said nothing for {SILENCE_S} s: it was killed, or it stands still. "
-        f"{WHAT_TO_DO}",
-    )
-    begun = {f"prefect.flow-run.{name}" for name in ("Running", "Scheduled", "Cancelling")}
-    _install(
-        client,
-        NOT_BEGUN,
-        "A run begins soon after a worker took it.",
-        _missing(after={PENDING}, expect={*begun, *said}, within_s=BEGUN_WITHIN_S),
-        f"A worker took it, and {BEGUN_WITHIN_S} s later it had not begun: its command ended, or "
-        f"stands still, and reported nothing. {WHAT_TO_DO}",
-    )
-
-
-def _missing(after: set[str], expect: set[str], within_s: int) -> EventTrigger:
-    """Fires when, for a run, nothing of `expect` comes so soon after one of `after`."""
-    return EventTrigger(
-        after=after,
-        expect=expect,
+def install_automation(client: SyncPrefectClient) -> None:
+    """Let the server end runs that fall silent. One that is there is left as it is: to write it
+    anew would make it forget what it waits for."""
+    if client.read_automations_by_name(AUTOMATION):
+        return
+    trigger = EventTrigger(
+        after={HEARTBEAT},
+        expect={HEARTBEAT, *(f"prefect.flow-run.{name}" for name in LAST_STATES)},
         match={"prefect.resource.id": ["prefect.flow-run.*"]},
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,
-        within=timedelta(seconds=within_s),
+        within=timedelta(seconds=SILENCE_S),
     )
-
-
-def _install(
-    client: SyncPrefectClient, name: str, about: str, trigger: EventTrigger, words: str
-) -> None:
-    """One that is there is left as it is: to write it anew would make it forget what it waits
-    for."""
-    if not client.read_automations_by_name(name):
-        actions = [ChangeFlowRunState(state=StateType.CRASHED, message=words)]
-        client.create_automation(
-            AutomationCore(name=name, description=about, trigger=trigger, actions=actions)
+    words = (
+        f"Its process said nothing for {SILENCE_S} s: it was killed, or it stands still. "
+        f"{WHAT_TO_DO}"
+    )
+    client.create_automation(
+        AutomationCore(
+            name=AUTOMATION,
+            description="A run says every half a minute that it lives.",
+            trigger=trigger,
+            actions=[ChangeFlowRunState(state=StateType.CRASHED, message=words)],
         )
+    )

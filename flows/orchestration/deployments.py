@@ -22,7 +22,7 @@ from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
 from flows.engine.checkout import find_root
-from flows.orchestration.dead_runs import install_automations, settle
+from flows.orchestration.dead_runs import install_automation, settle
 from flows.orchestration.schedules import schedules
 from flows.server import prefect_settings
 from pipeline.core.errors import PipelineError
@@ -67,7 +67,7 @@ def install(root: Path) -> list[str]:
             deployment.apply()
         names = {(one.flow_name, one.name) for one in wanted}
         _remove_others(client, names)
-        install_automations(client)
+        install_automation(client)
         settle(client, POOL)
     return [f"{flow_name}/{name}" for flow_name, name in sorted(map(_text, names))]
 

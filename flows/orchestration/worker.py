@@ -27,6 +27,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from flows.orchestration.dead_runs import WHAT_TO_DO
 from flows.orchestration.deployments import BUILD, ENGINE, ENTRYPOINTS, POOL
 from flows.server.app import HOST
 from flows.server.hosts import for_named_hosts
@@ -85,7 +86,7 @@ with warnings.catch_warnings():
             """A process that ended well and said nothing must not hold a place of the pool."""
             state = (await self.client.read_flow_run(flow_run.id)).state
             if state and state.is_pending():
-                words = "Its process ended before the run began, and did not say why."
+                words = f"Its process ended before the run began, and said nothing. {WHAT_TO_DO}"
                 await self.client.set_flow_run_state(flow_run.id, Crashed(message=words))
 
 
