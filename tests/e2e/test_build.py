@@ -70,6 +70,7 @@ def test_a_changed_rule_runs_the_gate_and_what_carries_its_verdict(clone: Clone)
     assert ran == {"gate", "report", "package", "rehearse"}
 
 
+@pytest.mark.slow
 def test_one_line_in_a_module_makes_stale_just_what_declares_its_room(clone: Clone) -> None:
     with (clone.root / "pipeline/core/prediction/calibration.py").open("a") as module:
         module.write("# a line\n")
@@ -86,6 +87,7 @@ def test_one_line_in_a_module_makes_stale_just_what_declares_its_room(clone: Clo
     assert {"ingest", "validate", "clean", "split", "audit", "balance", "train"} <= fresh
 
 
+@pytest.mark.slow
 def test_without_mitigation_the_model_is_refused_and_the_report_says_why(clone: Clone) -> None:
     few = ("--set", "train.max_epochs=12")  # enough: the other rules pass
     refused = clone.hallmark("build", "adult", "--set", "train.mitigation.strength=0", *few)

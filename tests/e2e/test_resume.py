@@ -49,6 +49,7 @@ def newest_log(clone: Clone) -> str:
     return newest.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_ctrl_c_and_after_kill_9(clone: Clone) -> None:
     """One training in three parts: each goes on from the checkpoint that the one before left."""
     expected = clone.digests()[WEIGHTS]
