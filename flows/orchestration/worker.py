@@ -29,8 +29,8 @@ from starlette.routing import Route
 
 from flows.orchestration.dead_runs import WHAT_TO_DO
 from flows.orchestration.deployments import BUILD, ENGINE, ENTRYPOINTS, POOL
-from flows.server.app import HOST
 from flows.server.hosts import for_named_hosts
+from pipeline.core.bento.ports import HOST
 from pipeline.core.errors import ProjectError
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from prefect.settings import get_current_settings
 from flows.engine.checkout import find_root
 from flows.server.hosts import for_named_hosts
 from flows.server.own_server import note_server
+from pipeline.core.bento.ports import HOST
 
-HOST = "127.0.0.1"
 BACKLOG = 2048
 
 
