@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.core.bento.folder import ALLOWED_HOSTS
+from pipeline.core.bento.ports import HOST
 from pipeline.core.errors import ProjectError
 
-OWN_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+OWN_NAMES = (HOST, "localhost")
+OWN_HOSTS = (*OWN_NAMES, "[::1]")
 _HOST = re.compile(r"[\w.-]+|\[?[0-9a-f:]+\]?")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -46,13 +48,13 @@ def for_named_hosts(application: Any) -> Any:
 
 def opener(url: str) -> urllib.request.OpenerDirector:
     """What opens an address: this machine's own ones without the proxy of the environment."""
-    is_own = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    is_own = urlsplit(url).hostname in (*OWN_NAMES, "::1")
     return _DIRECT if is_own else urllib.request.build_opener()
 
 
 def around_proxies() -> dict[str, str]:
     """Let every client reach this machine's own servers without a proxy: they send secrets."""
     named = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    added = [host for host in ("127.0.0.1", "localhost") if host not in named.split(",")]
+    added = [host for host in OWN_NAMES if host not in named.split(",")]
     found = ",".join(filter(None, (named, *added)))
     return {"NO_PROXY": found, "no_proxy": found}

@@ -31,6 +31,7 @@ from flows.server.prefect_settings import (
     cross_origin,
     environment,
 )
+from pipeline.core.bento.ports import HOST
 from pipeline.core.errors import PipelineError
 from pipeline.core.files import write_json
 
@@ -79,8 +80,8 @@ class StartingServer:
             ) from None
         self._log = folder / f"{os.getpid()}.log"
         self._note = folder / f"{os.getpid()}.json"
-        with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+        with socket.create_server((HOST, 0), backlog=128) as listener:
+            self.url = f"http://{HOST}:{listener.getsockname()[1]}/api"
             self.settings = {API_URL: self.url, AUTH: secrets.token_urlsafe(32)}
             self._process = self._started(root, listener)
         own, theirs = psutil.Process(), psutil.Process(self._process.pid)

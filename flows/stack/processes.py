@@ -18,12 +18,12 @@ from flows.engine.processes import is_same_process
 from flows.engine.stage_run import PREFECT_SECRETS, TELEMETRY_OFF
 from flows.server import own_server, prefect_settings
 from flows.server.hosts import allowed_hosts, opener
+from pipeline.core.bento.ports import HOST
 from pipeline.core.errors import ArtifactMissing, PipelineError
 from pipeline.core.files import read_json
 from pipeline.core.paths import local_state
 from pipeline.core.settings.project import projects
 
-HOST = "127.0.0.1"
 HEALTHY, WAITS, NOT_RUNNING = "healthy", "waits: ", "does not run"
 PROCFILE = Path("infra") / "Procfile"
 TOKEN = "HALLMARK_TOKEN"  # noqa: S105 -- its name

@@ -18,7 +18,6 @@ from flows.engine.processes import end_group, group, is_same_process
 from flows.engine.stage_run import last_lines
 from flows.server import prefect_settings
 from flows.stack.processes import (
-    HOST,
     STACK,
     Part,
     StackError,
@@ -32,6 +31,7 @@ from flows.stack.processes import (
     running_parts,
     state,
 )
+from pipeline.core.bento.ports import HOST
 from pipeline.core.run.termination import terminating
 
 HEALTHY_WITHIN_S = 180.0

@@ -15,7 +15,8 @@ from flows.engine.checkout import find_root
 from flows.registry.history import history
 from flows.registry.versions import versions
 from flows.server.hosts import for_named_hosts
-from flows.stack.processes import HOST, Part, how_it_is, running_parts, state
+from flows.stack.processes import Part, how_it_is, running_parts, state
+from pipeline.core.bento.ports import HOST
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import local_state
 from pipeline.core.run.runner import read_record
